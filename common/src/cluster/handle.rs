@@ -1,0 +1,196 @@
+//! What a front-end asks of a back-end, and what it hands over with the question.
+//!
+//! Front-ends do everything that needs no state: TLS, decryption, decoding, and all signature
+//! mathematics. What they established travels as [`Verified`]; the back-end checks what needs state
+//! and computes no signature (architecture A-2, decision Q-51).
+
+use std::future::Future;
+use std::pin::Pin;
+
+use serde::{Deserialize, Serialize};
+
+use crate::address::AccountAddress;
+use crate::error::ServiceError;
+use crate::protocol::{Request, Response};
+use crate::session::{Caller, RequestId};
+use crate::time::Timestamp;
+use crate::udf::Udf;
+
+/// A future that may cross threads.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The back-end as a front-end sees it: in process now, behind a network link later.
+pub trait Backend: Send + Sync + 'static {
+    /// The keys that may sign for `account`, with the version of the profiles they stand in;
+    /// `None` if there is no such account.
+    ///
+    /// # Errors
+    /// The account's partition is away or too busy.
+    fn signing_keys<'a>(
+        &'a self,
+        account: &'a AccountAddress,
+        deadline: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<SigningKeys>, ServiceError>>;
+
+    /// Carries out one transaction. Dropping the future does not undo what was begun: the client
+    /// repeats the request under its RequestID and gets the stored answer.
+    ///
+    /// # Errors
+    /// [`CallFailure`]: a refusal, or stale evidence.
+    fn perform(
+        &self,
+        request: Verified<AccountRequest>,
+    ) -> BoxFuture<'_, Result<Answer, CallFailure>>;
+}
+
+/// A value that the only code able to check it has checked.
+///
+/// Whoever acts takes the verified form, so that skipping a check does not compile. Over a network
+/// link it is believed because the link is authenticated as a front-end's (decision Q-61).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verified<T>(T);
+
+impl<T> Verified<T> {
+    /// Declares `value` checked. For the front-end's checks, for the internal link, and for tests.
+    #[must_use]
+    pub const fn declare(value: T) -> Self {
+        Self(value)
+    }
+
+    /// The checked value.
+    #[must_use]
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> std::ops::Deref for Verified<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// One authenticated request on its way to the account's owner.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AccountRequest {
+    /// The account it is for, in the form the request gave.
+    pub account: AccountAddress,
+    /// Who sent it.
+    pub caller: Caller,
+    /// The client's id for it.
+    pub request_id: RequestId,
+    /// SHA-512 of its plaintext: tells a retry from a reuse of the id (service §4.7).
+    pub request_digest: [u8; 64],
+    /// When the front-end received it.
+    pub received_at: Timestamp,
+    /// When an answer is of no use any more.
+    pub deadline: Timestamp,
+    /// The request.
+    pub request: Request,
+    /// What the front-end established about its content.
+    pub evidence: Evidence,
+}
+
+/// What was established about the content of a request.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Evidence {
+    /// Nothing that needs signatures.
+    #[default]
+    Nothing,
+    /// CreateAccount: the profiles verify, and the Proof was made by the named key.
+    Create(Box<CreateEvidence>),
+    /// Upload with entries for the Device catalog.
+    Devices {
+        /// Version of the profiles whose keys were used; another one means [`CallFailure::Stale`].
+        profile_version: u64,
+        /// By position of the envelope in the request (all Updates flattened).
+        entries: Vec<(usize, DeviceEvidence)>,
+    },
+}
+
+/// Profiles of a CreateAccount, checked (service §5.2, decision Q-10).
+#[derive(Debug, Clone, PartialEq)]
+pub struct CreateEvidence {
+    /// The keys both profiles name.
+    pub keys: SigningKeys,
+    /// `Updated` of the ProfileMesh.
+    pub mesh_updated: Option<Timestamp>,
+    /// `Updated` of the ProfileAccount.
+    pub account_updated: Option<Timestamp>,
+    /// SHA-512 of the ProfileMesh payload.
+    pub mesh_digest: [u8; 64],
+    /// SHA-512 of the ProfileAccount payload.
+    pub account_digest: [u8; 64],
+    /// Whether the Proof was made by the ProfileMesh's KeyOfflineSignature (decision Q-48).
+    pub by_offline_key: bool,
+    /// UDFs of the creating device's keys: KeyAuthentication used now, and that of its ProfileDevice.
+    pub device_keys: Vec<Udf>,
+}
+
+/// One entry for the Device catalog, checked against the account's signing keys (decision Q-9).
+#[derive(Debug, Clone, PartialEq)]
+pub enum DeviceEvidence {
+    /// Every envelope inside verifies.
+    Valid(DeviceFacts),
+    /// Something inside does not; the code and sentence for the peer.
+    Invalid(ServiceError),
+}
+
+/// What a verified CatalogedDevice says, as far as a service cares.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceFacts {
+    /// UDF of its ProfileDevice: the entry's UniqueID.
+    pub device_udf: Udf,
+    /// UDFs of KeyAuthentication in ConnectionDevice and in each ConnectionAccount of this account.
+    pub profile_keys: Vec<Udf>,
+    /// UDF of KeyAuthentication in ProfileDevice.
+    pub device_key: Option<Udf>,
+    /// `SHA-512` cut to 32 octets of each connection's payload, to compare with the credential in use.
+    pub connection_digests: Vec<[u8; 32]>,
+    /// Whether a Permission is listed at all.
+    pub lists_permissions: bool,
+    /// Whether a Permission named or with the role `Admin` is listed.
+    pub is_administrator: bool,
+}
+
+/// The keys that may sign for an account, and which profiles they come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SigningKeys {
+    /// Counts the changes of the account's stored profiles.
+    pub profile_version: u64,
+    /// UDF of the ProfileMesh.
+    pub mesh_udf: Udf,
+    /// Ed448 keys of `KeysOnlineSignature` of the ProfileMesh, then its KeyOfflineSignature.
+    pub mesh_keys: Vec<Vec<u8>>,
+    /// UDF of the ProfileAccount.
+    pub account_udf: Udf,
+    /// Ed448 keys of `KeysOnlineSignature` of the ProfileAccount, then its KeyOfflineSignature.
+    pub account_keys: Vec<Vec<u8>>,
+}
+
+/// The answer to a transaction, a refusal by the account machine included.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// What the client gets.
+    pub response: Response,
+    /// For the log: what the refusal does not tell the peer.
+    pub context: Option<String>,
+}
+
+/// Why a transaction has no answer of its own class.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CallFailure {
+    /// Refused before the account machine could answer.
+    Refused(ServiceError),
+    /// The account's profiles changed since the evidence was made: verify again and repeat once
+    /// (decision Q-51).
+    Stale,
+}
+
+impl From<ServiceError> for CallFailure {
+    fn from(error: ServiceError) -> Self {
+        Self::Refused(error)
+    }
+}

@@ -1,0 +1,13 @@
+//! DARE: data at rest encryption. An **envelope** is a header, a payload and a trailer; a
+//! **container** is an append-only sequence of frames, each holding one envelope.
+//!
+//! ```text
+//!  wire   [ {header}, "payload", {trailer} ]            one JSON array
+//!  file   F5 len | F0 header | F1 payload | F0 trailer | len F5     one frame, readable backwards
+//! ```
+
+pub mod envelope;
+pub mod header;
+
+pub use envelope::Envelope;
+pub use header::{ContainerInfo, ContentMeta, Header, Recipient, Signature, Trailer};

@@ -1,0 +1,250 @@
+//! JSON as the Mesh reads it: unescaped LF, CR and TAB inside strings are tolerated; other control
+//! octets, duplicate members and a second member in a tagged object are refused (decision Q-16,
+//! crypto §1.3). What is written is strict JSON without white space.
+//!
+//! Reading is two passes: [`check`] walks the octets once and finds what `serde_json` would accept
+//! silently (duplicates) or refuse needlessly (raw line breaks); then `serde_json` builds the type.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::limits::{JSON_DEPTH_MAX, JSON_MEMBERS_SCANNED_MAX};
+
+/// Why a text is not the JSON that was expected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JsonError {
+    /// A control octet other than LF, CR and TAB inside a string.
+    #[error("control octet {octet:#04x} inside a string at octet {position}")]
+    ControlOctet {
+        /// The octet.
+        octet: u8,
+        /// Where it stands.
+        position: usize,
+    },
+    /// One object has the same member twice.
+    #[error("member {name:?} stands twice in one object")]
+    DuplicateMember {
+        /// The member's name.
+        name: String,
+    },
+    /// Arrays and objects are nested deeper than [`JSON_DEPTH_MAX`].
+    #[error("nested deeper than {JSON_DEPTH_MAX} levels")]
+    TooDeep,
+    /// Not JSON, or not of the type that was expected here.
+    #[error("{reason}")]
+    Unreadable {
+        /// What the reader found, and where.
+        reason: String,
+    },
+}
+
+/// Reads a value from `octets`.
+///
+/// # Errors
+/// [`JsonError`], for what the module page lists and for any text that is not a `T`.
+pub fn parse<T: DeserializeOwned>(octets: &[u8]) -> Result<T, JsonError> {
+    let clean = check(octets)?;
+    serde_json::from_slice(&clean).map_err(|error| JsonError::Unreadable {
+        reason: error.to_string(),
+    })
+}
+
+/// Writes strict JSON without white space.
+///
+/// # Panics
+/// Never for Mesh types: their maps have text keys and their `Serialize` does not fail.
+#[must_use]
+pub fn write<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).expect("Mesh types have text keys and always serialize")
+}
+
+/// Refuses what is never acceptable and returns text that a strict parser can read: the same
+/// octets, or a copy in which raw LF, CR and TAB inside strings are escaped.
+///
+/// # Errors
+/// [`JsonError::ControlOctet`], [`JsonError::DuplicateMember`], [`JsonError::TooDeep`].
+pub fn check(octets: &[u8]) -> Result<Cow<'_, [u8]>, JsonError> {
+    let mut scan = Scan::default();
+    let mut position = 0;
+    while position < octets.len() {
+        position = match octets[position] {
+            b'"' => scan.string(octets, position)?,
+            b'{' | b'[' => scan.open(octets[position] == b'{', position)?,
+            b'}' | b']' => scan.close(position),
+            b',' => scan.next_member(position),
+            _ => position + 1,
+        };
+    }
+    Ok(scan.finish(octets))
+}
+
+/// One open array or object, and the member names seen in it.
+enum Level<'a> {
+    Array,
+    Object {
+        names: Names<'a>,
+        expects_name: bool,
+    },
+}
+
+/// Member names: a short list is searched, a long one hashed.
+#[derive(Default)]
+struct Names<'a> {
+    few: Vec<&'a [u8]>,
+    many: HashSet<&'a [u8]>,
+}
+
+impl<'a> Names<'a> {
+    /// Remembers `name`; false if it was there.
+    fn add(&mut self, name: &'a [u8]) -> bool {
+        if self.few.contains(&name) || self.many.contains(name) {
+            return false;
+        }
+        if self.few.len() < JSON_MEMBERS_SCANNED_MAX {
+            self.few.push(name);
+        } else {
+            self.many.insert(name);
+        }
+        true
+    }
+}
+
+#[derive(Default)]
+struct Scan<'a> {
+    levels: Vec<Level<'a>>,
+    raw_breaks: Vec<usize>,
+}
+
+impl<'a> Scan<'a> {
+    fn open(&mut self, object: bool, position: usize) -> Result<usize, JsonError> {
+        if self.levels.len() == JSON_DEPTH_MAX {
+            return Err(JsonError::TooDeep);
+        }
+        self.levels.push(if object {
+            Level::Object {
+                names: Names::default(),
+                expects_name: true,
+            }
+        } else {
+            Level::Array
+        });
+        Ok(position + 1)
+    }
+
+    fn close(&mut self, position: usize) -> usize {
+        self.levels.pop();
+        position + 1
+    }
+
+    fn next_member(&mut self, position: usize) -> usize {
+        if let Some(Level::Object { expects_name, .. }) = self.levels.last_mut() {
+            *expects_name = true;
+        }
+        position + 1
+    }
+
+    /// Walks the string that starts at `start` and returns the position behind it.
+    fn string(&mut self, octets: &'a [u8], start: usize) -> Result<usize, JsonError> {
+        let mut position = start + 1;
+        let end = loop {
+            match octets.get(position) {
+                None => break octets.len(),
+                Some(b'"') => break position,
+                Some(b'\\') => position += 2,
+                Some(b'\n' | b'\r' | b'\t') => {
+                    self.raw_breaks.push(position);
+                    position += 1;
+                }
+                Some(&octet @ 0..0x20) => return Err(JsonError::ControlOctet { octet, position }),
+                Some(_) => position += 1,
+            }
+        };
+        self.name(&octets[start + 1..end.min(octets.len())])?;
+        Ok(end + 1)
+    }
+
+    /// If a member name is due, `text` is it.
+    fn name(&mut self, text: &'a [u8]) -> Result<(), JsonError> {
+        let Some(Level::Object {
+            names,
+            expects_name,
+        }) = self.levels.last_mut()
+        else {
+            return Ok(());
+        };
+        if !std::mem::take(expects_name) {
+            return Ok(());
+        }
+        // Escaped names are decoded before they are compared; they are rare enough to leak nothing
+        // but a comparison by their written form, which serde's own duplicate check completes.
+        if names.add(text) {
+            Ok(())
+        } else {
+            Err(JsonError::DuplicateMember {
+                name: String::from_utf8_lossy(text).into_owned(),
+            })
+        }
+    }
+
+    fn finish(self, octets: &'a [u8]) -> Cow<'a, [u8]> {
+        if self.raw_breaks.is_empty() {
+            return Cow::Borrowed(octets);
+        }
+        let mut clean = Vec::with_capacity(octets.len() + self.raw_breaks.len());
+        let mut copied = 0;
+        for position in self.raw_breaks {
+            clean.extend_from_slice(&octets[copied..position]);
+            clean.extend_from_slice(match octets[position] {
+                b'\n' => b"\\n",
+                b'\r' => b"\\r",
+                _ => b"\\t",
+            });
+            copied = position + 1;
+        }
+        clean.extend_from_slice(&octets[copied..]);
+        Cow::Owned(clean)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encoding::base64url::Binary;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn raw_line_breaks_inside_strings_are_read() {
+        let value: Value = parse(b"{\"a\":\n \"x\n  y\"}").unwrap();
+        assert_eq!(value, json!({"a": "x\n  y"}));
+        let binary: Binary = parse(b"\"_-\n  8\"").unwrap();
+        assert_eq!(binary.0, [0xff, 0xef]);
+    }
+
+    #[test]
+    fn control_octets_and_duplicates_are_refused() {
+        assert!(matches!(
+            parse::<Value>(b"\"a\x01\""),
+            Err(JsonError::ControlOctet { .. })
+        ));
+        let twice = parse::<Value>(br#"{"a":1,"b":{"a":2},"a":3}"#);
+        assert_eq!(twice, Err(JsonError::DuplicateMember { name: "a".into() }));
+        assert!(parse::<Value>(br#"{"a":{"x":1},"b":{"x":1}}"#).is_ok());
+        assert!(parse::<Value>(br#"["a","a",{"a":"a"}]"#).is_ok());
+    }
+
+    #[test]
+    fn deep_nesting_is_refused() {
+        let deep = "[".repeat(JSON_DEPTH_MAX + 1);
+        assert_eq!(parse::<Value>(deep.as_bytes()), Err(JsonError::TooDeep));
+    }
+
+    #[test]
+    fn torn_texts_are_errors() {
+        for text in ["", "{", "\"", "\"\\", "{\"a\":", "[1,]", "{\"a\" \"b\"}"] {
+            assert!(parse::<Value>(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+}

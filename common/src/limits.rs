@@ -1,0 +1,142 @@
+//! Every bound of the service: name with unit and role, value, where it comes from, and what the
+//! one who meets it sees. Settings may lower most of them; nothing raises them silently.
+
+use std::time::Duration;
+
+// ---- HTTP and JSON (service §8, decision Q-4) ----
+
+/// Octets of a sealed request body. Above: HTTP 413, 413/8 (decision Q-4).
+pub const BODY_SEALED_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Octets of a bare request body. Above: HTTP 413, 413/8 (decision Q-4).
+pub const BODY_BARE_BYTES_MAX: usize = 64 * 1024;
+/// Octets of a bare Hello once its tag is known. Above: 413/8 (decision Q-4).
+pub const BODY_HELLO_BYTES_MAX: usize = 4 * 1024;
+/// Octets of all HTTP headers together. Above: HTTP 431 (decision Q-43).
+pub const HTTP_HEADER_BYTES_MAX: usize = 16 * 1024;
+/// Octets read and thrown away after a 413 before the connection closes (decision Q-43).
+pub const DISCARD_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Time for that (decision Q-43).
+pub const DISCARD_TIME_MAX: Duration = Duration::from_secs(2);
+/// Time until the first octet of a request (service §8). Above: the connection closes.
+pub const REQUEST_FIRST_BYTE_TIME_MAX: Duration = Duration::from_secs(5);
+/// Time for a whole request to arrive (service §8). Above: HTTP 408, 408/9.
+pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
+/// Time for one transaction once its request has arrived (P 9.1.2.1). Above: 408/9.
+pub const TRANSACTION_TIME_MAX: Duration = Duration::from_secs(5);
+/// Levels of nested JSON. Above: 400/100.
+pub const JSON_DEPTH_MAX: usize = 64;
+/// Member names of one JSON object that are searched in a list; more are hashed. No refusal.
+pub const JSON_MEMBERS_SCANNED_MAX: usize = 16;
+
+// ---- Containers (architecture A-8, containers §8.6, decision Q-38) ----
+
+/// Octets of one catalog entry's payload. Above: 413/8.
+pub const ENTRY_PAYLOAD_BYTES_MAX: usize = 256 * 1024;
+/// Octets of one message's payload that are accepted. Above: 413/8 (P 7, P 9).
+pub const MESSAGE_PAYLOAD_BYTES_MAX: usize = 64 * 1024;
+/// Octets of one message's payload that our own devices originate (schema draft §4.4).
+pub const MESSAGE_ORIGINATED_BYTES_MAX: usize = 32 * 1024;
+/// Octets of a frame's header as received, and of its trailer. Above: 400/100 (decision Q-38).
+pub const FRAME_HEADER_BYTES_MAX: usize = 16 * 1024;
+/// Envelopes of one Upload, Updates and Self together. Above: 413/8.
+pub const UPLOAD_ENVELOPES_MAX: usize = 500;
+/// Payload octets of one Upload. Above: 413/8.
+pub const UPLOAD_PAYLOAD_BYTES_MAX: usize = 512 * 1024;
+/// Entries of one Download response. The rest is asked for again by index.
+pub const DOWNLOAD_ENTRIES_MAX: usize = 1_024;
+/// Payload octets of one Download response; one entry is always sent.
+pub const DOWNLOAD_PAYLOAD_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Selections of one Download. Above: 413/8.
+pub const DOWNLOAD_SELECTIONS_MAX: usize = 64;
+/// Octets of a UniqueID (containers D9). Above: 400/100.
+pub const UNIQUE_ID_BYTES_MAX: usize = 1_024;
+/// Containers of one account, the service's own spools included. Above: 507/113 (decision Q-69).
+pub const CONTAINERS_PER_ACCOUNT_MAX: usize = 64;
+/// Frames of one container (service §8). Above: 507/113.
+pub const FRAMES_PER_CONTAINER_MAX: u64 = 100_000;
+/// Octets stored for one account (service §8). Above: 507/113.
+pub const ACCOUNT_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Octets of the account quota kept for deletions and completions, which give space back
+/// (containers §12.6).
+pub const ACCOUNT_RESERVE_BYTES: u64 = 1024 * 1024;
+
+// ---- Posting (architecture A-8, service §8, decision Q-55) ----
+
+/// Recipients of one Post. Above: 413/8.
+pub const POST_RECIPIENTS_MAX: usize = 32;
+/// Messages of one Post. Above: 413/8.
+pub const POST_MESSAGES_MAX: usize = 32;
+
+// ---- Names (service §5.1 and §1.2) ----
+
+/// Characters of the user part of an address, at least. Below: 422/117.
+pub const NAME_CHARACTERS_MIN: usize = 1;
+/// Characters of the user part of an address, at most. Above: 422/117.
+pub const NAME_CHARACTERS_MAX: usize = 64;
+/// Octets of a whole account address. Above: 422/117.
+pub const ADDRESS_BYTES_MAX: usize = 320;
+/// Characters no account name may hold (service §5.1). Any: 422/117.
+pub const NAME_CHARACTERS_INVALID: &str = " @/\\<>\",";
+
+// ---- Sessions (service §4) ----
+
+/// How far a request's Time may be from our clock, both ends included. Beyond: 401/107.
+pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(300);
+/// How long a committed request is remembered: the window both ways and a margin (service §4.7).
+pub const REPLAY_TIME: Duration = Duration::from_secs(900);
+/// Entries of one account's replay table that are kept at most; the oldest go first once they are
+/// older than the window.
+pub const REPLAY_ENTRIES_MAX: usize = 4_096;
+/// Octets of a RequestID, exactly (decision Q-25). Else: 400/100.
+pub const REQUEST_ID_BYTES: usize = 16;
+/// Octets of a Ticket. Above: 401/105.
+pub const TICKET_BYTES_MAX: usize = 1_024;
+/// Life of a ticket in Profile mode.
+pub const TICKET_PROFILE_LIFE: Duration = Duration::from_secs(24 * 3_600);
+/// Life of a ticket in Device mode.
+pub const TICKET_DEVICE_LIFE: Duration = Duration::from_secs(3_600);
+/// Life of a ticket in Service mode.
+pub const TICKET_SERVICE_LIFE: Duration = Duration::from_secs(3_600);
+/// Time one ticket-sealing key is used for new tickets.
+pub const TICKET_KEY_EPOCH: Duration = Duration::from_secs(24 * 3_600);
+/// Epochs before the current one whose tickets are still opened.
+pub const TICKET_KEY_EPOCHS_KEPT: usize = 2;
+/// How long a replaced service KeyAuthentication still answers (service §4.6).
+pub const HOST_KEY_GRACE: Duration = Duration::from_secs(7 * 24 * 3_600);
+
+// ---- Accounts (architecture A-15) ----
+
+/// How long the data of a deleted account can be restored by the operator.
+pub const DELETED_DATA_KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// How long the address of a deleted account stays reserved for its ProfileMesh.
+pub const DELETED_NAME_RESERVED: Duration = Duration::from_secs(90 * 24 * 3_600);
+/// How long a message's id is remembered for duplicates (decision Q-26).
+pub const MESSAGE_ID_REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+// ---- Partitions (architecture A-1, cluster §7.1) ----
+
+/// Partitions that accounts are divided into; fixed when a service is first started.
+pub const PARTITIONS: u16 = 1_024;
+/// Requests that wait for one partition. Above: 503 with Retry-After (architecture A-13).
+pub const PARTITION_MAILBOX_MAX: usize = 256;
+/// Operations folded into one batch (cluster §7.1). The rest waits for the next one.
+pub const BATCH_OPERATIONS_MAX: usize = 64;
+/// Octets at which a batch is closed; one operation alone may reach 2 MiB (decision Q-55).
+pub const BATCH_BYTES_MAX: usize = 512 * 1024;
+/// Accounts kept in memory by one partition; the least recently used idle one leaves first.
+pub const PARTITION_ACCOUNTS_MAX: usize = 256;
+
+// ---- Requests per source and per device (service §8; settings `limits.rate`) ----
+
+/// CreateAccount per source address and hour. Above: 429/114.
+pub const RATE_CREATE_PER_HOUR: u32 = 5;
+/// Connect per source address and hour. Above: 429/114.
+pub const RATE_CONNECT_PER_HOUR: u32 = 10;
+/// Failed authentications per source address and minute. Above: 429/114 for ten minutes.
+pub const RATE_FAILED_AUTHENTICATION_PER_MINUTE: u32 = 30;
+/// How long a source waits after too many failed authentications.
+pub const RATE_FAILED_AUTHENTICATION_PAUSE: Duration = Duration::from_secs(600);
+/// Requests per device and second, sustained. Above: 429/114.
+pub const RATE_DEVICE_PER_SECOND: u32 = 20;
+/// Requests a device may make at once before the rate counts.
+pub const RATE_DEVICE_BURST: u32 = 100;

@@ -1,0 +1,1 @@
+//! What people and devices send each other: one structure per Mesh message (schema draft §7.5).

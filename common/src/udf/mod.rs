@@ -1,0 +1,93 @@
+//! Uniform Data Fingerprints: what keys, messages and content are called (crypto §2).
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::encoding::base32;
+
+/// A fingerprint in its canonical text: upper-case Base32 in groups of four.
+///
+/// Two fingerprints are equal when their canonical texts are; identities are compared whole
+/// (decision Q-18).
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Udf(String);
+
+/// A text that is no fingerprint.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a fingerprint has at least {BITS_MIN} bits of Base32, found {found_bits}")]
+pub struct UdfError {
+    found_bits: usize,
+}
+
+/// Bits of the shortest fingerprint that names anything (crypto §2.4).
+pub const BITS_MIN: usize = 20;
+/// Bits of a fingerprint unless stated otherwise: 28 characters.
+pub const BITS_DEFAULT: usize = 140;
+
+impl Udf {
+    /// Presents the first `bits` bits of `type ‖ data`.
+    #[must_use]
+    pub fn present(octets: &[u8], bits: usize) -> Self {
+        Self(base32::present(octets, bits))
+    }
+
+    /// Reads a fingerprint, ignoring case and everything outside the alphabet.
+    ///
+    /// # Errors
+    /// [`UdfError`] if fewer than [`BITS_MIN`] bits are left.
+    pub fn parse(text: &str) -> Result<Self, UdfError> {
+        let letters: Vec<char> = text
+            .chars()
+            .map(|character| character.to_ascii_uppercase())
+            .filter(|character| matches!(character, 'A'..='Z' | '2'..='7'))
+            .collect();
+        if letters.len() * 5 < BITS_MIN {
+            return Err(UdfError {
+                found_bits: letters.len() * 5,
+            });
+        }
+        let groups: Vec<String> = letters
+            .chunks(4)
+            .map(|group| group.iter().collect())
+            .collect();
+        Ok(Self(groups.join("-")))
+    }
+
+    /// The canonical text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The octets it presents, the type octet first; an incomplete last octet is dropped.
+    #[must_use]
+    pub fn octets(&self) -> Vec<u8> {
+        base32::read(&self.0)
+    }
+}
+
+impl fmt::Display for Udf {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Udf {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl Serialize for Udf {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Udf {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
