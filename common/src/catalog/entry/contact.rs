@@ -6,6 +6,8 @@ use serde_json::Value;
 
 use super::enclosed::{disclose, enclose};
 use super::{EntryError, Members, Original};
+use crate::dare::Envelope;
+use crate::time::Timestamp;
 
 /// The entry of a contact. Its unique id is [`key`](Self::key).
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -23,7 +25,7 @@ pub struct CatalogedContact {
     pub permissions: Vec<Permission>,
     /// The [`Contact`] in an envelope, signed by the person it is about where it came from them.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub enveloped_contact: Option<Value>,
+    pub enveloped_contact: Option<Envelope>,
     /// The data the entry was imported from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub original: Option<Original>,
@@ -62,7 +64,7 @@ pub struct Contact {
     pub names: Vec<String>,
     /// When the contact was last changed (Assertion).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub updated: Option<String>,
+    pub updated: Option<Timestamp>,
     /// Proof that a signature was made after the token (Assertion).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notary_token: Option<String>,
@@ -182,7 +184,7 @@ pub struct Permission {
     pub role: Option<String>,
     /// Keys or shares of keys that the operation needs, in an envelope.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub capabilities: Option<Value>,
+    pub capabilities: Option<Envelope>,
     /// Members no schema names.
     #[serde(flatten)]
     pub extra: Members,

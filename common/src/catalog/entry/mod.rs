@@ -18,6 +18,8 @@ mod task;
 
 use serde::{Deserialize, Serialize};
 
+use crate::encoding::json::{self, JsonError};
+
 pub use self::application::{
     CatalogedApplication, CatalogedApplicationMail, CatalogedApplicationNetwork,
     CatalogedApplicationSSH, CatalogedGroup, MailKey, MailServer,
@@ -53,15 +55,15 @@ pub const CATALOG_MEMBER: &str = "mmm_Member";
 pub enum EntryError {
     /// The text is no JSON, has an unknown tag, or a member of another type than the schema's.
     #[error("the catalog entry cannot be read")]
-    Unreadable(#[source] serde_json::Error),
+    Unreadable(#[source] JsonError),
     /// The structure inside the envelope of an entry cannot be read.
     #[error("the {tag} inside the catalog entry cannot be read")]
     Enclosed {
         /// The tag the enclosed structure should have.
         tag: &'static str,
-        /// What the reader says, when it came so far.
+        /// What the reader says.
         #[source]
-        source: Option<serde_json::Error>,
+        source: JsonError,
     },
     /// The envelope inside the entry is encrypted; it has to be opened before it is read.
     #[error("the {tag} inside the catalog entry is encrypted")]
@@ -128,14 +130,14 @@ impl CatalogEntry {
     /// [`EntryError::Unreadable`]: no JSON, an unknown tag, a second member, a member twice or of
     /// the wrong type.
     pub fn from_json(octets: &[u8]) -> Result<Self, EntryError> {
-        serde_json::from_slice(octets).map_err(EntryError::Unreadable)
+        json::parse(octets).map_err(EntryError::Unreadable)
     }
 
     /// Writes the entry as JSON octets: lists omitted when empty, absent members omitted, unknown
     /// members as they were read.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("an entry holds strings, lists and JSON values only")
+        json::write(self)
     }
 
     /// The identifier of the object in its catalog (containers §6.2); `None` when the entry lacks

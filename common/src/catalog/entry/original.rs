@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::SecretText;
+use crate::encoding::base64url;
 
 /// The data an entry was imported from, verbatim.
 ///
@@ -62,7 +63,7 @@ impl OriginalText {
     pub fn from_octets(octets: &[u8]) -> Self {
         match std::str::from_utf8(octets) {
             Ok(text) => Self::Text(text.into()),
-            Err(_) => Self::Data(data_encoding::BASE64URL_NOPAD.encode(octets).into()),
+            Err(_) => Self::Data(base64url::encode(octets).into()),
         }
     }
 
@@ -71,9 +72,7 @@ impl OriginalText {
     pub fn to_octets(&self) -> Option<Vec<u8>> {
         match self {
             Self::Text(text) => Some(text.reveal().as_bytes().to_vec()),
-            Self::Data(data) => data_encoding::BASE64URL_NOPAD
-                .decode(data.reveal().as_bytes())
-                .ok(),
+            Self::Data(data) => base64url::decode(data.reveal()).ok(),
         }
     }
 }

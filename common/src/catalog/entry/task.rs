@@ -2,10 +2,11 @@
 //! iCalendar (RFC 5545).
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::enclosed::{disclose, enclose};
 use super::{EntryError, Members, Original};
+use crate::dare::Envelope;
+use crate::time::Timestamp;
 
 /// The entry of a task. Its unique id is [`key`](Self::key).
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -13,7 +14,7 @@ use super::{EntryError, Members, Original};
 pub struct CatalogedTask {
     /// The [`Task`] in an envelope.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub enveloped_task: Option<Value>,
+    pub enveloped_task: Option<Envelope>,
     /// A random nonce UDF, drawn when the entry is made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -52,10 +53,10 @@ pub struct Task {
     pub key: Option<String>,
     /// When it starts, in UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub start: Option<String>,
+    pub start: Option<Timestamp>,
     /// When it ends or is due, in UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub finish: Option<String>,
+    pub finish: Option<Timestamp>,
     /// When one has to leave for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_travel: Option<String>,
