@@ -1,0 +1,30 @@
+//! Every bound of the store in one place: what one key, value, transaction and queue may hold.
+//!
+//! The sizes of keys, values and transactions are FoundationDB's (cluster §3), so that what one engine
+//! takes every engine takes; the rest bounds memory and waiting of the local engines.
+
+/// Longest key, in octets. Keys of accounts stay below 64 octets (cluster §3); directory keys are longer.
+pub const KEY_BYTES_MAX: usize = 10_000;
+
+/// Longest value, in octets. A payload is kept in chunks of 65,536 octets (decision Q-62).
+pub const VALUE_BYTES_MAX: usize = 100_000;
+
+/// Most octets one transaction may hold: keys and values written, and keys it depends on.
+pub const TX_BYTES_MAX: usize = 10_000_000;
+
+/// Rows of one page when the caller names no bound.
+pub const PAGE_ROWS_DEFAULT: usize = 1_024;
+
+/// Octets of one page when the caller names no bound; a single larger row still makes a page.
+pub const PAGE_BYTES_DEFAULT: usize = 2 * 1_024 * 1_024;
+
+/// Watches one engine keeps at once: one per partition, shard and routing table (cluster §10).
+pub const WATCHES_MAX: usize = 10_000;
+
+/// Versions behind the newest for which a read version is still honoured by a commit without any
+/// transaction holding it open (cluster §7.2, the version chain).
+pub const CHAIN_VERSIONS: u64 = 4_096;
+
+/// Key ranges the conflict history may hold. Beyond it the oldest versions are forgotten and
+/// transactions that began before them are too old, however long they stay open.
+pub const HISTORY_RANGES_MAX: usize = 262_144;
