@@ -48,6 +48,13 @@ pub const DOWNLOAD_ENTRIES_MAX: usize = 1_024;
 pub const DOWNLOAD_PAYLOAD_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Selections of one Download. Above: 413/8.
 pub const DOWNLOAD_SELECTIONS_MAX: usize = 64;
+/// Octets of a container's name before its `_` or `/` (decision Q-29). Above: 400/119.
+pub const CONTAINER_PREFIX_BYTES_MAX: usize = 32;
+/// Octets of a container's name behind its `_` or `/` (decision Q-29). Above: 400/119.
+pub const CONTAINER_NAME_BYTES_MAX: usize = 64;
+/// Octets of one frame's body in file form. Above: the file is refused. Room for the largest entry
+/// with header and trailer many times over, since files of other writers are read too.
+pub const FRAME_BODY_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Octets of a UniqueID (containers D9). Above: 400/100.
 pub const UNIQUE_ID_BYTES_MAX: usize = 1_024;
 /// Containers of one account, the service's own spools included. Above: 507/113 (decision Q-69).

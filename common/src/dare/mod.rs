@@ -6,8 +6,12 @@
 //!  file   F5 len | F0 header | F1 payload | F0 trailer | len F5     one frame, readable backwards
 //! ```
 
+pub mod container_name;
 pub mod envelope;
 pub mod header;
+pub mod merkle;
 
+pub use container_name::{ContainerKind, ContainerName};
 pub use envelope::Envelope;
 pub use header::{ContainerInfo, ContentMeta, Header, Recipient, Signature, Trailer};
+pub use merkle::{Digest64, DigestStack};
