@@ -2,4 +2,7 @@
 //!
 //! Reading order: [`store`] first (what is kept and what a commit promises), then what is built on it.
 
+pub mod config;
+pub mod metrics;
 pub mod store;
+pub mod system;

@@ -19,6 +19,7 @@
 //! There is deliberately no retry closure. The one assistance is [`commit_with_probe`], which cannot
 //! forget that a result may be unknown.
 
+pub mod keys;
 pub mod limits;
 
 #[cfg(test)]

@@ -1,0 +1,145 @@
+//! What an operator may set for the back-end. Bounds come from [`mesh_common::limits`]; settings may
+//! lower most of them.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use mesh_common::limits::{PARTITION_ACCOUNTS_MAX, PARTITION_MAILBOX_MAX};
+use serde::{Deserialize, Serialize};
+
+/// Accounts kept in memory by the whole node when nothing else is set.
+pub const NODE_ACCOUNTS_DEFAULT: usize = 8_192;
+
+/// Settings of the back-end.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BackendConfig {
+    /// Threads that partition actors are spread over; one per core when absent.
+    pub threads: Option<NonZeroUsize>,
+    /// Requests that wait for one partition; at most [`PARTITION_MAILBOX_MAX`].
+    pub partition_mailbox_max: usize,
+    /// Accounts one partition keeps in memory; at most [`PARTITION_ACCOUNTS_MAX`].
+    pub partition_accounts_max: usize,
+    /// Accounts all partitions together keep in memory. Idle ones leave beyond it; those that are
+    /// being worked on stay.
+    pub node_accounts_max: usize,
+    /// Seconds after which an account that nobody asked for leaves memory.
+    pub account_idle_s: u64,
+    /// Seconds between two rounds of forgetting what expired.
+    pub upkeep_interval_s: u64,
+    /// Milliseconds one commit may take before its result counts as unknown (cluster §3).
+    pub commit_timeout_ms: u64,
+}
+
+impl Default for BackendConfig {
+    fn default() -> Self {
+        Self {
+            threads: None,
+            partition_mailbox_max: PARTITION_MAILBOX_MAX,
+            partition_accounts_max: PARTITION_ACCOUNTS_MAX,
+            node_accounts_max: NODE_ACCOUNTS_DEFAULT,
+            account_idle_s: 600,
+            upkeep_interval_s: 30,
+            commit_timeout_ms: 4_000,
+        }
+    }
+}
+
+/// A setting that is out of bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the back-end setting {name} must be from 1 to {max}, found {found}")]
+pub struct ConfigError {
+    /// The setting.
+    pub name: &'static str,
+    /// Its greatest value.
+    pub max: u64,
+    /// What was set.
+    pub found: u64,
+}
+
+impl BackendConfig {
+    /// Refuses what is out of bounds.
+    ///
+    /// # Errors
+    /// The first setting that is, with its bounds.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let bounded = [
+            (
+                "partition_mailbox_max",
+                self.partition_mailbox_max as u64,
+                PARTITION_MAILBOX_MAX as u64,
+            ),
+            (
+                "partition_accounts_max",
+                self.partition_accounts_max as u64,
+                PARTITION_ACCOUNTS_MAX as u64,
+            ),
+            ("node_accounts_max", self.node_accounts_max as u64, 1 << 20),
+            ("account_idle_s", self.account_idle_s, 86_400),
+            ("upkeep_interval_s", self.upkeep_interval_s, 86_400),
+            ("commit_timeout_ms", self.commit_timeout_ms, 60_000),
+        ];
+        for (name, found, max) in bounded {
+            if found == 0 || found > max {
+                return Err(ConfigError { name, max, found });
+            }
+        }
+        Ok(())
+    }
+
+    /// Threads to spread partitions over.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.threads
+            .or_else(|| std::thread::available_parallelism().ok())
+            .map_or(1, NonZeroUsize::get)
+    }
+
+    /// How long one commit may take.
+    #[must_use]
+    pub const fn commit_timeout(&self) -> Duration {
+        Duration::from_millis(self.commit_timeout_ms)
+    }
+
+    /// How long an account stays in memory that nobody asks for.
+    #[must_use]
+    pub const fn account_idle(&self) -> Duration {
+        Duration::from_secs(self.account_idle_s)
+    }
+
+    /// Time between two rounds of upkeep.
+    #[must_use]
+    pub const fn upkeep_interval(&self) -> Duration {
+        Duration::from_secs(self.upkeep_interval_s)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_within_their_bounds() {
+        assert_eq!(BackendConfig::default().check(), Ok(()));
+        assert!(BackendConfig::default().threads() >= 1);
+    }
+
+    #[test]
+    fn a_setting_at_its_bound_is_taken_and_above_it_refused() {
+        let with = |partition_mailbox_max| BackendConfig {
+            partition_mailbox_max,
+            ..BackendConfig::default()
+        };
+        assert!(with(1).check().is_ok());
+        assert!(with(PARTITION_MAILBOX_MAX).check().is_ok());
+        for found in [0, PARTITION_MAILBOX_MAX + 1] {
+            let error = with(found).check().unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "the back-end setting partition_mailbox_max must be from 1 to 256, found {found}"
+                )
+            );
+        }
+    }
+}

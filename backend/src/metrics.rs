@@ -1,0 +1,217 @@
+//! Names and help of every measure this crate keeps, in one table (cluster §17), and the values.
+//!
+//! Labels are few and closed: no account, no partition, no peer is ever one.
+
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+};
+
+/// One measure: name, labels, help.
+type Row = (&'static str, &'static [&'static str], &'static str);
+
+const OPERATIONS: Row = (
+    "mesh_operations_total",
+    &["transaction", "status"],
+    "Transactions answered by partitions, by transaction and Mesh status/extended status.",
+);
+const MAILBOX_DEPTH: Row = (
+    "mesh_mailbox_depth",
+    &[],
+    "Requests already waiting for a partition when one more arrived.",
+);
+const BATCH_OPERATIONS: Row = (
+    "mesh_batch_operations",
+    &[],
+    "Operations committed together in one batch.",
+);
+const BATCH_BYTES: Row = ("mesh_batch_bytes", &[], "Octets written by one batch.");
+const COMMIT_SECONDS: Row = (
+    "mesh_commit_seconds",
+    &["result"],
+    "Time from a batch being built to its result: committed, refused, failed or unknown.",
+);
+const PARTITIONS_STARTED: Row = (
+    "mesh_partitions_started",
+    &[],
+    "Partitions whose actor is running.",
+);
+const ACCOUNTS_LOADED: Row = (
+    "mesh_accounts_loaded",
+    &[],
+    "Accounts kept in memory by all partitions.",
+);
+const PANICS: Row = (
+    "mesh_panics_contained_total",
+    &["where"],
+    "Panics that were contained: in one operation, or in a partition that was then started anew.",
+);
+const STORE_ERRORS: Row = (
+    "mesh_store_errors_total",
+    &["what"],
+    "Reads and commits the store could not carry out.",
+);
+const FENCE_REJECTIONS: Row = (
+    "mesh_fence_rejections_total",
+    &[],
+    "Batches refused because another owner holds the partition.",
+);
+const UPKEEP: Row = (
+    "mesh_upkeep_total",
+    &["kind"],
+    "Rows forgotten and accounts purged because their time had come.",
+);
+const STORE_UP: Row = (
+    "mesh_store_up",
+    &[],
+    "1 while the last commit was answered, else 0.",
+);
+
+/// Every measure of this crate.
+const TABLE: &[Row] = &[
+    OPERATIONS,
+    MAILBOX_DEPTH,
+    BATCH_OPERATIONS,
+    BATCH_BYTES,
+    COMMIT_SECONDS,
+    PARTITIONS_STARTED,
+    ACCOUNTS_LOADED,
+    PANICS,
+    STORE_ERRORS,
+    FENCE_REJECTIONS,
+    UPKEEP,
+    STORE_UP,
+];
+
+/// The measures of one back-end. Cloning names the same values.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    /// See the table.
+    pub(crate) operations: IntCounterVec,
+    pub(crate) mailbox_depth: Histogram,
+    pub(crate) batch_operations: Histogram,
+    pub(crate) batch_bytes: Histogram,
+    pub(crate) commit_seconds: HistogramVec,
+    pub(crate) partitions_started: IntGauge,
+    pub(crate) accounts_loaded: IntGauge,
+    pub(crate) panics: IntCounterVec,
+    pub(crate) store_errors: IntCounterVec,
+    pub(crate) fence_rejections: IntCounter,
+    pub(crate) upkeep: IntCounterVec,
+    pub(crate) store_up: IntGauge,
+}
+
+impl Metrics {
+    /// Fresh measures, nothing counted.
+    ///
+    /// # Errors
+    /// A name of the table that prometheus refuses; the test of this module rules that out.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let counts = |row: Row| IntCounterVec::new(Opts::new(row.0, row.2), row.1);
+        let steps = |row: Row, buckets: &[f64]| {
+            Histogram::with_opts(HistogramOpts::new(row.0, row.2).buckets(buckets.to_vec()))
+        };
+        let powers = prometheus::exponential_buckets(1.0, 2.0, 10)?;
+        Ok(Self {
+            operations: counts(OPERATIONS)?,
+            mailbox_depth: steps(MAILBOX_DEPTH, &powers)?,
+            batch_operations: steps(BATCH_OPERATIONS, &powers)?,
+            batch_bytes: steps(
+                BATCH_BYTES,
+                &prometheus::exponential_buckets(1_024.0, 4.0, 7)?,
+            )?,
+            commit_seconds: HistogramVec::new(
+                HistogramOpts::new(COMMIT_SECONDS.0, COMMIT_SECONDS.2)
+                    .buckets(prometheus::exponential_buckets(0.000_25, 2.0, 15)?),
+                COMMIT_SECONDS.1,
+            )?,
+            partitions_started: IntGauge::new(PARTITIONS_STARTED.0, PARTITIONS_STARTED.2)?,
+            accounts_loaded: IntGauge::new(ACCOUNTS_LOADED.0, ACCOUNTS_LOADED.2)?,
+            panics: counts(PANICS)?,
+            store_errors: counts(STORE_ERRORS)?,
+            fence_rejections: IntCounter::new(FENCE_REJECTIONS.0, FENCE_REJECTIONS.2)?,
+            upkeep: counts(UPKEEP)?,
+            store_up: IntGauge::new(STORE_UP.0, STORE_UP.2)?,
+        })
+    }
+
+    /// Shows the measures to whoever gathers `registry`.
+    ///
+    /// # Errors
+    /// A name that `registry` has already.
+    pub fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
+        registry.register(Box::new(self.operations.clone()))?;
+        registry.register(Box::new(self.mailbox_depth.clone()))?;
+        registry.register(Box::new(self.batch_operations.clone()))?;
+        registry.register(Box::new(self.batch_bytes.clone()))?;
+        registry.register(Box::new(self.commit_seconds.clone()))?;
+        registry.register(Box::new(self.partitions_started.clone()))?;
+        registry.register(Box::new(self.accounts_loaded.clone()))?;
+        registry.register(Box::new(self.panics.clone()))?;
+        registry.register(Box::new(self.store_errors.clone()))?;
+        registry.register(Box::new(self.fence_rejections.clone()))?;
+        registry.register(Box::new(self.upkeep.clone()))?;
+        registry.register(Box::new(self.store_up.clone()))
+    }
+
+    /// Name, labels and help of every measure, for the operator's documentation.
+    pub fn table() -> impl Iterator<Item = (&'static str, &'static [&'static str], &'static str)> {
+        TABLE.iter().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Dashboards and alert rules hang on these names.
+    const NAMES: &str = "\
+mesh_accounts_loaded
+mesh_batch_bytes
+mesh_batch_operations
+mesh_commit_seconds result
+mesh_fence_rejections_total
+mesh_mailbox_depth
+mesh_operations_total transaction,status
+mesh_panics_contained_total where
+mesh_partitions_started
+mesh_store_errors_total what
+mesh_store_up
+mesh_upkeep_total kind
+";
+
+    #[test]
+    fn the_names_are_as_dashboards_know_them() {
+        let mut lines: Vec<String> = Metrics::table()
+            .map(|(name, labels, _)| format!("{name} {}", labels.join(",")).trim().to_owned())
+            .collect();
+        lines.sort();
+        assert_eq!(lines.join("\n") + "\n", NAMES);
+        assert!(Metrics::table().all(|(_, _, help)| help.ends_with('.')));
+    }
+
+    #[test]
+    fn every_measure_of_the_table_is_registered_and_shown() {
+        let (metrics, registry) = (Metrics::new().unwrap(), Registry::new());
+        metrics.register(&registry).unwrap();
+        metrics
+            .operations
+            .with_label_values(&["Status", "201"])
+            .inc();
+        metrics
+            .commit_seconds
+            .with_label_values(&["committed"])
+            .observe(0.1);
+        metrics.panics.with_label_values(&["operation"]).inc();
+        metrics.store_errors.with_label_values(&["commit"]).inc();
+        metrics.upkeep.with_label_values(&["replay"]).inc();
+        let mut shown: Vec<String> = registry
+            .gather()
+            .iter()
+            .map(|family| family.name().to_owned())
+            .collect();
+        shown.sort();
+        let mut known: Vec<String> = Metrics::table().map(|row| row.0.to_owned()).collect();
+        known.sort();
+        assert_eq!(shown, known);
+    }
+}

@@ -1,0 +1,537 @@
+//! The one table of keys. Nothing else in the program builds or takes apart a key of the store.
+//!
+//! Keys are binary: one table octet, then fields of fixed length in big-endian order, so that the
+//! order of keys is the order of what they mean. A prefix that several services share one engine
+//! under is the engine's business. Cluster §5 with the kinds of decision Q-62; the account id
+//! begins with its partition (design note 0001), so a partition is one range of table 20.
+//!
+//! | table | key | value |
+//! | --- | --- | --- |
+//! | `00` meta | name | cluster id, format, number of partitions |
+//! | `02` part | `p` | ownership record: the fence |
+//! | `10` dir | `domain 00 user` | account id, state, since |
+//! | `20` acct | `aid 'm'` | account record: address, profiles, status, policy |
+//! | `20` acct | `aid 't'` | tip: batch id, change sequence, octets used |
+//! | `20` acct | `aid 'h' cid` | head: name, count, apex, digest stack |
+//! | `20` acct | `aid 'f' cid index` | frame record |
+//! | `20` acct | `aid 'b' cid index chunk` | payload chunk of 65,536 octets |
+//! | `20` acct | `aid 'k' kind cid hash16` | lookup: entry by unique id, message by sender and id |
+//! | `20` acct | `aid 'd' hash16` | device record: what the revocation index knows of a device |
+//! | `20` acct | `aid 'v' hash16` | a key that never lives again (decision Q-9) |
+//! | `20` acct | `aid 'r' hash16` | replay: digest of a committed request, and its response |
+//! | `23` due | `p due kind aid rest` | empty: work to be done from the moment `due` on |
+//!
+//! Reserved: `01` node, `03` route, `11`–`13` domains, `20` acct `'g'` gate, `'s'` delivery states,
+//! `'c'` pending connections, `'x'` outstanding exchanges, `'e'` EARL content, `21` intake,
+//! `22` wake-in, `30`–`33` outbound, `40` admin, `41` migrations.
+//!
+//! Draft: cluster §5 has no table 23. Everything that expires or is purged leaves a row there, so
+//! that work which is due is found by one range read, however many accounts there are.
+
+use std::fmt;
+
+use mesh_common::address::AccountAddress;
+use mesh_common::cluster::PartitionId;
+use mesh_common::entropy::{self, Entropy};
+use mesh_common::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha512};
+
+use super::KeyRange;
+
+const META: u8 = 0x00;
+const PART: u8 = 0x02;
+const DIR: u8 = 0x10;
+const ACCT: u8 = 0x20;
+const DUE: u8 = 0x23;
+
+/// Octets of an account id.
+pub const ACCOUNT_ID_BYTES: usize = 16;
+
+/// Where the keys of one account lie: its partition in two octets, then fourteen that are random.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AccountId([u8; ACCOUNT_ID_BYTES]);
+
+impl AccountId {
+    /// Draws an id for a new account of `partition`.
+    pub fn draw(partition: PartitionId, entropy: &mut dyn Entropy) -> Self {
+        let mut octets: [u8; ACCOUNT_ID_BYTES] = entropy::draw(entropy);
+        octets[..2].copy_from_slice(&partition.0.to_be_bytes());
+        Self(octets)
+    }
+
+    /// An id read from the store.
+    #[must_use]
+    pub const fn from_octets(octets: [u8; ACCOUNT_ID_BYTES]) -> Self {
+        Self(octets)
+    }
+
+    /// The octets.
+    #[must_use]
+    pub const fn octets(&self) -> &[u8; ACCOUNT_ID_BYTES] {
+        &self.0
+    }
+
+    /// The partition in whose range its keys lie.
+    #[must_use]
+    pub const fn partition(&self) -> PartitionId {
+        PartitionId(u16::from_be_bytes([self.0[0], self.0[1]]))
+    }
+}
+
+impl fmt::Debug for AccountId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0
+            .iter()
+            .try_for_each(|octet| write!(formatter, "{octet:02x}"))
+    }
+}
+
+/// Sixteen octets that stand for a text of any length in a key: SHA-512, cut.
+#[must_use]
+pub fn hash16(parts: &[&[u8]]) -> [u8; 16] {
+    let mut digest = Sha512::new();
+    for part in parts {
+        digest.update(u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+        digest.update(part);
+    }
+    let mut cut = [0; 16];
+    cut.copy_from_slice(&digest.finalize()[..16]);
+    cut
+}
+
+/// What the service as a whole is: written once, read at every start.
+#[must_use]
+pub fn meta() -> Vec<u8> {
+    concat(&[&[META], b"meta"])
+}
+
+/// The ownership record of a partition: the fence that every batch depends on.
+#[must_use]
+pub fn part(partition: PartitionId) -> Vec<u8> {
+    concat(&[&[PART], &partition.0.to_be_bytes()])
+}
+
+/// The ownership records of all partitions.
+#[must_use]
+pub fn parts() -> KeyRange {
+    KeyRange::prefix(&[PART])
+}
+
+/// The partition whose ownership record `key` is.
+#[must_use]
+pub fn partition_of_part(key: &[u8]) -> Option<PartitionId> {
+    let [PART, high, low] = *key else { return None };
+    Some(PartitionId(u16::from_be_bytes([high, low])))
+}
+
+/// The directory row of an address.
+#[must_use]
+pub fn dir(address: &AccountAddress) -> Vec<u8> {
+    concat(&[
+        &[DIR],
+        address.domain().as_bytes(),
+        &[0],
+        address.user().as_bytes(),
+    ])
+}
+
+/// The directory rows of all addresses of a canonical domain.
+#[must_use]
+pub fn dir_domain(domain: &str) -> KeyRange {
+    KeyRange::prefix(&concat(&[&[DIR], domain.as_bytes(), &[0]]))
+}
+
+/// The canonical address whose directory row `key` is.
+#[must_use]
+pub fn address_of_dir(key: &[u8]) -> Option<String> {
+    let (&DIR, rest) = key.split_first()? else {
+        return None;
+    };
+    let (domain, user) = std::str::from_utf8(rest).ok()?.split_once('\0')?;
+    Some(format!("{user}@{domain}"))
+}
+
+/// Number of a container within its account, given in the order of creation.
+pub type ContainerNumber = u16;
+
+/// What a row of kind `'k'` finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum LookupKind {
+    /// A catalog's entry or a spool's newest frame, by its unique id.
+    UniqueId = b'u',
+    /// A message, by its sender and id, while duplicates are recognized (decision Q-26).
+    Message = b'm',
+}
+
+/// The keys of one account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccountKeys {
+    account: AccountId,
+}
+
+impl AccountKeys {
+    /// The keys of `account`.
+    #[must_use]
+    pub const fn of(account: AccountId) -> Self {
+        Self { account }
+    }
+
+    /// Everything of the account.
+    #[must_use]
+    pub fn all(&self) -> KeyRange {
+        KeyRange::prefix(&self.key(&[]))
+    }
+
+    /// The account record.
+    #[must_use]
+    pub fn record(&self) -> Vec<u8> {
+        self.key(&[b"m"])
+    }
+
+    /// The tip.
+    #[must_use]
+    pub fn tip(&self) -> Vec<u8> {
+        self.key(&[b"t"])
+    }
+
+    /// The head of a container.
+    #[must_use]
+    pub fn head(&self, container: ContainerNumber) -> Vec<u8> {
+        self.key(&[b"h", &container.to_be_bytes()])
+    }
+
+    /// The heads of all containers.
+    #[must_use]
+    pub fn heads(&self) -> KeyRange {
+        KeyRange::prefix(&self.key(&[b"h"]))
+    }
+
+    /// The container whose head `key` is.
+    #[must_use]
+    pub fn container_of_head(&self, key: &[u8]) -> Option<ContainerNumber> {
+        let rest = key.strip_prefix(self.key(&[b"h"]).as_slice())?;
+        Some(u16::from_be_bytes(rest.try_into().ok()?))
+    }
+
+    /// The record of one frame.
+    #[must_use]
+    pub fn frame(&self, container: ContainerNumber, index: u64) -> Vec<u8> {
+        self.key(&[b"f", &container.to_be_bytes(), &index.to_be_bytes()])
+    }
+
+    /// The records of the frames from index `first` up to but without `end`.
+    #[must_use]
+    pub fn frames(&self, container: ContainerNumber, first: u64, end: u64) -> KeyRange {
+        KeyRange::new(&self.frame(container, first), &self.frame(container, end))
+    }
+
+    /// The index of the frame of `container` whose record `key` is.
+    #[must_use]
+    pub fn index_of_frame(&self, container: ContainerNumber, key: &[u8]) -> Option<u64> {
+        let prefix = self.key(&[b"f", &container.to_be_bytes()]);
+        let rest = key.strip_prefix(prefix.as_slice())?;
+        Some(u64::from_be_bytes(rest.try_into().ok()?))
+    }
+
+    /// One chunk of a frame's payload.
+    #[must_use]
+    pub fn chunk(&self, container: ContainerNumber, index: u64, chunk: u16) -> Vec<u8> {
+        self.key(&[
+            b"b",
+            &container.to_be_bytes(),
+            &index.to_be_bytes(),
+            &chunk.to_be_bytes(),
+        ])
+    }
+
+    /// All chunks of the payloads of the frames from index `first` up to but without `end`.
+    #[must_use]
+    pub fn chunks(&self, container: ContainerNumber, first: u64, end: u64) -> KeyRange {
+        KeyRange::new(
+            &self.chunk(container, first, 0),
+            &self.chunk(container, end, 0),
+        )
+    }
+
+    /// Index of the frame and number of the chunk of `container` that `key` holds.
+    #[must_use]
+    pub fn place_of_chunk(&self, container: ContainerNumber, key: &[u8]) -> Option<(u64, u16)> {
+        let prefix = self.key(&[b"b", &container.to_be_bytes()]);
+        let rest = key.strip_prefix(prefix.as_slice())?;
+        let (index, chunk) = rest.split_at_checked(8)?;
+        Some((
+            u64::from_be_bytes(index.try_into().ok()?),
+            u16::from_be_bytes(chunk.try_into().ok()?),
+        ))
+    }
+
+    /// What is known under a text, within a container.
+    #[must_use]
+    pub fn lookup(&self, kind: LookupKind, container: ContainerNumber, hash: [u8; 16]) -> Vec<u8> {
+        self.key(&[b"k", &[kind as u8], &container.to_be_bytes(), &hash])
+    }
+
+    /// The record of a device, by its UDF.
+    #[must_use]
+    pub fn device(&self, udf: &str) -> Vec<u8> {
+        self.key(&[b"d", &hash16(&[udf.as_bytes()])])
+    }
+
+    /// The records of all devices.
+    #[must_use]
+    pub fn devices(&self) -> KeyRange {
+        KeyRange::prefix(&self.key(&[b"d"]))
+    }
+
+    /// The mark of a key that never lives again, by its UDF.
+    #[must_use]
+    pub fn retired(&self, udf: &str) -> Vec<u8> {
+        self.key(&[b"v", &hash16(&[udf.as_bytes()])])
+    }
+
+    /// The marks of all keys that never live again.
+    #[must_use]
+    pub fn all_retired(&self) -> KeyRange {
+        KeyRange::prefix(&self.key(&[b"v"]))
+    }
+
+    /// The replay row of a committed request: by the requester's key and the request's id.
+    #[must_use]
+    pub fn replay(&self, hash: [u8; 16]) -> Vec<u8> {
+        self.key(&[b"r", &hash])
+    }
+
+    fn key(&self, parts: &[&[u8]]) -> Vec<u8> {
+        let mut key = Vec::with_capacity(48);
+        key.push(ACCT);
+        key.extend_from_slice(&self.account.0);
+        for part in parts {
+            key.extend_from_slice(part);
+        }
+        key
+    }
+}
+
+/// What a row of table 23 asks to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum DueKind {
+    /// Forget a replay row; `rest` is its hash.
+    Replay = b'r',
+    /// Forget a duplicate-recognition row; `rest` is container and hash.
+    Message = b'm',
+    /// Remove the data of a deleted account (architecture A-15).
+    Purge = b'p',
+    /// Release the address of a deleted account (architecture A-15); `rest` is the canonical address.
+    Release = b'n',
+}
+
+impl DueKind {
+    const ALL: [Self; 4] = [Self::Replay, Self::Message, Self::Purge, Self::Release];
+}
+
+/// One row of table 23.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// When it is due, in milliseconds since 1970.
+    pub at: Timestamp,
+    /// What is to be done.
+    pub kind: DueKind,
+    /// For which account.
+    pub account: AccountId,
+    /// For what of it; see [`DueKind`].
+    pub rest: Vec<u8>,
+}
+
+impl Due {
+    /// Its key, in the account's partition.
+    #[must_use]
+    pub fn key(&self) -> Vec<u8> {
+        concat(&[
+            &due_until(self.account.partition(), self.at),
+            &[self.kind as u8],
+            &self.account.0,
+            &self.rest,
+        ])
+    }
+
+    /// What `key` says.
+    #[must_use]
+    pub fn parse(key: &[u8]) -> Option<Self> {
+        let (&DUE, rest) = key.split_first()? else {
+            return None;
+        };
+        let (_, rest) = rest.split_at_checked(2)?;
+        let (at, rest) = rest.split_at_checked(8)?;
+        let (kind, rest) = rest.split_first()?;
+        let (account, rest) = rest.split_at_checked(ACCOUNT_ID_BYTES)?;
+        let millis = u64::from_be_bytes(at.try_into().ok()?);
+        Some(Self {
+            at: Timestamp::from_millis(i64::try_from(millis).ok()?),
+            kind: DueKind::ALL.into_iter().find(|one| *one as u8 == *kind)?,
+            account: AccountId(account.try_into().ok()?),
+            rest: rest.to_vec(),
+        })
+    }
+}
+
+/// The rows of a partition that are due at `now`.
+#[must_use]
+pub fn due(partition: PartitionId, now: Timestamp) -> KeyRange {
+    KeyRange::new(
+        &due_until(partition, Timestamp::from_millis(0)),
+        &due_until(partition, now + std::time::Duration::from_millis(1)),
+    )
+}
+
+fn due_until(partition: PartitionId, at: Timestamp) -> Vec<u8> {
+    let millis = u64::try_from(at.as_millis()).unwrap_or(0);
+    concat(&[&[DUE], &partition.0.to_be_bytes(), &millis.to_be_bytes()])
+}
+
+fn concat(parts: &[&[u8]]) -> Vec<u8> {
+    parts.concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ACCOUNT: AccountId = AccountId([
+        0x03, 0xff, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8, 0xa9, 0xaa, 0xab, 0xac, 0xad, 0xae,
+        0xaf,
+    ]);
+
+    fn hex(key: &[u8]) -> String {
+        key.iter().map(|octet| format!("{octet:02x}")).collect()
+    }
+
+    /// The layout is a promise to every store ever written: a change here needs a migration.
+    #[test]
+    fn the_table_of_keys_is_as_it_was_promised() {
+        let account = AccountKeys::of(ACCOUNT);
+        let aid = "2003ffa2a3a4a5a6a7a8a9aaabacadaeaf";
+        let address = AccountAddress::parse("Al@B.example").unwrap();
+        let hash = [0x11; 16];
+        let hash_text = "11".repeat(16);
+        let due = Due {
+            at: Timestamp::from_millis(0x0102),
+            kind: DueKind::Purge,
+            account: ACCOUNT,
+            rest: vec![0x77],
+        };
+        let rows = [
+            (meta(), "006d657461".to_owned()),
+            (part(PartitionId(1_023)), "0203ff".to_owned()),
+            (dir(&address), "10622e6578616d706c6500616c".to_owned()),
+            (account.record(), format!("{aid}6d")),
+            (account.tip(), format!("{aid}74")),
+            (account.head(2), format!("{aid}680002")),
+            (account.frame(2, 7), format!("{aid}6600020000000000000007")),
+            (
+                account.chunk(2, 7, 1),
+                format!("{aid}62000200000000000000070001"),
+            ),
+            (
+                account.lookup(LookupKind::UniqueId, 2, hash),
+                format!("{aid}6b750002{hash_text}"),
+            ),
+            (
+                account.lookup(LookupKind::Message, 2, hash),
+                format!("{aid}6b6d0002{hash_text}"),
+            ),
+            (
+                account.device("MAAA"),
+                format!("{aid}64{}", hex(&hash16(&[b"MAAA"]))),
+            ),
+            (
+                account.retired("MAAA"),
+                format!("{aid}76{}", hex(&hash16(&[b"MAAA"]))),
+            ),
+            (account.replay(hash), format!("{aid}72{hash_text}")),
+            (
+                due.key(),
+                format!("2303ff000000000000010270{}77", &aid[2..]),
+            ),
+        ];
+        for (key, expected) in rows {
+            assert_eq!(hex(&key), expected);
+        }
+        assert_eq!(hex(&hash16(&[b"MAAA"])).len(), 32);
+    }
+
+    #[test]
+    fn what_is_built_is_read_again() {
+        let account = AccountKeys::of(ACCOUNT);
+        let address = AccountAddress::parse("al@b.example").unwrap();
+        assert_eq!(
+            address_of_dir(&dir(&address)).as_deref(),
+            Some(address.canonical())
+        );
+        assert_eq!(
+            partition_of_part(&part(PartitionId(5))),
+            Some(PartitionId(5))
+        );
+        assert_eq!(account.container_of_head(&account.head(9)), Some(9));
+        assert_eq!(account.container_of_head(&account.tip()), None);
+        assert_eq!(account.index_of_frame(3, &account.frame(3, 77)), Some(77));
+        assert_eq!(account.index_of_frame(4, &account.frame(3, 77)), None);
+        assert_eq!(
+            account.place_of_chunk(3, &account.chunk(3, 77, 2)),
+            Some((77, 2))
+        );
+        let due = Due {
+            at: Timestamp::from_secs(1_700_000_000),
+            kind: DueKind::Replay,
+            account: ACCOUNT,
+            rest: vec![1; 16],
+        };
+        assert_eq!(Due::parse(&due.key()), Some(due));
+        assert_eq!(Due::parse(&account.tip()), None);
+    }
+
+    #[test]
+    fn keys_sort_as_what_they_mean() {
+        let account = AccountKeys::of(ACCOUNT);
+        assert!(account.frame(1, 255) < account.frame(1, 256));
+        assert!(account.frame(1, u64::MAX) < account.frame(2, 0));
+        let frames = account.frames(1, 2, 4);
+        assert!(!frames.contains(&account.frame(1, 1)));
+        assert!(frames.contains(&account.frame(1, 3)));
+        assert!(!frames.contains(&account.frame(1, 4)));
+        let chunks = account.chunks(1, 2, 4);
+        assert!(chunks.contains(&account.chunk(1, 3, u16::MAX)));
+        assert!(!chunks.contains(&account.chunk(1, 4, 0)));
+        let now = Timestamp::from_secs(10);
+        let range = due(ACCOUNT.partition(), now);
+        let at = |at| Due {
+            at,
+            kind: DueKind::Release,
+            account: ACCOUNT,
+            rest: vec![0xff; 40],
+        };
+        assert!(range.contains(&at(now).key()));
+        assert!(!range.contains(&at(now + std::time::Duration::from_millis(1)).key()));
+    }
+
+    #[test]
+    fn an_account_id_begins_with_its_partition() {
+        let mut entropy = mesh_common::entropy::SeededEntropy::new(1);
+        let one = AccountId::draw(PartitionId(700), &mut entropy);
+        let other = AccountId::draw(PartitionId(700), &mut entropy);
+        assert_eq!(one.partition(), PartitionId(700));
+        assert_ne!(one, other);
+        assert!(
+            !AccountKeys::of(one)
+                .all()
+                .contains(&AccountKeys::of(other).tip())
+        );
+    }
+
+    #[test]
+    fn one_hash_stands_for_one_list_of_texts() {
+        assert_ne!(hash16(&[b"ab", b"c"]), hash16(&[b"a", b"bc"]));
+    }
+}
