@@ -1,3 +1,40 @@
 //! The account machine: what must be known of an account, what a request does to it, and what it
 //! then is. *Decide* looks and returns a transition or a refusal; the shell commits; *apply* makes it
 //! so (architecture §4).
+//!
+//! ```text
+//!             Standing ──┐
+//!  AccountRequest ──▶ needs ──▶ Needs ──(shell reads)──▶ Lookups
+//!                        │                                  │
+//!                        └──────▶ decide ◀──────────────────┘
+//!                                   │
+//!          Answer ◀── nothing to write ── Transition ──(shell commits)──▶ Standing::apply, answer
+//!                                   │
+//!                               DownloadPlan ──(shell feeds frames)──▶ DownloadAssembly ──▶ answer
+//! ```
+
+pub mod apply;
+pub mod change;
+mod compact;
+pub mod decide;
+pub mod devices;
+pub mod download;
+pub mod frame;
+pub mod needs;
+pub mod policy;
+mod refusal;
+pub mod state;
+
+pub use change::{
+    Change, DirectoryEntry, MessageKey, MessageRow, ReplayKey, ReplayRow, Tombstone, Transition,
+    UniqueRow,
+};
+pub use decide::{Decision, decide, needs};
+pub use devices::{DeviceEntry, DeviceIndex};
+pub use download::{DownloadAssembly, DownloadPlan};
+pub use frame::{FrameRecord, StoredFrame};
+pub use needs::{Lookups, Needs};
+pub use policy::AccountPolicy;
+pub use state::{
+    AccountId, AccountRecord, AccountState, AccountStatus, ContainerNumber, Head, Standing, Tip,
+};

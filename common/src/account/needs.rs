@@ -1,0 +1,48 @@
+//! What has to be looked up in the store before a request can be decided, and the answers
+//! (containers §12.3). The shell reads exactly what [`super::needs()`] names, at the version it will commit
+//! against.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::change::{MessageKey, MessageRow, ReplayKey, ReplayRow, UniqueRow};
+use super::frame::FrameRecord;
+use super::state::ContainerNumber;
+
+/// Rows to look up. Those that do not exist are simply missing from the [`Lookups`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Needs {
+    /// An earlier request under the same id, below [`super::Standing::account_id`].
+    pub replay: Option<ReplayKey>,
+    /// What containers know under unique ids.
+    pub unique_ids: BTreeSet<(ContainerNumber, String)>,
+    /// Messages that may be duplicates.
+    pub messages: BTreeSet<MessageKey>,
+    /// Frame records, without payloads: container, first index, index behind the last.
+    pub records: Vec<(ContainerNumber, u64, u64)>,
+    /// Payloads of single frames (their records are among `records`).
+    pub payloads: Vec<(ContainerNumber, u64)>,
+}
+
+impl Needs {
+    /// Whether there is nothing to look up.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The rows that were found.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Lookups {
+    /// Earlier requests.
+    pub replays: BTreeMap<ReplayKey, ReplayRow>,
+    /// What containers know under unique ids.
+    pub unique_ids: BTreeMap<(ContainerNumber, String), UniqueRow>,
+    /// Messages that came before.
+    pub messages: BTreeMap<MessageKey, MessageRow>,
+    /// Frame records.
+    pub records: BTreeMap<(ContainerNumber, u64), Arc<FrameRecord>>,
+    /// Payloads.
+    pub payloads: BTreeMap<(ContainerNumber, u64), Vec<u8>>,
+}

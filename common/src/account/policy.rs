@@ -1,0 +1,94 @@
+//! What the operator may set for the accounts of a domain (architecture A-17): who may create
+//! accounts, how names must look, how much may be stored. Bounds may be lowered, never raised above
+//! [`crate::limits`] (the storage quota excepted).
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits;
+
+/// Settings that the account machine decides by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AccountPolicy {
+    /// Who may create accounts.
+    pub creation: Creation,
+    /// How names must look.
+    pub names: NameRules,
+    /// Octets one account may store. Above: 507/113.
+    pub account_bytes_max: u64,
+    /// Frames of one container. Above: 507/113.
+    pub frames_per_container_max: u64,
+    /// Containers of one account. Above: 507/113.
+    pub containers_per_account_max: usize,
+    /// Octets of one catalog entry's payload. Above: 413/8.
+    pub entry_payload_bytes_max: usize,
+    /// Octets of one message's payload. Above: 413/8.
+    pub message_payload_bytes_max: usize,
+    /// Envelopes of one Upload. Above: 413/8.
+    pub upload_envelopes_max: usize,
+    /// Payload octets of one Upload. Above: 413/8.
+    pub upload_payload_bytes_max: usize,
+    /// Entries of one Download response.
+    pub download_entries_max: usize,
+    /// Payload octets of one Download response.
+    pub download_payload_bytes_max: usize,
+    /// Whether unlinked tree digests of old clients are accepted (architecture A-9).
+    pub legacy_digests: bool,
+}
+
+impl Default for AccountPolicy {
+    fn default() -> Self {
+        Self {
+            creation: Creation::Open,
+            names: NameRules::default(),
+            account_bytes_max: limits::ACCOUNT_BYTES_MAX,
+            frames_per_container_max: limits::FRAMES_PER_CONTAINER_MAX,
+            containers_per_account_max: limits::CONTAINERS_PER_ACCOUNT_MAX,
+            entry_payload_bytes_max: limits::ENTRY_PAYLOAD_BYTES_MAX,
+            message_payload_bytes_max: limits::MESSAGE_PAYLOAD_BYTES_MAX,
+            upload_envelopes_max: limits::UPLOAD_ENVELOPES_MAX,
+            upload_payload_bytes_max: limits::UPLOAD_PAYLOAD_BYTES_MAX,
+            download_entries_max: limits::DOWNLOAD_ENTRIES_MAX,
+            download_payload_bytes_max: limits::DOWNLOAD_PAYLOAD_BYTES_MAX,
+            legacy_digests: false,
+        }
+    }
+}
+
+/// Who may create accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Creation {
+    /// Everybody.
+    #[default]
+    Open,
+    /// Everybody, but the operator must approve: the account is on hold until then.
+    Approval,
+    /// Nobody.
+    Closed,
+}
+
+/// How the user part of an address must look (service §5.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NameRules {
+    /// Characters at least.
+    pub characters_min: usize,
+    /// Characters at most.
+    pub characters_max: usize,
+    /// Characters that must not occur, beside those no address may hold.
+    pub characters_invalid: String,
+    /// Names nobody gets, in canonical form.
+    pub reserved: Vec<String>,
+}
+
+impl Default for NameRules {
+    fn default() -> Self {
+        Self {
+            characters_min: limits::NAME_CHARACTERS_MIN,
+            characters_max: limits::NAME_CHARACTERS_MAX,
+            characters_invalid: limits::NAME_CHARACTERS_INVALID.to_owned(),
+            reserved: Vec::new(),
+        }
+    }
+}
