@@ -227,9 +227,9 @@ impl LiveReads {
     }
 
     /// The floor of what must be remembered when `newest` is the newest version: the oldest
-    /// version in use, and [`limits::CHAIN_VERSIONS`] besides.
-    pub(super) fn floor(&self, newest: Version) -> Version {
-        let chain = Version(newest.0.saturating_sub(limits::CHAIN_VERSIONS));
+    /// version in use, and the last `chain_versions` besides.
+    pub(super) fn floor(&self, newest: Version, chain_versions: u64) -> Version {
+        let chain = Version(newest.0.saturating_sub(chain_versions));
         self.lock()
             .keys()
             .next()
@@ -331,15 +331,15 @@ mod tests {
     #[test]
     fn the_oldest_reader_sets_the_floor() {
         let reads = LiveReads::default();
-        let newest = Version(limits::CHAIN_VERSIONS + 50);
-        assert_eq!(reads.floor(newest), Version(50));
+        let newest = Version(150);
+        assert_eq!(reads.floor(newest, 100), Version(50));
         let held = reads.hold(Version(20));
         let again = reads.hold(Version(20));
-        assert_eq!(reads.floor(newest), Version(20));
+        assert_eq!(reads.floor(newest, 100), Version(20));
         drop(held);
-        assert_eq!(reads.floor(newest), Version(20));
+        assert_eq!(reads.floor(newest, 100), Version(20));
         drop(again);
-        assert_eq!(reads.floor(newest), Version(50));
+        assert_eq!(reads.floor(newest, 100), Version(50));
     }
 
     /// What the history replaces: the last write of each of twenty keys, kept plainly.

@@ -28,3 +28,25 @@ pub const CHAIN_VERSIONS: u64 = 4_096;
 /// Key ranges the conflict history may hold. Beyond it the oldest versions are forgotten and
 /// transactions that began before them are too old, however long they stay open.
 pub const HISTORY_RANGES_MAX: usize = 262_144;
+
+/// Keys that the cleared ranges of one transaction may hold. A range is larger than that only when
+/// an account is erased, which goes on page by page.
+pub const CLEAR_KEYS_MAX: usize = 100_000;
+
+/// Newest versions of the embedded engine that can be read by [`super::Tx::set_read_version`].
+pub const SNAPSHOTS_KEPT: usize = 256;
+
+/// Transactions that wait for the committer of the embedded engine; further ones wait before it.
+pub const COMMIT_QUEUE_MAX: usize = 1_024;
+
+/// Transactions of one group commit: one write and one fsync for all of them.
+pub const GROUP_TXS_MAX: usize = 512;
+
+/// Octets of one group commit; a single larger transaction is a group of its own.
+pub const GROUP_BYTES_MAX: usize = 8 * 1_024 * 1_024;
+
+/// Rows of a page that are read on the thread that asks; a longer page goes on elsewhere.
+pub const INLINE_ROWS_MAX: usize = 64;
+
+/// Octets of a page that are read on the thread that asks; a larger page goes on elsewhere.
+pub const INLINE_BYTES_MAX: usize = 128 * 1_024;

@@ -139,7 +139,7 @@ impl MemoryStore {
         state.newest = version;
         let effects = prepared.resolve(version, 0);
         state.write(&effects, version);
-        state.forget(self.live_reads.floor(version));
+        state.forget(self.live_reads.floor(version, limits::CHAIN_VERSIONS));
         for range in &effects.cleared {
             self.watches.fire(range);
         }
@@ -199,6 +199,14 @@ impl MemoryStore {
         if read.version() > state.newest {
             return Err(CommitError::TooOld);
         }
+        let cleared = state.cleared_keys(&prepared);
+        if cleared > limits::CLEAR_KEYS_MAX {
+            return Err(CommitError::TooLarge {
+                what: "keys of cleared ranges",
+                bytes: cleared,
+                max: limits::CLEAR_KEYS_MAX,
+            });
+        }
         drop(read);
         let committed = self.apply(&mut state, prepared);
         self.land_strays(&mut state);
@@ -226,6 +234,17 @@ impl State {
             self.put(key.clone(), value.clone(), version);
         }
         self.history.record(&effects.footprint(), version);
+    }
+
+    fn cleared_keys(&self, prepared: &Prepared) -> usize {
+        prepared
+            .cleared()
+            .map(|(begin, end)| self.cells.range(begin.clone()..end.clone()))
+            .map(|cells| {
+                cells.filter(|(_, cells)| cells.last().is_some_and(|cell| cell.value.is_some()))
+            })
+            .map(Iterator::count)
+            .sum()
     }
 
     fn put(&mut self, key: Bytes, value: Option<Bytes>, since: Version) {

@@ -5,7 +5,7 @@
 //! and commits them all or not at all, provided that nothing it read was written meanwhile.
 //!
 //! Engines: [`MemoryStore`] (ordered map with seeded faults, for tests and simulation) and
-//! `EmbeddedStore` (local disk). What any engine must do is written once, in `battery`.
+//! [`EmbeddedStore`] (local disk). What any engine must do is written once, in `battery`.
 //!
 //! # What answers mean
 //!
@@ -24,8 +24,13 @@ pub mod limits;
 
 #[cfg(test)]
 mod battery;
+mod committer;
 mod conflict;
+mod damage;
+mod embedded;
 mod error;
+mod folder;
+mod journal;
 mod memory;
 mod pending;
 mod probe;
@@ -37,6 +42,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+pub use embedded::{EmbeddedOptions, EmbeddedStore, EmbeddedTx};
 pub use error::{CommitError, StoreError};
 pub use memory::{Fault, Faults, MemoryStore, MemoryTx};
 pub use probe::{Landing, Plan, PlanError, ProbeError, commit_with_probe};
@@ -114,7 +120,8 @@ pub trait Tx: Send + Sync + 'static {
     /// Removes a key, if it is there.
     fn clear(&mut self, key: &[u8]);
 
-    /// Removes every key of a range.
+    /// Removes every key of a range. A commit whose ranges hold more than
+    /// [`limits::CLEAR_KEYS_MAX`] keys may be refused as too large: clear page by page.
     fn clear_range(&mut self, range: &KeyRange);
 
     /// Sets `prefix ‖ stamp ‖ suffix`, the stamp being the transaction's [`Versionstamp`].

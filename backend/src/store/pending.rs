@@ -221,21 +221,36 @@ impl Pending {
             return Err(StoreError::Unreadable);
         }
         let mut rows = Overlay::new(self, range, order, base);
-        let mut page = Page::default();
-        let mut bytes = 0;
+        let mut filling = Filling::new(limit);
         while let Some(row) = rows.next_row()? {
-            bytes += row.key.len() + row.value.len();
-            let is_full = page.rows.len() >= limit.rows.max(1) || bytes > limit.bytes;
-            if is_full && !page.rows.is_empty() {
-                page.more = true;
+            if !filling.take(row) {
                 break;
             }
-            page.rows.push(row);
         }
-        if read == Read::Serializable {
-            self.read_conflict_range(&seen(range, &page, order));
-        }
+        let page = filling.into_page();
+        self.note_page(range, &page, order, read);
         Ok(page)
+    }
+
+    /// Whether the transaction itself has written nothing in `range`.
+    pub(super) fn is_untouched(&self, range: &KeyRange) -> bool {
+        let before_end = self.cleared.range::<Bytes, _>(..&range.end).next_back();
+        self.writes
+            .range(range.begin.clone()..range.end.clone())
+            .next()
+            .is_none()
+            && before_end.is_none_or(|(_, end)| *end <= range.begin)
+            && !self
+                .stamped
+                .iter()
+                .any(|stamped| intersects(&stamped.places(), range))
+    }
+
+    /// Notes that the commit depends on what the page says, when `read` asks for it.
+    pub(super) fn note_page(&self, range: &KeyRange, page: &Page, order: Order, read: Read) {
+        if read == Read::Serializable {
+            self.read_conflict_range(&seen(range, page, order));
+        }
     }
 
     /// Ends the transaction: what to check and to write, or why it is refused before any check.
@@ -291,6 +306,60 @@ impl Pending {
         };
         self.refusal.get_or_insert(refusal);
         false
+    }
+}
+
+/// A page while it is read.
+#[derive(Debug)]
+pub(super) struct Filling {
+    page: Page,
+    limit: Limit,
+    bytes: usize,
+}
+
+impl Filling {
+    pub(super) fn new(limit: Limit) -> Self {
+        Self {
+            page: Page::default(),
+            limit,
+            bytes: 0,
+        }
+    }
+
+    /// Takes one more row, or notes that there is more. False when the page is full.
+    pub(super) fn take(&mut self, row: Row) -> bool {
+        self.bytes += row.key.len() + row.value.len();
+        let is_full =
+            self.page.rows.len() >= self.limit.rows.max(1) || self.bytes > self.limit.bytes;
+        if is_full && !self.page.rows.is_empty() {
+            self.page.more = true;
+            return false;
+        }
+        self.page.rows.push(row);
+        true
+    }
+
+    /// Takes rows until the page is full, the rows end, or so many rows and octets are taken in all.
+    /// True when the page is done.
+    pub(super) fn take_from(
+        &mut self,
+        rows: &mut impl Iterator<Item = Result<Row, StoreError>>,
+        rows_max: usize,
+        bytes_max: usize,
+    ) -> Result<bool, StoreError> {
+        while self.page.rows.len() < rows_max && self.bytes < bytes_max {
+            let Some(row) = rows.next().transpose()? else {
+                return Ok(true);
+            };
+            if !self.take(row) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    pub(super) fn into_page(self) -> Page {
+        self.page
     }
 }
 
@@ -395,6 +464,11 @@ impl Prepared {
     /// Whether there is nothing to write.
     pub(super) fn is_read_only(&self) -> bool {
         self.writes.is_empty() && self.cleared.is_empty() && self.stamped.is_empty()
+    }
+
+    /// The cleared ranges, by begin and end, disjoint.
+    pub(super) fn cleared(&self) -> impl Iterator<Item = (&Bytes, &Bytes)> {
+        self.cleared.iter()
     }
 
     /// Octets of what it writes and depends on, as bounded by [`limits::TX_BYTES_MAX`].

@@ -1,7 +1,5 @@
 //! The battery: what conflicts with what.
 
-use crate::store::limits;
-
 use super::*;
 
 /// A transaction that has fixed its version and will write `out`.
@@ -213,7 +211,7 @@ pub(in crate::store) async fn the_version_chain_commits_without_reading<S: Store
 
 pub(in crate::store) async fn a_version_behind_the_chain_is_too_old_to_commit<S: Store>(store: S) {
     let first = put(&store, b"a", b"1").await;
-    for _ in 0..=limits::CHAIN_VERSIONS {
+    for _ in 0..=store.caps().chain_versions {
         put(&store, b"b", b"1").await;
     }
     let mut tx = store.begin(TxOptions::default());

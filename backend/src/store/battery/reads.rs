@@ -179,7 +179,7 @@ pub(in crate::store) async fn a_pinned_version_reads_the_past<S: Store>(store: S
 
 pub(in crate::store) async fn a_version_that_is_forgotten_is_too_old<S: Store>(store: S) {
     let first = put(&store, b"a", b"1").await.version;
-    for _ in 0..=limits::CHAIN_VERSIONS {
+    for _ in 0..=store.caps().chain_versions {
         put(&store, b"a", b"2").await;
     }
     let mut tx = store.begin(TxOptions::default());
