@@ -6,10 +6,14 @@
 //!  file   F5 len | F0 header | F1 payload | F0 trailer | len F5     one frame, readable backwards
 //! ```
 
+pub mod chain;
 pub mod container_name;
 pub mod envelope;
+pub mod frame;
 pub mod header;
+pub mod legacy;
 pub mod merkle;
+pub mod proof;
 
 pub use container_name::{ContainerKind, ContainerName};
 pub use envelope::Envelope;
