@@ -14,8 +14,10 @@ pub mod header;
 pub mod legacy;
 pub mod merkle;
 pub mod proof;
+pub mod sign;
 
 pub use container_name::{ContainerKind, ContainerName};
 pub use envelope::Envelope;
 pub use header::{ContainerInfo, ContentMeta, Header, Recipient, Signature, Trailer};
 pub use merkle::{Digest64, DigestStack};
+pub use sign::EnvelopeError;

@@ -1,10 +1,26 @@
 //! Uniform Data Fingerprints: what keys, messages and content are called (crypto §2).
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`digest`] | fingerprints of content and of keys, EARL content identifiers, response identifiers |
+//! | [`nonce`] | message identifiers, PINs, encryption keys, object identifiers: data as a fingerprint |
+//! | [`authenticator`] | fingerprints under a key |
+
+pub mod authenticator;
+pub mod digest;
+pub mod nonce;
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::encoding::base32;
+
+pub use authenticator::authenticator;
+pub use digest::{
+    DigestAlgorithm, binary_of_key, content_digest, content_digest_with, message_response_id,
+};
+pub use nonce::{nonce, pin};
 
 /// A fingerprint in its canonical text: upper-case Base32 in groups of four.
 ///
@@ -52,6 +68,12 @@ impl Udf {
             .map(|group| group.iter().collect())
             .collect();
         Ok(Self(groups.join("-")))
+    }
+
+    /// The type octet, which says what the rest is (crypto §2.1).
+    #[must_use]
+    pub fn type_octet(&self) -> u8 {
+        self.octets().first().copied().unwrap_or_default()
     }
 
     /// The canonical text.
