@@ -1,0 +1,23 @@
+//! Bounds of the device's side. Those that both sides share are in `mesh_common::limits`.
+
+use std::time::Duration;
+
+/// Octets of one response that are read at most. A Download of 4 MiB of payload is Base64 twice:
+/// once as an envelope, once as the sealed text around it, and has headers besides.
+pub const RESPONSE_BYTES_MAX: usize = 24 * 1024 * 1024;
+/// Time to reach a service.
+pub const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
+/// Time for one transaction, from the first octet of the request to the last of the response. The
+/// service gives up after 5 s of its own time; the rest is for slow lines.
+pub const EXCHANGE_TIME_MAX: Duration = Duration::from_secs(60);
+/// How long one command waits for another that works in the same folder.
+pub const LOCK_TIME_MAX: Duration = Duration::from_secs(10);
+/// How often a request is sent again because the service was busy or out of reach.
+pub const BUSY_RETRIES_MAX: u32 = 3;
+/// How long the client waits at most before it sends a request again; a service that asks for
+/// more patience than this is reported instead.
+pub const BUSY_WAIT_MAX: Duration = Duration::from_secs(5);
+/// How often an upload that met other devices' frames is put behind them and sent again.
+pub const REBASES_MAX: u32 = 16;
+/// Octets of a file given on the command line that are read at most.
+pub const INPUT_BYTES_MAX: u64 = 256 * 1024 * 1024;
