@@ -383,7 +383,7 @@ mod tests {
         header.container_info = None;
         index.replay(2, &header).unwrap();
         assert_eq!(index.len(), 1);
-        header.content_meta_data = Some(b"{".into_iter().copied().collect::<Vec<u8>>().into());
+        header.content_meta_data = Some(b"{"[..].into());
         assert_eq!(index.replay(3, &header).unwrap_err().name(), "unreadable");
     }
 }

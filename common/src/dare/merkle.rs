@@ -147,7 +147,7 @@ impl DigestStack {
         let kept = self.digests.len().saturating_sub(siblings);
         let (rest, popped) = self.digests.split_at(kept);
         let inner = fold_lefts(payload_digest, popped.iter().rev());
-        let left = rest.last().or(popped.first()).unwrap_or(&NO_DIGEST);
+        let left = rest.last().or_else(|| popped.first()).unwrap_or(&NO_DIGEST);
         join(left, &inner)
     }
 
