@@ -7,11 +7,13 @@
 //! ```
 
 pub mod chain;
+pub mod container;
 pub mod container_name;
 pub mod envelope;
 pub mod frame;
 pub mod header;
 pub mod legacy;
+pub mod manifest;
 pub mod merkle;
 pub mod proof;
 pub mod sign;
