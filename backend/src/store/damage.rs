@@ -51,8 +51,16 @@ pub(super) fn check_manifests(
         };
         match checksum_of(&manifest) {
             Ok(found) if found == checksum => {}
-            Ok(_) => return corrupt(manifest, "its checksum differs"),
-            Err(error) => return corrupt(manifest, &error.to_string()),
+            Ok(_) => {
+                return corrupt(
+                    manifest,
+                    "its checksum is not the one that `current` beside it gives",
+                );
+            }
+            Err(error) => {
+                let detail = format!("`current` beside it names it, but: {error}");
+                return corrupt(manifest, &detail);
+            }
         }
         let Some(listed) = listed(&tree, &manifest) else {
             return corrupt(manifest, "it cannot be read");

@@ -563,25 +563,4 @@ impl Inner {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    mod battery {
-        use super::*;
-
-        /// As many versions as a test can well commit with an fsync each.
-        const CHAIN_VERSIONS: u64 = 300;
-
-        fn open() -> (tempfile::TempDir, EmbeddedStore) {
-            let folder = tempfile::tempdir().unwrap();
-            let options = EmbeddedOptions {
-                chain_versions: CHAIN_VERSIONS,
-                ..EmbeddedOptions::default()
-            };
-            let store = EmbeddedStore::open(folder.path(), options).unwrap();
-            (folder, store)
-        }
-
-        crate::store::battery::battery!(open());
-    }
-}
+mod tests;

@@ -530,12 +530,4 @@ impl Tx for MemoryTx {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    mod battery {
-        use super::*;
-
-        crate::store::battery::battery!(((), MemoryStore::new()));
-    }
-}
+mod tests;

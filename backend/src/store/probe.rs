@@ -163,3 +163,6 @@ async fn commit_barrier<S: Store>(
     }
     Err(last)
 }
+
+#[cfg(test)]
+mod tests;

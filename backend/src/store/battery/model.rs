@@ -65,19 +65,18 @@ fn apply_to_tx<T: Tx>(tx: &mut T, op: &Op) {
 }
 
 /// Runs `case` on generated input; each starts with an empty store.
-fn run<S: Store, I: Strategy>(store: &S, input: &I, mut case: impl AsyncFnMut(&S, I::Value)) {
+fn run<S: Store, I: Strategy>(store: &S, input: &I, case: impl AsyncFn(&S, I::Value)) {
     let mut runner = TestRunner::new(Config {
         cases: SEQUENCES,
         ..Config::default()
     });
     let outcome = tokio::task::block_in_place(|| {
-        let case = std::cell::RefCell::new(&mut case);
         runner.run(input, |input| {
             Handle::current().block_on(async {
                 let mut tx = store.begin(TxOptions::default());
                 tx.clear_range(&KeyRange::all());
                 tx.commit().await.unwrap();
-                (case.borrow_mut())(store, input).await;
+                case(store, input).await;
             });
             Ok(())
         })
