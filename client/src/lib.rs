@@ -13,6 +13,7 @@
 pub mod ambient;
 pub mod entries;
 pub mod home;
+pub mod import;
 pub mod limits;
 pub mod replica;
 pub mod transport;
