@@ -1,0 +1,23 @@
+//! The test vectors: every entry of every file under `tests/data/vectors` is checked, and each file
+//! has one test that fails when an entry was left out. One binary, so that it links once.
+
+mod containers;
+mod count;
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+/// A file of the vectors.
+fn octets_of(name: &str) -> Vec<u8> {
+    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "data", "vectors", name]
+        .iter()
+        .collect();
+    fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// A file of the vectors that is JSON.
+fn json_of(name: &str) -> Value {
+    serde_json::from_slice(&octets_of(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
