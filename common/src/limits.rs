@@ -27,6 +27,8 @@ pub const TRANSACTION_TIME_MAX: Duration = Duration::from_secs(5);
 pub const JSON_DEPTH_MAX: usize = 64;
 /// Member names of one JSON object that are searched in a list; more are hashed. No refusal.
 pub const JSON_MEMBERS_SCANNED_MAX: usize = 16;
+/// Octets that the string codes of one JSON-B text stand for together. Above: unreadable.
+pub const JSONB_EXPANDED_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 // ---- Containers (architecture A-8, containers §8.6, decision Q-38) ----
 

@@ -90,17 +90,17 @@ enum Level<'a> {
     },
 }
 
-/// Member names: a short list is searched, a long one hashed.
+/// Member names by value, escapes decoded: a short list is searched, a long one hashed.
 #[derive(Default)]
 struct Names<'a> {
-    few: Vec<&'a [u8]>,
-    many: HashSet<&'a [u8]>,
+    few: Vec<Cow<'a, [u8]>>,
+    many: HashSet<Cow<'a, [u8]>>,
 }
 
 impl<'a> Names<'a> {
     /// Remembers `name`; false if it was there.
-    fn add(&mut self, name: &'a [u8]) -> bool {
-        if self.few.contains(&name) || self.many.contains(name) {
+    fn add(&mut self, name: Cow<'a, [u8]>) -> bool {
+        if self.few.contains(&name) || self.many.contains(&name) {
             return false;
         }
         if self.few.len() < JSON_MEMBERS_SCANNED_MAX {
@@ -178,13 +178,12 @@ impl<'a> Scan<'a> {
         if !std::mem::take(expects_name) {
             return Ok(());
         }
-        // Escaped names are decoded before they are compared; they are rare enough to leak nothing
-        // but a comparison by their written form, which serde's own duplicate check completes.
-        if names.add(text) {
+        let name = name_value(text);
+        if names.add(name.clone()) {
             Ok(())
         } else {
             Err(JsonError::DuplicateMember {
-                name: String::from_utf8_lossy(text).into_owned(),
+                name: String::from_utf8_lossy(&name).into_owned(),
             })
         }
     }
@@ -207,6 +206,27 @@ impl<'a> Scan<'a> {
         clean.extend_from_slice(&octets[copied..]);
         Cow::Owned(clean)
     }
+}
+
+/// The value of a member name as it is written between its quotes. A name that cannot be decoded
+/// stands for itself: the reader that follows refuses it.
+fn name_value(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.contains(&b'\\') {
+        return Cow::Borrowed(text);
+    }
+    let mut quoted = Vec::with_capacity(text.len() + 2);
+    quoted.push(b'"');
+    for octet in text {
+        match octet {
+            b'\n' => quoted.extend(b"\\n"),
+            b'\r' => quoted.extend(b"\\r"),
+            b'\t' => quoted.extend(b"\\t"),
+            octet => quoted.push(*octet),
+        }
+    }
+    quoted.push(b'"');
+    serde_json::from_slice::<String>(&quoted)
+        .map_or(Cow::Borrowed(text), |name| Cow::Owned(name.into_bytes()))
 }
 
 #[cfg(test)]
@@ -233,6 +253,39 @@ mod tests {
         assert_eq!(twice, Err(JsonError::DuplicateMember { name: "a".into() }));
         assert!(parse::<Value>(br#"{"a":{"x":1},"b":{"x":1}}"#).is_ok());
         assert!(parse::<Value>(br#"["a","a",{"a":"a"}]"#).is_ok());
+    }
+
+    #[test]
+    fn escaped_names_are_compared_by_value() {
+        for text in [
+            r#"{"a":1,"\u0061":2}"#,
+            r#"{"\u0061":1,"a":2}"#,
+            r#"{"\u00e4":1,"ä":2}"#,
+            r#"{"\ud83d\ude00":1,"😀":2}"#,
+            r#"{"a\/b":1,"a/b":2}"#,
+            "{\"a\n\":1,\"a\\n\":2}",
+            "{\"\\u0061\n\":1,\"a\\n\":2}",
+        ] {
+            assert!(
+                matches!(
+                    parse::<Value>(text.as_bytes()),
+                    Err(JsonError::DuplicateMember { .. })
+                ),
+                "{text}"
+            );
+        }
+        let many: Vec<String> = (0..40).map(|index| format!("\"n{index}\":0")).collect();
+        let twice = format!("{{{},\"\\u006e39\":0}}", many.join(","));
+        assert_eq!(
+            parse::<Value>(twice.as_bytes()),
+            Err(JsonError::DuplicateMember { name: "n39".into() })
+        );
+        let distinct = br#"{"a":1,"\\u0061":2,"\u0062":3,"\"":4}"#;
+        assert_eq!(
+            parse::<Value>(distinct).unwrap().as_object().unwrap().len(),
+            4
+        );
+        assert!(parse::<Value>(br#"{"\ud800":1}"#).is_err());
     }
 
     #[test]

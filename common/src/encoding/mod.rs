@@ -3,3 +3,4 @@
 pub mod base32;
 pub mod base64url;
 pub mod json;
+pub mod jsonb;

@@ -11,6 +11,8 @@ pub const TYPE_SHA2: u8 = 96;
 pub const TYPE_SHA3: u8 = 80;
 /// Bits a content digest is presented with at most (crypto §2.8).
 pub const BITS_MAX: usize = 440;
+/// Content digests have a multiple of so many bits (crypto §2.1).
+pub const BITS_STEP: usize = 20;
 /// Bits of a response identifier: 26 characters (crypto §2.8).
 pub const BITS_RESPONSE_ID: usize = 128;
 
@@ -125,16 +127,14 @@ impl Udf {
         content_digest(CONTENT_TYPE_KEY, &key_info(key), BITS_DEFAULT)
     }
 
-    /// The content identifier of an EARL: the fingerprint of the key's text at twice its precision
-    /// (crypto §2.8).
+    /// The content identifier of an EARL: the fingerprint of the key's text at twice the key's
+    /// precision, which counts in steps of 20 bits (crypto §2.8).
     #[must_use]
     pub fn of_encryption_key(key: &Self) -> Self {
         let letters = key.as_str().bytes().filter(|octet| *octet != b'-').count();
-        content_digest(
-            CONTENT_TYPE_UDF,
-            key.as_str().as_bytes(),
-            (2 * letters * 5).min(BITS_MAX),
-        )
+        let key_bits = (5 * letters).saturating_sub(8) / BITS_STEP * BITS_STEP;
+        let bits = (2 * key_bits).clamp(BITS_STEP, BITS_MAX);
+        content_digest(CONTENT_TYPE_UDF, key.as_str().as_bytes(), bits)
     }
 }
 

@@ -5,10 +5,17 @@
 //! | [`digest`] | fingerprints of content and of keys, EARL content identifiers, response identifiers |
 //! | [`nonce`] | message identifiers, PINs, encryption keys, object identifiers: data as a fingerprint |
 //! | [`authenticator`] | fingerprints under a key |
+//! | [`derived`] | key pairs from a seed |
+//! | [`shamir`] | secrets in shares |
+//! | [`name`] | URIs, strong names, and what a person types |
 
 pub mod authenticator;
+pub mod derived;
 pub mod digest;
+mod modular;
+pub mod name;
 pub mod nonce;
+pub mod shamir;
 
 use std::fmt;
 

@@ -19,6 +19,8 @@ pub const TYPE_SEED: u8 = 136;
 
 /// Random octets of a message identifier; the last four bits are not shown.
 pub const NONCE_BYTES: usize = 17;
+/// Bits of the key of an EARL, without the type octet (crypto §2.8).
+pub const ENCRYPTION_KEY_BITS: usize = 140;
 /// Random octets of a PIN (crypto §10).
 pub const PIN_BYTES: usize = 10;
 
@@ -36,8 +38,9 @@ pub fn pin(entropy: &mut dyn Entropy) -> Udf {
 
 /// A fresh encryption key of 140 bits as EARLs carry it: 30 characters.
 pub fn encryption_key(entropy: &mut dyn Entropy) -> Udf {
-    let random = Zeroizing::new(draw::<NONCE_BYTES>(entropy));
-    of_data(TYPE_ENCRYPTION, random.as_slice())
+    let random = Zeroizing::new(draw::<{ ENCRYPTION_KEY_BITS.div_ceil(8) }>(entropy));
+    let octets = typed(TYPE_ENCRYPTION, random.as_slice());
+    Udf::present(&octets, 8 + ENCRYPTION_KEY_BITS)
 }
 
 /// Whole octets under a type octet: what fixed-length fingerprints are.
@@ -66,7 +69,7 @@ mod tests {
         let key = encryption_key(&mut entropy);
         assert_eq!((letters(&nonce), &nonce.as_str()[..1]), (28, "N"));
         assert_eq!((letters(&pin), &pin.as_str()[..1]), (18, "N"));
-        assert_eq!((letters(&key), &key.as_str()[..1]), (29, "E"));
+        assert_eq!((letters(&key), &key.as_str()[..1]), (30, "E"));
         assert_eq!(of_data(TYPE_OID, &[1, 2, 3]).octets(), [TYPE_OID, 1, 2, 3]);
     }
 }
