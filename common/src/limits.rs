@@ -69,6 +69,9 @@ pub const ACCOUNT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// (containers §12.6).
 pub const ACCOUNT_RESERVE_BYTES: u64 = 1024 * 1024;
 
+/// References of one MessageComplete. Above: 413/8 (nobody's rule but ours: each is looked up).
+pub const COMPLETION_REFERENCES_MAX: usize = 128;
+
 // ---- Posting (architecture A-8, service §8, decision Q-55) ----
 
 /// Recipients of one Post. Above: 413/8.

@@ -3,12 +3,20 @@
 
 use std::mem;
 
+use super::decide::{Decision, Scene};
 use super::frame::StoredFrame;
-use super::state::ContainerNumber;
+use super::refusal;
+use super::state::{AccountState, ContainerNumber, Head};
+use super::status::container_name;
 use crate::cluster::Answer;
 use crate::dare::{ContainerInfo, Envelope, Header};
 use crate::encoding::base64url::Binary;
-use crate::protocol::{ContainerUpdate, DownloadResponse, Outcome, Response};
+use crate::error::ServiceError;
+use crate::limits::DOWNLOAD_SELECTIONS_MAX;
+use crate::protocol::{
+    Code, ConstraintsData, ConstraintsSelect, ContainerUpdate, DownloadRequest, DownloadResponse,
+    Outcome, Response,
+};
 use crate::time::Timestamp;
 
 /// What a Download reads, decided on one state of the account. Frames never change, so they may be
@@ -55,6 +63,136 @@ pub struct Parts {
     pub payload: bool,
     /// The trailer.
     pub trailer: bool,
+}
+
+/// Decides the Download of an admitted device.
+///
+/// # Errors
+/// 400/119 for a name that no container can have, 400/100 for bounds that make no sense, 413/8 for
+/// too many selections, 404/6 if no selected container exists.
+pub(super) fn decide(
+    scene: &Scene<'_>,
+    state: &AccountState,
+    request: &DownloadRequest,
+) -> Result<Decision, ServiceError> {
+    if request.select.len() > DOWNLOAD_SELECTIONS_MAX {
+        return Err(ServiceError::new(
+            Code::TooLarge,
+            format!("a Download has at most {DOWNLOAD_SELECTIONS_MAX} selections"),
+        ));
+    }
+    let selections = request
+        .select
+        .iter()
+        .map(|select| resolve(state, select))
+        .collect::<Result<Vec<_>, _>>()?;
+    if !selections.is_empty() && selections.iter().all(|selection| selection.count == 0) {
+        return Err(ServiceError::new(
+            Code::NotFound,
+            "the account has none of these containers",
+        ));
+    }
+    let constraints = request.constraints_post.clone().unwrap_or_default();
+    let plan = DownloadPlan {
+        outcome: refusal::ok(scene.request),
+        entries_max: budget(constraints.max_entries, scene.policy.download_entries_max)?,
+        payload_bytes_max: budget(
+            constraints.bytes_max,
+            scene.policy.download_payload_bytes_max,
+        )?,
+        payload_offset: offset(&constraints, &selections)?,
+        parts: Parts::of(&constraints),
+        selections,
+    };
+    Ok(Decision::Read(Box::new(plan)))
+}
+
+fn malformed(message: &str) -> ServiceError {
+    ServiceError::new(Code::Malformed, message)
+}
+
+/// The smaller of what is asked for and what is allowed (containers D16, decision Q-30).
+fn budget(asked: Option<i64>, allowed: usize) -> Result<usize, ServiceError> {
+    match asked {
+        None => Ok(allowed),
+        Some(asked) if asked < 1 => Err(malformed("MaxEntries and BytesMax are at least 1")),
+        Some(asked) => Ok(usize::try_from(asked).unwrap_or(usize::MAX).min(allowed)),
+    }
+}
+
+/// BytesOffset goes with exactly one selected frame (decision Q-30).
+fn offset(
+    constraints: &ConstraintsData,
+    selections: &[Selection],
+) -> Result<Option<usize>, ServiceError> {
+    let Some(offset) = constraints.bytes_offset else {
+        return Ok(None);
+    };
+    let frames: u64 = selections
+        .iter()
+        .flat_map(|selection| &selection.runs)
+        .map(|(_, first, end)| end - first)
+        .sum();
+    match usize::try_from(offset) {
+        Ok(offset) if frames == 1 => Ok(Some(offset)),
+        _ => Err(malformed(
+            "BytesOffset is not negative and goes with exactly one selected entry",
+        )),
+    }
+}
+
+fn resolve(state: &AccountState, select: &ConstraintsSelect) -> Result<Selection, ServiceError> {
+    let text = select
+        .container
+        .as_deref()
+        .ok_or_else(|| malformed("a selection names a container"))?;
+    let name = container_name(text)?;
+    if select.page_key.as_ref().is_some_and(|key| !key.is_empty()) {
+        return Err(malformed("this service issues no PageKey"));
+    }
+    let head = state.head(&name);
+    Ok(Selection {
+        name: text.to_owned(),
+        count: head.map_or(0, Head::count),
+        apex: head.and_then(Head::apex).map(Binary::from),
+        runs: head.map_or_else(Vec::new, |head| runs(head, select)),
+        not_before: select.not_before,
+        before: select.before,
+    })
+}
+
+/// The indices that exist of those asked for; below the floor frame 0 stands for what was purged
+/// (containers D29).
+fn runs(head: &Head, select: &ConstraintsSelect) -> Vec<(ContainerNumber, u64, u64)> {
+    let first = u64::try_from(select.index_min.unwrap_or(0)).unwrap_or(0);
+    let end = match select.index_max.map(u64::try_from) {
+        None => head.count(),
+        Some(Ok(max)) => max.saturating_add(1).min(head.count()),
+        Some(Err(_)) => 0,
+    };
+    let runs = if head.floor > 1 && first < head.floor {
+        vec![(0, end.min(1)), (head.floor, end)]
+    } else {
+        vec![(first, end)]
+    };
+    runs.into_iter()
+        .filter(|(first, end)| first < end)
+        .map(|(first, end)| (head.number, first, end))
+        .collect()
+}
+
+impl Parts {
+    /// Nothing said: all. Any `true`: only those. Only `false`: all but those (containers D17).
+    fn of(constraints: &ConstraintsData) -> Self {
+        let flags = [constraints.header, constraints.payload, constraints.trailer];
+        let positive = flags.contains(&Some(true));
+        let [header, payload, trailer] = flags.map(|flag| flag.unwrap_or(!positive));
+        Self {
+            header,
+            payload,
+            trailer,
+        }
+    }
 }
 
 /// Frames that are still wanted. The shell may read and push any number of them from the start.

@@ -8,9 +8,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::change::Change;
 use super::compact;
-use crate::dare::{ContainerInfo, Digest64, Envelope, Header, Trailer};
+use super::state::ContainerNumber;
+use crate::dare::merkle::EMPTY_PAYLOAD_DIGEST;
+use crate::dare::{ContainerInfo, ContentMeta, Digest64, DigestStack, Envelope, Header, Trailer};
 use crate::encoding::base64url::Binary;
+use crate::encoding::json;
 use crate::time::Timestamp;
 
 /// Everything of a frame but its payload.
@@ -73,7 +77,55 @@ pub struct StoredFrame {
     pub payload: Vec<u8>,
 }
 
+/// The content type of catalogs and spools alike (containers §3.5).
+const CONTAINER_CONTENT_TYPE: &str = "application/mmm-catalog";
+/// The only type of container that accounts have (containers D5).
+pub(super) const CONTAINER_TYPE: &str = "Merkle";
+
+/// The change that writes a frame.
+pub(super) fn change(
+    container: ContainerNumber,
+    index: u64,
+    record: FrameRecord,
+    payload: Arc<[u8]>,
+) -> Change {
+    Change::Frame {
+        container,
+        index,
+        record: Box::new(record),
+        payload,
+    }
+}
+
 impl FrameRecord {
+    /// Frame 0 of a spool that the service makes, appended to `digests` (containers D25).
+    #[must_use]
+    pub(super) fn own_first(digests: &mut DigestStack, now: Timestamp) -> Self {
+        let header = Header::default().with_content_meta(&ContentMeta {
+            cty: Some(CONTAINER_CONTENT_TYPE.to_owned()),
+            ..ContentMeta::default()
+        });
+        let info = ContainerInfo {
+            data_encoding: Some("JSON".to_owned()),
+            container_type: Some(CONTAINER_TYPE.to_owned()),
+            ..ContainerInfo::default()
+        };
+        Self {
+            committed_at: now,
+            event: None,
+            unique_id: None,
+            message_type: None,
+            payload_digest: EMPTY_PAYLOAD_DIGEST,
+            tree_digest: digests.append(&EMPTY_PAYLOAD_DIGEST),
+            payload_octets: 0,
+            envelope_octets: octets_of(&header) + octets_of(&info),
+            redacted: false,
+            header,
+            info,
+            trailer: Trailer::default(),
+        }
+    }
+
     /// The envelope of this frame, with its place in the container.
     #[must_use]
     pub fn envelope(&self, index: u64, payload: Vec<u8>) -> Envelope {
@@ -121,4 +173,9 @@ impl FrameRecord {
             self.envelope_octets + self.payload_octets
         }
     }
+}
+
+/// Octets of a part of an envelope in its JSON form.
+pub(super) fn octets_of<T: Serialize>(part: &T) -> u64 {
+    json::write(part).len() as u64
 }

@@ -13,10 +13,13 @@
 //!                               DownloadPlan ──(shell feeds frames)──▶ DownloadAssembly ──▶ answer
 //! ```
 
+mod access;
 pub mod apply;
 pub mod change;
 mod compact;
+mod create;
 pub mod decide;
+mod delete;
 pub mod devices;
 pub mod download;
 pub mod frame;
@@ -24,6 +27,8 @@ pub mod needs;
 pub mod policy;
 mod refusal;
 pub mod state;
+mod status;
+mod upload;
 
 pub use change::{
     Change, DirectoryEntry, MessageKey, MessageRow, ReplayKey, ReplayRow, Tombstone, Transition,

@@ -4,7 +4,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::address::AccountAddress;
+use crate::dare::container_name::NameStyle;
+use crate::error::ServiceError;
 use crate::limits;
+use crate::protocol::Code;
 
 /// Settings that the account machine decides by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +36,8 @@ pub struct AccountPolicy {
     pub download_entries_max: usize,
     /// Payload octets of one Download response.
     pub download_payload_bytes_max: usize,
+    /// How container names are written in a list nobody asked for by name.
+    pub name_style: NameStyle,
     /// Whether unlinked tree digests of old clients are accepted (architecture A-9).
     pub legacy_digests: bool,
 }
@@ -50,6 +56,7 @@ impl Default for AccountPolicy {
             upload_payload_bytes_max: limits::UPLOAD_PAYLOAD_BYTES_MAX,
             download_entries_max: limits::DOWNLOAD_ENTRIES_MAX,
             download_payload_bytes_max: limits::DOWNLOAD_PAYLOAD_BYTES_MAX,
+            name_style: NameStyle::default(),
             legacy_digests: false,
         }
     }
@@ -90,5 +97,38 @@ impl Default for NameRules {
             characters_invalid: limits::NAME_CHARACTERS_INVALID.to_owned(),
             reserved: Vec::new(),
         }
+    }
+}
+
+impl NameRules {
+    /// Reads the address that a CreateAccount asks for. The front-end asks the same before it spends
+    /// signature checks on the request (decision Q-69).
+    ///
+    /// # Errors
+    /// 422/117 for a missing or unacceptable address.
+    pub fn check(&self, service_id: Option<&str>) -> Result<AccountAddress, ServiceError> {
+        let refusal = |reason: String| ServiceError::new(Code::InvalidName, reason);
+        let text = service_id
+            .ok_or_else(|| refusal("an account is created under a ServiceID".to_owned()))?;
+        let address = AccountAddress::parse(text).map_err(|error| refusal(error.to_string()))?;
+        let user = address.user();
+        let (min, max) = (self.characters_min, self.characters_max);
+        if !(min..=max).contains(&user.chars().count()) {
+            return Err(refusal(format!(
+                "an account name has {min} to {max} characters"
+            )));
+        }
+        if let Some(character) = user
+            .chars()
+            .find(|&character| self.characters_invalid.contains(character))
+        {
+            return Err(refusal(format!(
+                "an account name must not hold {character:?}"
+            )));
+        }
+        if self.reserved.iter().any(|name| name == user) {
+            return Err(refusal("the account name is reserved".to_owned()));
+        }
+        Ok(address)
     }
 }

@@ -1,9 +1,11 @@
-//! Refusals that several transactions share, in the response class of the request.
+//! Refusals that several transactions share, in the response class of the request, and the one
+//! answer for accounts that are not here.
 
 use crate::cluster::{AccountRequest, Answer};
 use crate::encoding::base64url::Binary;
 use crate::error::ServiceError;
-use crate::protocol::{Code, Outcome, Response};
+use crate::protocol::{Code, Outcome, Request, Response};
+use crate::session::{Mode, Via};
 
 /// The refusal of `request` for the reason `error`.
 pub(super) fn answer(request: &AccountRequest, error: ServiceError) -> Answer {
@@ -24,7 +26,7 @@ pub(super) fn ok(request: &AccountRequest) -> Outcome {
 }
 
 /// The request's transaction id, to be echoed if it was stated (decision Q-38).
-fn echoed_id(request: &AccountRequest) -> Option<Binary> {
+pub(super) fn echoed_id(request: &AccountRequest) -> Option<Binary> {
     request.request.id().map(Binary::from)
 }
 
@@ -39,4 +41,51 @@ pub(super) fn not_offered(request: &AccountRequest) -> Answer {
             format!("this service does not offer the transaction {tag}"),
         ),
     )
+}
+
+/// Authenticated, but not one of the account's devices: what the caller gets for an account that
+/// exists and for one that does not, in the same words.
+pub(super) fn not_permitted() -> ServiceError {
+    ServiceError::new(
+        Code::NotAuthorized,
+        "this device is not permitted to do that for the account",
+    )
+}
+
+/// A Device-mode Status of a device that has no entry here, or of an account that is not here
+/// (service §6.3).
+pub(super) fn nothing_here() -> ServiceError {
+    ServiceError::new(
+        Code::NotFound,
+        "there is no such account, or nothing in it for this device",
+    )
+}
+
+/// What a caller gets who may be told that the account is gone (decision Q-15).
+pub(super) fn no_such_account() -> ServiceError {
+    ServiceError::new(Code::NotFound, "there is no such account")
+}
+
+/// Pending or blocked (service §5.2).
+pub(super) fn suspended() -> ServiceError {
+    ServiceError::new(
+        Code::Refused,
+        "the account cannot be used at present, ask its provider",
+    )
+}
+
+/// What the sender of `request` gets if the account is not here: the same as a stranger gets if
+/// it is (X-16, decisions ).
+pub(super) fn unknown_account(request: &AccountRequest) -> ServiceError {
+    let caller = &request.caller;
+    match (caller.mode, caller.via) {
+        // The holder of such a ticket proved its connection while there was an account.
+        (Mode::Profile, Via::Ticket | Via::Bare) | (Mode::Interop, _) => no_such_account(),
+        (Mode::Profile, Via::Exchange) => ServiceError::new(
+            Code::AuthenticationFailed,
+            "the request could not be authenticated",
+        ),
+        (Mode::Device, _) if matches!(request.request, Request::Status(_)) => nothing_here(),
+        (Mode::Device | Mode::Service, _) => not_permitted(),
+    }
 }
