@@ -9,14 +9,12 @@ use mesh_common::catalog::entry::{CatalogEntry, CatalogedBookmark};
 use super::bookmark_pieces::{Piece, PieceKind, pieces};
 use super::collector::{Collector, Record};
 use super::identity::percent_encode;
-use super::limits::{FOLDER_DEPTH_MAX, NOTE_QUOTE_BYTES_MAX};
+use super::limits::{FOLDER_DEPTH_MAX, HEADING_BYTES_MAX, NAME_BYTES_MAX};
 use super::report::{ImportReport, cut, quote};
 use super::source::{Source, is_blank};
 
 /// The path of entries that hold text nobody could read.
 const UNREAD: &str = "Not read";
-/// Octets of heading that every original repeats; a longer one gets an entry of its own.
-const HEADING_BYTES_MAX: usize = 4_096;
 
 /// Reads a bookmark file.
 pub(super) fn import(source: &Source<'_>, keys: &mut dyn FnMut() -> String) -> ImportReport {
@@ -25,10 +23,10 @@ pub(super) fn import(source: &Source<'_>, keys: &mut dyn FnMut() -> String) -> I
     let mut walk = Walk {
         collector: Collector::new("text/html", keys),
         heading,
+        heading_kept: false,
         dialect: dialect_of(heading),
         folders: Vec::new(),
         open_heading: None,
-        found: false,
     };
     for piece in &pieces {
         walk.piece(piece);
@@ -60,24 +58,27 @@ fn dialect_of(heading: &[u8]) -> &'static str {
     }
 }
 
-/// An open list, and the folder it belongs to if it has a name.
+/// An open folder.
 struct Folder<'a> {
-    name: Option<String>,
+    name: String,
     heading: &'a [u8],
     line: usize,
-    empty: bool,
+    /// Whether an original has its heading.
+    kept: bool,
+    /// Lists without a name that are open inside it.
+    lists: usize,
 }
 
 /// Where the import stands in the file.
 struct Walk<'a, 'k> {
     collector: Collector<'k>,
+    /// What stands before the first list, if originals repeat it, and whether one has it.
     heading: &'a [u8],
+    heading_kept: bool,
     dialect: &'static str,
     folders: Vec<Folder<'a>>,
     /// A folder's heading whose list has not begun.
     open_heading: Option<Folder<'a>>,
-    /// Whether any entry has the heading in its original.
-    found: bool,
 }
 
 impl<'a> Walk<'a, '_> {
@@ -85,7 +86,7 @@ impl<'a> Walk<'a, '_> {
         if piece.kind != PieceKind::Open
             && let Some(folder) = self.open_heading.take()
         {
-            self.empty_folder(folder);
+            self.keep_folder(folder);
         }
         match &piece.kind {
             PieceKind::Heading if piece.octets.len() <= HEADING_BYTES_MAX => {}
@@ -95,71 +96,61 @@ impl<'a> Walk<'a, '_> {
                 quote(piece.octets),
                 "a separator: bookmarks in a catalog have no order",
             ),
-            PieceKind::Open => {
-                let folder = self.open_heading.take().unwrap_or(Folder {
-                    name: None,
-                    heading: b"",
-                    line: piece.line,
-                    empty: true,
-                });
-                self.folders.push(folder);
-            }
-            PieceKind::Close => {
-                if let Some(folder) = self.folders.pop().filter(|folder| folder.empty) {
-                    self.empty_folder(folder);
-                }
-            }
+            PieceKind::Open => match (self.open_heading.take(), self.folders.last_mut()) {
+                (Some(folder), _) => self.folders.push(folder),
+                (None, Some(folder)) => folder.lists += 1,
+                (None, None) => {}
+            },
+            PieceKind::Close => self.close(),
             PieceKind::Folder => self.folder(piece),
             PieceKind::Bookmark => self.bookmark(piece),
         }
     }
 
-    fn end(mut self) -> ImportReport {
-        if let Some(folder) = self.open_heading.take() {
-            self.empty_folder(folder);
-        }
-        while let Some(folder) = self.folders.pop() {
-            if folder.empty {
-                self.empty_folder(folder);
+    fn close(&mut self) {
+        match self.folders.last_mut() {
+            Some(folder) if folder.lists > 0 => folder.lists -= 1,
+            _ => {
+                if let Some(folder) = self.folders.pop() {
+                    self.keep_folder(folder);
+                }
             }
         }
-        if !self.found && !is_blank(self.heading) {
-            let heading = self.heading;
-            self.unread(1, heading);
+    }
+
+    fn end(mut self) -> ImportReport {
+        if let Some(folder) = self.open_heading.take() {
+            self.keep_folder(folder);
+        }
+        while let Some(folder) = self.folders.pop() {
+            self.keep_folder(folder);
+        }
+        if !self.heading_kept && !is_blank(self.heading) {
+            self.unread(1, self.heading);
         }
         self.collector.finish()
     }
 
     fn folder(&mut self, piece: &Piece<'a>) {
-        self.folders
-            .iter_mut()
-            .for_each(|folder| folder.empty = false);
-        let named = self
-            .folders
-            .iter()
-            .filter(|folder| folder.name.is_some())
-            .count();
+        for attribute in piece.attributes.keys() {
+            self.collector
+                .kept(piece.line, format!("H3 {attribute}"), NO_MEMBER);
+        }
         let name = if piece.title.is_empty() {
             "(no name)"
         } else {
             &piece.title
         };
-        for attribute in piece.attributes.keys() {
-            self.collector
-                .kept(piece.line, format!("H3 {attribute}"), NO_MEMBER);
-        }
         self.open_heading = Some(Folder {
-            name: (named < FOLDER_DEPTH_MAX).then(|| name.to_owned()),
+            name: name.to_owned(),
             heading: piece.octets,
             line: piece.line,
-            empty: true,
+            kept: false,
+            lists: 0,
         });
     }
 
     fn bookmark(&mut self, piece: &Piece<'a>) {
-        self.folders
-            .iter_mut()
-            .for_each(|folder| folder.empty = false);
         let uri = piece
             .attributes
             .get("HREF")
@@ -172,7 +163,7 @@ impl<'a> Walk<'a, '_> {
         } else {
             Some(&*piece.title)
         };
-        let leaf = in_path(cut(name.unwrap_or("(no name)"), 4 * NOTE_QUOTE_BYTES_MAX));
+        let leaf = in_path(cut(name.unwrap_or("(no name)"), NAME_BYTES_MAX));
         let record = Record {
             line: piece.line,
             octets: Cow::Owned(self.original(piece.octets)),
@@ -218,40 +209,61 @@ impl<'a> Walk<'a, '_> {
         let names = self
             .folders
             .iter()
-            .filter_map(|folder| folder.name.as_deref());
-        names.map(|name| in_path(name) + "/").collect()
+            .take(FOLDER_DEPTH_MAX)
+            .map(|folder| &folder.name);
+        names
+            .map(|name| in_path(cut(name, NAME_BYTES_MAX)) + "/")
+            .collect()
     }
 
-    /// The piece in its folders under the file's heading.
+    /// The piece in its folders under the file's heading, or alone once originals repeat too
+    /// much.
     fn original(&mut self, piece: &[u8]) -> Vec<u8> {
-        self.found = true;
-        let named = || self.folders.iter().filter(|folder| folder.name.is_some());
+        let around = self.folders.iter_mut().take(FOLDER_DEPTH_MAX);
+        let mut around: Vec<&mut Folder<'a>> = around
+            .filter(|folder| folder.heading.len() <= HEADING_BYTES_MAX)
+            .collect();
+        let headings: usize = around.iter().map(|folder| folder.heading.len()).sum();
+        if !self.collector.may_repeat(self.heading.len() + headings) {
+            return piece.to_vec();
+        }
+        self.heading_kept = true;
         let mut original = self.heading.to_vec();
         original.extend(b"<DL><p>\n");
-        for folder in named() {
+        for folder in &mut around {
+            folder.kept = true;
             original.extend(folder.heading);
             original.extend(b"<DL><p>\n");
         }
         original.extend(piece);
-        for _ in 0..=named().count() {
-            original.extend(b"</DL><p>\n");
-        }
+        original.extend(b"</DL><p>\n".repeat(around.len() + 1));
         original
     }
 
-    /// A folder that nothing lies in would be lost with its name.
-    fn empty_folder(&mut self, folder: Folder<'a>) {
-        let Some(name) = &folder.name else { return };
-        self.collector
-            .kept(folder.line, quote(name.as_bytes()), "an empty folder");
-        let path = format!("{}{}/", self.path(), in_path(name));
+    /// A folder that no original has is kept in an entry without an address: one that nothing
+    /// lies in, one that lies too deep, one whose heading is too long.
+    fn keep_folder(&mut self, folder: Folder<'a>) {
+        if folder.kept {
+            return;
+        }
+        let name = folder.name.as_bytes();
+        self.collector.kept(
+            folder.line,
+            quote(name),
+            "a folder, kept in an entry of its own",
+        );
+        let path = format!(
+            "{}{}/",
+            self.path(),
+            in_path(cut(&folder.name, NAME_BYTES_MAX))
+        );
         let record = Record {
             line: folder.line,
             octets: Cow::Owned(self.original(folder.heading)),
             source: self.dialect.to_owned(),
             import_id: format!("{}: {path}", self.dialect),
             entry: CatalogEntry::CatalogedBookmark(CatalogedBookmark {
-                title: Some(name.clone()),
+                title: Some(folder.name),
                 path: Some(path),
                 ..CatalogedBookmark::default()
             }),

@@ -26,7 +26,7 @@ pub(super) struct Calendar {
     /// Where it starts.
     pub(super) line: usize,
     /// Its own properties: each a range of lines.
-    properties: Vec<Range<usize>>,
+    pub(super) properties: Vec<Range<usize>>,
     /// Its components.
     pub(super) components: Vec<Component>,
     /// Whether it ends with END:VCALENDAR, all components ended before.
@@ -59,11 +59,12 @@ const OUTERMOST: [&str; 6] = [
 ];
 
 impl Calendar {
-    /// A calendar with the same properties and one component, as octets that can be read alone.
+    /// A calendar with one component and what it needs around it, as octets that can be read
+    /// alone.
     pub(super) fn with_one(
         &self,
         octets: &[u8],
-        zones: &[&[u8]],
+        around: &[&[u8]],
         component: Option<&Component>,
     ) -> Vec<u8> {
         let mut alone = Vec::new();
@@ -76,11 +77,8 @@ impl Calendar {
             }
         };
         add(b"BEGIN:VCALENDAR");
-        for range in &self.properties {
-            add(&octets[range.clone()]);
-        }
-        for zone in zones {
-            add(zone);
+        for piece in around {
+            add(piece);
         }
         if let Some(component) = component {
             add(&octets[component.range.clone()]);

@@ -12,8 +12,10 @@ use mesh_common::catalog::entry::{
 use sha2::{Digest, Sha256};
 
 use super::identity::Taken;
-use super::limits::{MEMBERS_BYTES_MAX, ORIGINAL_PART_BYTES_MAX};
-use super::report::{ImportReport, ImportedEntry, Note, quote};
+use super::limits::{
+    MEMBERS_BYTES_MAX, ORIGINAL_PART_BYTES_MAX, REPEATED_BYTES_MAX, UNIQUE_ID_BYTES_MAX,
+};
+use super::report::{ImportReport, ImportedEntry, Note, cut, quote};
 
 /// The growing report of one import.
 pub(super) struct Collector<'k> {
@@ -22,6 +24,7 @@ pub(super) struct Collector<'k> {
     records: HashMap<[u8; 32], usize>,
     import_ids: HashMap<String, u32>,
     taken: Taken,
+    repeated_bytes: usize,
     report: ImportReport,
 }
 
@@ -48,6 +51,7 @@ impl<'k> Collector<'k> {
             records: HashMap::new(),
             import_ids: HashMap::new(),
             taken: Taken::default(),
+            repeated_bytes: 0,
             report: ImportReport::default(),
         }
     }
@@ -57,8 +61,20 @@ impl<'k> Collector<'k> {
         self.report.kept_verbatim.push(Note::new(line, what, why));
     }
 
+    /// Whether an original may hold `bytes` of what other originals hold too; see
+    /// [`REPEATED_BYTES_MAX`].
+    pub(super) fn may_repeat(&mut self, bytes: usize) -> bool {
+        let sum = self.repeated_bytes.saturating_add(bytes);
+        let within = sum <= REPEATED_BYTES_MAX;
+        if within {
+            self.repeated_bytes = sum;
+        }
+        within
+    }
+
     /// Adds a record, unless it repeats an earlier one octet for octet.
     pub(super) fn add(&mut self, mut record: Record<'_>) {
+        record.import_id = bounded(record.import_id);
         if self.is_repeated(&record) {
             return;
         }
@@ -234,6 +250,15 @@ fn import_id_of_text(octets: &[u8]) -> String {
     format!("text:{}", data_encoding::BASE32_NOPAD.encode(&digest[..20]))
 }
 
+/// An import id of bounded length: of a long one the start and a digest of it all.
+fn bounded(import_id: String) -> String {
+    if import_id.len() <= UNIQUE_ID_BYTES_MAX {
+        return import_id;
+    }
+    let start = cut(&import_id, UNIQUE_ID_BYTES_MAX / 2);
+    format!("{start}… {}", import_id_of_text(import_id.as_bytes()))
+}
+
 /// What to call the record in a note; of a login only what may be seen.
 fn quote_safely(record: &Record<'_>) -> String {
     match &record.entry {
@@ -308,5 +333,29 @@ const fn json_bytes(letter: char) -> usize {
         '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{C}' => 2,
         '\0'..='\u{1F}' => 6,
         other => other.len_utf8(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn originals_repeat_what_is_around_records_up_to_a_bound() {
+        let mut keys = String::new;
+        let mut collector = Collector::new("text/csv", &mut keys);
+        assert!(collector.may_repeat(REPEATED_BYTES_MAX - 1));
+        assert!(!collector.may_repeat(2));
+        assert!(collector.may_repeat(1));
+        assert!(!collector.may_repeat(1));
+        assert!(!collector.may_repeat(usize::MAX));
+    }
+
+    #[test]
+    fn long_import_ids_are_cut_and_stay_different() {
+        let long = |end: &str| bounded("é".repeat(UNIQUE_ID_BYTES_MAX / 2) + end);
+        assert_eq!(long(""), "é".repeat(UNIQUE_ID_BYTES_MAX / 2));
+        assert!(long("a").len() <= UNIQUE_ID_BYTES_MAX);
+        assert_ne!(long("a"), long("b"));
     }
 }

@@ -3,6 +3,7 @@
 //! zones it refers to, and the component itself, verbatim.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use calcard::icalendar::ICalendar;
@@ -37,80 +38,137 @@ fn add_unread(collector: &mut Collector<'_>, line: usize, octets: &[u8], why: &s
 }
 
 fn add_calendar(collector: &mut Collector<'_>, source: &Source<'_>, calendar: &Calendar) {
+    let octets = source.octets();
     if !calendar.complete {
-        collector.kept(
-            calendar.line,
-            "END",
-            "the calendar ends before its last component does",
-        );
+        let why = "the calendar ends before its last component does";
+        collector.kept(calendar.line, "END", why);
     }
-    let zones: Vec<Zone<'_>> = calendar
+    let (zones, tasks): (Vec<&Component>, Vec<&Component>) = calendar
         .components
         .iter()
-        .filter(|component| component.kind == "VTIMEZONE")
-        .map(|component| Zone::of(&source.octets()[component.range.clone()]))
+        .partition(|component| component.kind == "VTIMEZONE");
+    let mut frame = Frame::new(octets, calendar, &zones);
+    let names: Vec<HashSet<String>> = tasks
+        .iter()
+        .map(|task| zones_named_in(&octets[task.range.clone()]))
         .collect();
-    let mut first = true;
-    for component in &calendar.components {
-        if component.kind == "VTIMEZONE" {
-            continue;
-        }
-        let octets = source.octets();
-        let text = legible(&octets[component.range.clone()]);
+    let unnamed = frame.zones_without(&names);
+    for (index, (task, names)) in tasks.iter().zip(&names).enumerate() {
         // What no component refers to is kept with the first.
-        let needed = |zone: &&Zone<'_>| {
-            zone.is_named_in(&text)
-                || first
-                    && !calendar.components.iter().any(|other| {
-                        other.kind != "VTIMEZONE"
-                            && zone.is_named_in(&legible(&octets[other.range.clone()]))
-                    })
-        };
-        let zones: Vec<&[u8]> = zones
-            .iter()
-            .filter(needed)
-            .map(|zone| zone.octets)
-            .collect();
-        let alone = calendar.with_one(octets, &zones, Some(component));
-        first = false;
-        add_component(collector, component, &alone);
+        let others: &[usize] = if index == 0 { &unnamed } else { &[] };
+        let around = frame.around(collector, names, others);
+        add_component(
+            collector,
+            task,
+            &calendar.with_one(octets, &around, Some(task)),
+        );
     }
-    if first {
-        let zones: Vec<&[u8]> = zones.iter().map(|zone| zone.octets).collect();
-        let alone = calendar.with_one(source.octets(), &zones, None);
+    let rest = frame.rest();
+    if !rest.is_empty() {
+        let alone = calendar.with_one(octets, &rest, None);
         collector.kept(
             calendar.line,
-            quote(&alone),
-            "a calendar without events and tasks",
+            quote(&rest.concat()),
+            "kept in an entry of its own",
         );
         add_verbatim(collector, calendar.line, &alone);
     }
 }
 
-/// A time zone and its name.
-struct Zone<'a> {
-    octets: &'a [u8],
-    name: Option<String>,
+/// What stands around the components of a calendar: its own properties, and its time zones.
+struct Frame<'a> {
+    /// Properties first, then time zones; and whether an original has the piece.
+    pieces: Vec<(&'a [u8], bool)>,
+    /// How many of the pieces are properties.
+    properties: usize,
+    /// Time zones by name.
+    zones: HashMap<String, Vec<usize>>,
 }
 
-impl<'a> Zone<'a> {
-    fn of(octets: &'a [u8]) -> Self {
-        let lines = content_lines(&legible(octets));
-        let name = lines
-            .into_iter()
-            .find(|line| line.name == "TZID")
-            .and_then(|line| line.value);
-        Self {
-            octets,
-            name: name.filter(|name| !name.is_empty()),
+impl<'a> Frame<'a> {
+    fn new(octets: &'a [u8], calendar: &Calendar, zones: &[&Component]) -> Self {
+        let mut frame = Self {
+            pieces: Vec::new(),
+            properties: 0,
+            zones: HashMap::new(),
+        };
+        let properties = calendar
+            .properties
+            .iter()
+            .map(|range| &octets[range.clone()]);
+        frame.pieces.extend(properties.map(|piece| (piece, false)));
+        frame.properties = frame.pieces.len();
+        for zone in zones {
+            let piece = &octets[zone.range.clone()];
+            let lines = content_lines(&legible(piece));
+            let name = lines.into_iter().find(|line| line.name == "TZID");
+            let name = name.and_then(|line| line.value).unwrap_or_default();
+            frame
+                .zones
+                .entry(name)
+                .or_default()
+                .push(frame.pieces.len());
+            frame.pieces.push((piece, false));
         }
+        frame
     }
 
-    /// Whether a component's text has the name. A fold inside the name hides it; such a zone is
-    /// kept with the first component.
-    fn is_named_in(&self, text: &str) -> bool {
-        self.name.as_deref().is_some_and(|name| text.contains(name))
+    /// The time zones that no component names, in the order of the file.
+    fn zones_without(&self, names: &[HashSet<String>]) -> Vec<usize> {
+        let named: HashSet<&String> = names.iter().flatten().collect();
+        let zones = self.zones.iter().filter(|(name, _)| !named.contains(name));
+        let mut without: Vec<usize> = zones.flat_map(|(_, places)| places).copied().collect();
+        without.sort_unstable();
+        without
     }
+
+    /// What the original of a component needs to be read alone; nothing, once originals repeat
+    /// too much.
+    fn around(
+        &mut self,
+        collector: &mut Collector<'_>,
+        names: &HashSet<String>,
+        others: &[usize],
+    ) -> Vec<&'a [u8]> {
+        let named = names
+            .iter()
+            .filter_map(|name| self.zones.get(name))
+            .flatten();
+        let mut places: Vec<usize> = (0..self.properties)
+            .chain(named.copied())
+            .chain(others.iter().copied())
+            .collect();
+        places.sort_unstable();
+        let bytes = places.iter().map(|place| self.pieces[*place].0.len()).sum();
+        if !collector.may_repeat(bytes) {
+            return Vec::new();
+        }
+        places
+            .into_iter()
+            .map(|place| {
+                self.pieces[place].1 = true;
+                self.pieces[place].0
+            })
+            .collect()
+    }
+
+    /// The pieces that no original has.
+    fn rest(&self) -> Vec<&'a [u8]> {
+        let rest = self.pieces.iter().filter(|(_, kept)| !kept);
+        rest.map(|(piece, _)| *piece).collect()
+    }
+}
+
+/// The time zones that the properties of a component name.
+fn zones_named_in(component: &[u8]) -> HashSet<String> {
+    let lines = content_lines(&legible(component));
+    lines
+        .iter()
+        .flat_map(|line| line.parameters.split(';'))
+        .filter_map(|parameter| parameter.split_once('='))
+        .filter(|(name, _)| name.trim().eq_ignore_ascii_case("TZID"))
+        .map(|(_, zone)| zone.trim().trim_matches('"').to_owned())
+        .collect()
 }
 
 /// A component that is no task, kept whole.

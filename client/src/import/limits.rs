@@ -21,5 +21,17 @@ pub const UNIQUE_ID_BYTES_MAX: usize = 1_000;
 /// Octets of input that a note quotes; the entry keeps the whole text.
 pub const NOTE_QUOTE_BYTES_MAX: usize = 160;
 
-/// Folders in folders that a bookmark file may have; deeper ones count as the last.
+/// Folders in folders that a path names; deeper ones get an entry of their own.
 pub const FOLDER_DEPTH_MAX: usize = 64;
+
+/// Octets of a folder's heading, or of the heading of a file, that originals repeat; a longer one
+/// gets an entry of its own.
+pub const HEADING_BYTES_MAX: usize = 4 * 1024;
+
+/// Octets of a title that go into a path.
+pub const NAME_BYTES_MAX: usize = 512;
+
+/// Octets of headings, folders, time zones and header rows that all originals of one import may
+/// repeat, so that each can be read alone. Beyond it an original holds its record only, and what
+/// no original holds gets an entry of its own.
+pub const REPEATED_BYTES_MAX: usize = 64 * 1024 * 1024;

@@ -121,6 +121,13 @@ impl Table {
         })
     }
 
+    /// Whether the row is the first of the file, whose original always has the header.
+    fn is_first(&self, row: &Row) -> bool {
+        row.fields
+            .position()
+            .is_some_and(|position| position.record() == 1)
+    }
+
     /// The text of a column in a row; `None` when it is missing or blank.
     fn text(&self, row: &Row, column: &str) -> Option<String> {
         let place = self.keys.iter().position(|key| key == column)?;
@@ -158,8 +165,11 @@ impl Table {
             origin.service,
             username.as_deref().unwrap_or_default()
         );
-        let mut original = self.header.clone();
-        original.push(b'\n');
+        let mut original = Vec::new();
+        if collector.may_repeat(self.header.len() + 1) || self.is_first(row) {
+            original.extend_from_slice(&self.header);
+            original.push(b'\n');
+        }
         original.extend(octets.trim_ascii_start());
         collector.add(Record {
             entry: CatalogEntry::CatalogedCredential(CatalogedCredential {

@@ -101,10 +101,10 @@ fn empty_files_have_no_entries_and_unknown_ones_are_refused() {
 fn a_file_is_read_up_to_its_bound_and_refused_above() {
     let mut file = CARD.as_bytes().to_vec();
     for size in [FILE_BYTES_MAX - 1, FILE_BYTES_MAX] {
-        file.resize(size, b'\n');
+        file.resize(size, b' ');
         assert_eq!(imported(&file).entries.len(), 1);
     }
-    file.push(b'\n');
+    file.push(b' ');
     let refusal = import(&file, None, &mut counting());
     assert!(
         matches!(refusal, Err(ImportError::TooLarge { found_bytes }) if found_bytes == file.len())
@@ -208,6 +208,57 @@ fn members_too_long_for_an_entry_stay_in_the_original() {
     );
     let text = format!("{report:?}");
     assert!(!text.contains("ppppp"), "a password is shown");
+}
+
+#[test]
+fn the_largest_entries_are_within_what_a_service_accepts() {
+    let bookmark = |bytes: usize| {
+        let uri = "\u{1}\"\\".repeat(bytes / 3);
+        format!("<!DOCTYPE NETSCAPE-Bookmark-file-1><DL><p><DT><A HREF='{uri}'>x</A></DL>")
+    };
+    for bytes in [
+        30_000,
+        limits::MEMBERS_BYTES_MAX / 3,
+        limits::MEMBERS_BYTES_MAX,
+        1_000_000,
+    ] {
+        for imported in imported(bookmark(bytes)).entries {
+            let json = imported.entry.to_json();
+            assert!(
+                json.len() <= mesh_common::limits::ENTRY_PAYLOAD_BYTES_MAX - 1_024,
+                "{bytes}"
+            );
+        }
+    }
+}
+
+#[test]
+fn folders_too_deep_or_too_long_for_a_path_are_kept_by_themselves() {
+    for depth in [limits::FOLDER_DEPTH_MAX - 1, limits::FOLDER_DEPTH_MAX, 100] {
+        let folders: String = (0..depth)
+            .map(|level| format!("<DT><H3>F{level}F</H3>\n<DL><p>\n"))
+            .collect();
+        let report = imported(format!(
+            "<!DOCTYPE NETSCAPE-Bookmark-file-1>\n<DL><p>{folders}<DT><A HREF=\"a:\">x</A>\n"
+        ));
+        for level in 0..depth {
+            assert!(is_kept(&report, format!("F{level}F").as_bytes()), "{level}");
+        }
+        let deeper = depth.saturating_sub(limits::FOLDER_DEPTH_MAX);
+        assert_eq!(report.entries.len(), 1 + deeper);
+    }
+    for bytes in [limits::HEADING_BYTES_MAX - 40, limits::HEADING_BYTES_MAX] {
+        let name = "n".repeat(bytes);
+        let report = imported(format!(
+            "<!DOCTYPE NETSCAPE-Bookmark-file-1>\n<DL><p><DT><H3>{name}</H3>\n<DL><p>\n\
+             <DT><A HREF=\"a:\">x</A>\n"
+        ));
+        assert!(is_kept(&report, name.as_bytes()));
+        assert_eq!(
+            report.entries.len(),
+            1 + usize::from(bytes == limits::HEADING_BYTES_MAX)
+        );
+    }
 }
 
 // Architecture rule 4: no input can panic a process. The value type RECUR on a date is one that

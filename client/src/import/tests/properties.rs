@@ -100,7 +100,7 @@ fn is_frame(format: Format, line: &[u8], report: &ImportReport) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn no_input_panics_and_every_import_is_repeatable(file in soup(), arbitrary: Vec<u8>) {
