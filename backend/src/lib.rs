@@ -4,5 +4,6 @@
 
 pub mod config;
 pub mod metrics;
+pub mod partition;
 pub mod store;
 pub mod system;
