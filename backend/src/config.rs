@@ -1,9 +1,12 @@
 //! What an operator may set for the back-end. Bounds come from [`mesh_common::limits`]; settings may
 //! lower most of them.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use mesh_common::account::AccountPolicy;
+use mesh_common::address::AccountAddress;
 use mesh_common::limits::{PARTITION_ACCOUNTS_MAX, PARTITION_MAILBOX_MAX};
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +32,10 @@ pub struct BackendConfig {
     pub upkeep_interval_s: u64,
     /// Milliseconds one commit may take before its result counts as unknown (cluster §3).
     pub commit_timeout_ms: u64,
+    /// What holds for the accounts of every domain that has no policy of its own.
+    pub policy: AccountPolicy,
+    /// Policies by canonical domain (architecture A-17).
+    pub domains: BTreeMap<String, AccountPolicy>,
 }
 
 impl Default for BackendConfig {
@@ -41,6 +48,8 @@ impl Default for BackendConfig {
             account_idle_s: 600,
             upkeep_interval_s: 30,
             commit_timeout_ms: 4_000,
+            policy: AccountPolicy::default(),
+            domains: BTreeMap::new(),
         }
     }
 }
@@ -93,6 +102,12 @@ impl BackendConfig {
         self.threads
             .or_else(|| std::thread::available_parallelism().ok())
             .map_or(1, NonZeroUsize::get)
+    }
+
+    /// What holds for accounts of the domain of `address`.
+    #[must_use]
+    pub fn policy_of(&self, address: &AccountAddress) -> &AccountPolicy {
+        self.domains.get(address.domain()).unwrap_or(&self.policy)
     }
 
     /// How long one commit may take.

@@ -1,9 +1,31 @@
 //! The owner of accounts: an ordered transactional store and, over it, the partition actors.
 //!
-//! Reading order: [`store`] first (what is kept and what a commit promises), then what is built on it.
+//! What it does not do: it opens no socket, checks no signature, and knows nothing of HTTP. Whoever
+//! asks has established who is asking (architecture A-2); whoever answers has committed first.
+//!
+//! ```text
+//!  front-end ─▶ BackendHandle ─▶ PartitionActor ─▶ common::account decides ─▶ Store commits ─▶ answer
+//! ```
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`store`] | what is kept and what a commit promises; engines; the one table of keys |
+//! | [`partition`] | one owner per partition: queue, batches, fence, rows, upkeep |
+//! | [`node`] | starting: meta, claims, threads |
+//! | [`handle`] | the back-end as front-ends call it |
+//! | [`config`], [`metrics`], [`system`] | settings, measures, the machine's time and chance |
 
 pub mod config;
+pub mod handle;
 pub mod metrics;
+pub mod node;
 pub mod partition;
 pub mod store;
 pub mod system;
+
+pub use config::BackendConfig;
+pub use handle::BackendHandle;
+pub use system::{SystemClock, SystemEntropy};
+
+/// The back-end, by the name it is started with: `Backend::start(config, store, clock, entropy)`.
+pub type Backend<S> = BackendHandle<S>;

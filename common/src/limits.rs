@@ -131,10 +131,25 @@ pub const MESSAGE_ID_REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3_600)
 pub const PARTITIONS: u16 = 1_024;
 /// Requests that wait for one partition. Above: 503 with Retry-After (architecture A-13).
 pub const PARTITION_MAILBOX_MAX: usize = 256;
+/// Payload octets of the requests that wait for one partition (cluster §14). Above: 503 with
+/// Retry-After.
+pub const PARTITION_MAILBOX_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Requests of one account that wait: a quarter of its partition's mailbox, so that a hot account
+/// meets its bound before its neighbours do (cluster §18). Above: 503 with Retry-After.
+pub const ACCOUNT_WAITING_MAX: usize = PARTITION_MAILBOX_MAX / 4;
 /// Operations folded into one batch (cluster §7.1). The rest waits for the next one.
 pub const BATCH_OPERATIONS_MAX: usize = 64;
 /// Octets at which a batch is closed; one operation alone may reach 2 MiB (decision Q-55).
 pub const BATCH_BYTES_MAX: usize = 512 * 1024;
+/// Octets of one stored chunk of a payload (decision Q-62).
+pub const PAYLOAD_CHUNK_BYTES: usize = 65_536;
+/// Frame records that one transaction reads for a Download; the rest is read in further ones, so
+/// that none lasts longer than 1.5 s (cluster §3).
+pub const READ_TX_FRAMES_MAX: usize = 256;
+/// Payload octets that one transaction reads for a Download; one frame is always read.
+pub const READ_TX_BYTES_MAX: usize = 1024 * 1024;
+/// Rows that one round of forgetting and purging looks at, per partition.
+pub const UPKEEP_ROWS_MAX: usize = 256;
 /// Accounts kept in memory by one partition; the least recently used idle one leaves first.
 pub const PARTITION_ACCOUNTS_MAX: usize = 256;
 

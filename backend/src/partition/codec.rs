@@ -1,4 +1,4 @@
-//! Octets of stored values: fixed numbers in big-endian order, texts and octets behind their length.
+//! Octets of stored values: fixed numbers in big-endian order, octets behind their length.
 //!
 //! Every value begins with a format octet, so that a later release can tell what it reads. Rows
 //! that are rewritten with every batch are written this way; see `records` for what they hold.
@@ -92,10 +92,6 @@ impl Writer {
         self.u32(length).fixed(octets)
     }
 
-    pub(crate) fn text(self, text: &str) -> Self {
-        self.octets(text.as_bytes())
-    }
-
     pub(crate) fn finish(self) -> Vec<u8> {
         self.0
     }
@@ -155,10 +151,6 @@ impl<'a> Reader<'a> {
         Ok(octets)
     }
 
-    pub(crate) fn text(&mut self, field: &'static str) -> Result<&'a str, RowError> {
-        std::str::from_utf8(self.octets()?).map_err(|_| self.impossible(field))
-    }
-
     pub(crate) const fn impossible(&self, field: &'static str) -> RowError {
         RowError::Field {
             what: self.what,
@@ -189,15 +181,13 @@ mod tests {
             signed in any::<i64>(),
             small in any::<u16>(),
             octets in proptest::collection::vec(any::<u8>(), 0..100),
-            text in ".*",
         ) {
-            let value = Writer::new(7).u64(number).i64(signed).u16(small).octets(&octets).text(&text).finish();
+            let value = Writer::new(7).u64(number).i64(signed).u16(small).octets(&octets).finish();
             let mut reader = Reader::new("row", &value, 7).unwrap();
             prop_assert_eq!(reader.u64().unwrap(), number);
             prop_assert_eq!(reader.i64().unwrap(), signed);
             prop_assert_eq!(reader.u16().unwrap(), small);
             prop_assert_eq!(reader.octets().unwrap(), octets.as_slice());
-            prop_assert_eq!(reader.text("text").unwrap(), text.as_str());
             prop_assert!(reader.finish().is_ok());
         }
     }

@@ -1,7 +1,37 @@
 //! Partitions: the unit of ownership and of concurrency (architecture A-1, cluster §4 and §7).
+//!
+//! In reading order:
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | `commands` | what a partition can be asked |
+//! | `actor` | one partition at work |
+//! | `queue`, `accounts` | what waits; what is in memory |
+//! | `batch` | waiting operations become one commit |
+//! | `ownership` | who may write: claims and fences |
+//! | `records`, `codec` | accounts as rows |
+//! | `reading` | rows as accounts, lookups and frames |
+//! | `upkeep` | what expires and what is purged |
 
+mod accounts;
+mod actor;
+mod batch;
 mod codec;
+pub(crate) mod commands;
 mod ownership;
+mod queue;
+pub(crate) mod reading;
+mod records;
+pub(crate) mod shared;
+mod upkeep;
 
+pub(crate) use accounts::NodeAccounts;
+pub(crate) use actor::PartitionActor;
+pub(crate) use batch::too_late;
 pub use codec::RowError;
+pub(crate) use codec::{Reader, Writer};
+pub(crate) use ownership::Claimant;
 pub use ownership::{ClaimError, Contended, Fence, Fenced, Incarnation};
+pub(crate) use records::directory;
+pub use upkeep::Tended;
+pub(crate) use upkeep::is_due;

@@ -16,6 +16,7 @@
 //! | `20` acct | `aid 'f' cid index` | frame record |
 //! | `20` acct | `aid 'b' cid index chunk` | payload chunk of 65,536 octets |
 //! | `20` acct | `aid 'k' kind cid hash16` | lookup: entry by unique id, message by sender and id |
+//! | `20` acct | `aid 'o' cid index` | the frame that replaced or deleted this one: what redaction works from |
 //! | `20` acct | `aid 'd' hash16` | device record: what the revocation index knows of a device |
 //! | `20` acct | `aid 'v' hash16` | a key that never lives again (decision Q-9) |
 //! | `20` acct | `aid 'r' hash16` | replay: digest of a committed request, and its response |
@@ -28,13 +29,11 @@
 //! Draft: cluster §5 has no table 23. Everything that expires or is purged leaves a row there, so
 //! that work which is due is found by one range read, however many accounts there are.
 
-use std::fmt;
-
+use mesh_common::account::state::ACCOUNT_ID_BYTES;
+use mesh_common::account::{AccountId, ContainerNumber};
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::PartitionId;
-use mesh_common::entropy::{self, Entropy};
 use mesh_common::time::Timestamp;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha512};
 
 use super::KeyRange;
@@ -44,48 +43,6 @@ const PART: u8 = 0x02;
 const DIR: u8 = 0x10;
 const ACCT: u8 = 0x20;
 const DUE: u8 = 0x23;
-
-/// Octets of an account id.
-pub const ACCOUNT_ID_BYTES: usize = 16;
-
-/// Where the keys of one account lie: its partition in two octets, then fourteen that are random.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct AccountId([u8; ACCOUNT_ID_BYTES]);
-
-impl AccountId {
-    /// Draws an id for a new account of `partition`.
-    pub fn draw(partition: PartitionId, entropy: &mut dyn Entropy) -> Self {
-        let mut octets: [u8; ACCOUNT_ID_BYTES] = entropy::draw(entropy);
-        octets[..2].copy_from_slice(&partition.0.to_be_bytes());
-        Self(octets)
-    }
-
-    /// An id read from the store.
-    #[must_use]
-    pub const fn from_octets(octets: [u8; ACCOUNT_ID_BYTES]) -> Self {
-        Self(octets)
-    }
-
-    /// The octets.
-    #[must_use]
-    pub const fn octets(&self) -> &[u8; ACCOUNT_ID_BYTES] {
-        &self.0
-    }
-
-    /// The partition in whose range its keys lie.
-    #[must_use]
-    pub const fn partition(&self) -> PartitionId {
-        PartitionId(u16::from_be_bytes([self.0[0], self.0[1]]))
-    }
-}
-
-impl fmt::Debug for AccountId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .iter()
-            .try_for_each(|octet| write!(formatter, "{octet:02x}"))
-    }
-}
 
 /// Sixteen octets that stand for a text of any length in a key: SHA-512, cut.
 #[must_use]
@@ -152,9 +109,6 @@ pub fn address_of_dir(key: &[u8]) -> Option<String> {
     Some(format!("{user}@{domain}"))
 }
 
-/// Number of a container within its account, given in the order of creation.
-pub type ContainerNumber = u16;
-
 /// What a row of kind `'k'` finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
@@ -176,6 +130,12 @@ impl AccountKeys {
     #[must_use]
     pub const fn of(account: AccountId) -> Self {
         Self { account }
+    }
+
+    /// The account.
+    #[must_use]
+    pub const fn account(&self) -> AccountId {
+        self.account
     }
 
     /// Everything of the account.
@@ -273,6 +233,12 @@ impl AccountKeys {
         self.key(&[b"k", &[kind as u8], &container.to_be_bytes(), &hash])
     }
 
+    /// What replaced or deleted a catalog's frame.
+    #[must_use]
+    pub fn superseded(&self, container: ContainerNumber, index: u64) -> Vec<u8> {
+        self.key(&[b"o", &container.to_be_bytes(), &index.to_be_bytes()])
+    }
+
     /// The record of a device, by its UDF.
     #[must_use]
     pub fn device(&self, udf: &str) -> Vec<u8> {
@@ -306,7 +272,7 @@ impl AccountKeys {
     fn key(&self, parts: &[&[u8]]) -> Vec<u8> {
         let mut key = Vec::with_capacity(48);
         key.push(ACCT);
-        key.extend_from_slice(&self.account.0);
+        key.extend_from_slice(self.account.octets());
         for part in parts {
             key.extend_from_slice(part);
         }
@@ -352,7 +318,7 @@ impl Due {
         concat(&[
             &due_until(self.account.partition(), self.at),
             &[self.kind as u8],
-            &self.account.0,
+            self.account.octets(),
             &self.rest,
         ])
     }
@@ -371,7 +337,7 @@ impl Due {
         Some(Self {
             at: Timestamp::from_millis(i64::try_from(millis).ok()?),
             kind: DueKind::ALL.into_iter().find(|one| *one as u8 == *kind)?,
-            account: AccountId(account.try_into().ok()?),
+            account: AccountId::from_octets(account.try_into().ok()?),
             rest: rest.to_vec(),
         })
     }
@@ -397,9 +363,11 @@ fn concat(parts: &[&[u8]]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use mesh_common::entropy::SeededEntropy;
+
     use super::*;
 
-    const ACCOUNT: AccountId = AccountId([
+    const ACCOUNT: AccountId = AccountId::from_octets([
         0x03, 0xff, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8, 0xa9, 0xaa, 0xab, 0xac, 0xad, 0xae,
         0xaf,
     ]);
@@ -441,6 +409,10 @@ mod tests {
             (
                 account.lookup(LookupKind::Message, 2, hash),
                 format!("{aid}6b6d0002{hash_text}"),
+            ),
+            (
+                account.superseded(2, 7),
+                format!("{aid}6f00020000000000000007"),
             ),
             (
                 account.device("MAAA"),
@@ -518,7 +490,7 @@ mod tests {
 
     #[test]
     fn an_account_id_begins_with_its_partition() {
-        let mut entropy = mesh_common::entropy::SeededEntropy::new(1);
+        let mut entropy = SeededEntropy::new(1);
         let one = AccountId::draw(PartitionId(700), &mut entropy);
         let other = AccountId::draw(PartitionId(700), &mut entropy);
         assert_eq!(one.partition(), PartitionId(700));

@@ -1,0 +1,489 @@
+//! The back-end as its callers hold it: finds the partition of an account, starts it if need be, asks
+//! it, and waits no longer than the deadline (architecture A-2, decision Q-66).
+//!
+//! Requests that write go to the partition's queue. Requests that only read get the account as it is
+//! committed, and everything else (lookups, deciding, reading frames) happens on the caller's time.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use actix::prelude::*;
+use mesh_common::account::{AccountId, Decision, DirectoryEntry, Standing, decide, needs};
+use mesh_common::address::AccountAddress;
+use mesh_common::cluster::handle::BoxFuture;
+use mesh_common::cluster::{
+    AccountRequest, Answer, Backend, CallFailure, PartitionId, SigningKeys, Verified,
+};
+use mesh_common::error::ServiceError;
+use mesh_common::protocol::{Code, Transaction};
+use mesh_common::time::Timestamp;
+use tokio::sync::oneshot;
+
+use crate::metrics::Metrics;
+use crate::partition::commands::{Operation, Outcome, Perform, Stop, Tend, View, contained_future};
+use crate::partition::reading::{self, ReadError};
+use crate::partition::shared::{Shared, chain};
+use crate::partition::{self, Fence, PartitionActor, Tended, is_due, too_late};
+use crate::store::{Limit, Order, Page, Read, Store, Tx, TxOptions, keys};
+
+/// A running back-end. Cloning names the same one.
+pub struct BackendHandle<S: Store> {
+    inner: Arc<Inner<S>>,
+}
+
+impl<S: Store> Clone for BackendHandle<S> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+        }
+    }
+}
+
+impl<S: Store> std::fmt::Debug for BackendHandle<S> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("BackendHandle")
+            .finish_non_exhaustive()
+    }
+}
+
+struct Inner<S: Store> {
+    shared: Arc<Shared<S>>,
+    partitions: Vec<Mutex<Slot<S>>>,
+    arbiters: Vec<Arbiter>,
+    is_stopping: AtomicBool,
+}
+
+/// Where a partition runs, if it does.
+struct Slot<S: Store> {
+    running: Option<Addr<PartitionActor<S>>>,
+    /// The claim made at start, until the first actor takes it. Every later one claims anew, since a
+    /// commit of the one before it may still be on its way.
+    fence: Option<Fence>,
+}
+
+/// Why the back-end should get no requests at present.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotReady {
+    /// It was told to stop.
+    #[error("the back-end is stopping")]
+    Stopping,
+    /// The store takes no writes.
+    #[error("the store takes no writes: {reason}")]
+    Store {
+        /// What the store said.
+        reason: String,
+    },
+}
+
+/// One address of a domain, as an operator lists them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedAccount {
+    /// The canonical address.
+    pub address: String,
+    /// Where the rows of the account lie, or lay.
+    pub account: AccountId,
+    /// Whether the account was deleted and its address is only reserved.
+    pub is_reserved: bool,
+}
+
+impl<S: Store> BackendHandle<S> {
+    pub(crate) fn over(shared: Shared<S>, fences: Vec<Fence>) -> Self {
+        let arbiters = (0..shared.config.threads())
+            .map(|_| Arbiter::new())
+            .collect();
+        let partitions = fences
+            .into_iter()
+            .map(|fence| {
+                Mutex::new(Slot {
+                    running: None,
+                    fence: Some(fence),
+                })
+            })
+            .collect();
+        let inner = Arc::new(Inner {
+            shared: Arc::new(shared),
+            partitions,
+            arbiters,
+            is_stopping: AtomicBool::new(false),
+        });
+        inner.begin_rounds();
+        Self { inner }
+    }
+
+    /// The measures of this back-end.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.inner.shared.metrics
+    }
+
+    /// Whether requests can be carried out. After a write that failed, tries one that changes nothing.
+    ///
+    /// # Errors
+    /// [`NotReady`]: why not.
+    pub async fn ready(&self) -> Result<(), NotReady> {
+        if self.inner.is_stopping() {
+            return Err(NotReady::Stopping);
+        }
+        let shared = &self.inner.shared;
+        let Some(reason) = shared.health.trouble() else {
+            return Ok(());
+        };
+        match self.write_nothing().await {
+            Ok(()) => {
+                shared.health.up(&shared.metrics);
+                Ok(())
+            }
+            Err(error) => {
+                tracing::debug!(
+                    cause = chain(error.as_ref()),
+                    "the store still takes no writes"
+                );
+                Err(NotReady::Store { reason })
+            }
+        }
+    }
+
+    async fn write_nothing(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let shared = &self.inner.shared;
+        let mut tx = shared.store.begin(shared.writing());
+        if let Some(row) = tx.get(&keys::meta(), Read::Serializable).await? {
+            tx.set(&keys::meta(), row);
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Refuses new work, waits for what is being committed, and stops every partition.
+    pub async fn stop(&self) {
+        self.inner.is_stopping.store(true, Ordering::SeqCst);
+        let mut stopped = Vec::new();
+        for slot in &self.inner.partitions {
+            let running = lock(slot).running.take();
+            if let Some(running) = running.filter(Addr::connected) {
+                let (reply, done) = oneshot::channel();
+                stopped.push((running.send(Stop { reply }), done));
+            }
+        }
+        for (sent, done) in stopped {
+            if sent.await.is_ok() {
+                // An actor that ended otherwise has stopped as well.
+                let _ended = done.await;
+            }
+        }
+        for arbiter in &self.inner.arbiters {
+            arbiter.stop();
+        }
+    }
+
+    /// Carries out what is due in all partitions, and says how many rows of work that was. Happens by
+    /// itself as well; for operators who do not want to wait, and for tests.
+    pub async fn tend(&self) -> usize {
+        let mut done = 0;
+        for partition in PartitionId::all() {
+            while !self.inner.is_stopping() {
+                let tended = self.inner.tend(partition).await;
+                done += tended.done;
+                if !tended.more {
+                    break;
+                }
+            }
+        }
+        done
+    }
+
+    /// Addresses of a canonical domain behind `after`, in their order, at most `max`.
+    ///
+    /// # Errors
+    /// The store cannot be read: 503; a row does not read: 500.
+    pub async fn accounts(
+        &self,
+        domain: &str,
+        after: Option<&AccountAddress>,
+        max: usize,
+    ) -> Result<Vec<ListedAccount>, ServiceError> {
+        let mut range = keys::dir_domain(domain);
+        if let Some(after) = after {
+            range = range.rest(&keys::dir(after), Order::Forward);
+        }
+        let tx = self.inner.shared.store.begin(TxOptions::default());
+        let page = tx
+            .range(
+                &range,
+                Limit::rows(max.max(1)),
+                Order::Forward,
+                Read::Snapshot,
+            )
+            .await
+            .map_err(|error| ReadError::from(error).to_refusal())?;
+        listed(&page).map_err(|error| error.to_refusal())
+    }
+}
+
+fn listed(page: &Page) -> Result<Vec<ListedAccount>, ReadError> {
+    page.rows
+        .iter()
+        .filter_map(|row| Some((keys::address_of_dir(&row.key)?, &row.value)))
+        .map(|(address, value)| {
+            let (account, is_reserved) = match partition::directory(value)? {
+                DirectoryEntry::Account(account) => (account, false),
+                DirectoryEntry::Reserved(tombstone) => (tombstone.account, true),
+            };
+            Ok(ListedAccount {
+                address,
+                account,
+                is_reserved,
+            })
+        })
+        .collect()
+}
+
+impl<S: Store> Inner<S> {
+    fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::SeqCst)
+    }
+
+    /// The actor of `partition`, started if it does not run.
+    fn actor(&self, partition: PartitionId) -> Result<Addr<PartitionActor<S>>, ServiceError> {
+        if self.is_stopping() {
+            return Err(ServiceError::unavailable("the back-end is stopping"));
+        }
+        let place = usize::from(partition.0);
+        let mut slot = lock(&self.partitions[place]);
+        if let Some(running) = slot.running.as_ref().filter(|running| running.connected()) {
+            return Ok(running.clone());
+        }
+        if slot.running.is_some() {
+            let panics = &self.shared.metrics.panics;
+            panics.with_label_values(&["partition"]).inc();
+            tracing::error!(
+                partition = partition.0,
+                "a partition ended and is started anew"
+            );
+        }
+        let (shared, fence) = (Arc::clone(&self.shared), slot.fence.take());
+        let arbiter = self.arbiters[place % self.arbiters.len()].handle();
+        let started = PartitionActor::start_in_arbiter(&arbiter, move |_| {
+            PartitionActor::new(shared, partition, fence)
+        });
+        slot.running = Some(started.clone());
+        Ok(started)
+    }
+
+    async fn send<M>(&self, partition: PartitionId, command: M) -> Result<(), ServiceError>
+    where
+        M: Message<Result = ()> + Send + 'static,
+        PartitionActor<S>: Handler<M> + Actor<Context = Context<PartitionActor<S>>>,
+    {
+        let sent = self.actor(partition)?.send(command).await;
+        sent.map_err(|error| ServiceError::unavailable(format!("the partition ended: {error}")))
+    }
+
+    async fn view(
+        &self,
+        account: &AccountAddress,
+        is_for_keys: bool,
+    ) -> Result<Arc<Standing>, ServiceError> {
+        let (reply, shown) = oneshot::channel();
+        let view = View {
+            account: account.clone(),
+            is_for_keys,
+            reply,
+        };
+        self.send(PartitionId::of(account), view).await?;
+        shown
+            .await
+            .unwrap_or_else(|_| Err(ServiceError::unavailable("the partition ended")))
+    }
+
+    /// Waits for `work` until `deadline`.
+    async fn in_time<T, E: From<ServiceError>>(
+        &self,
+        deadline: Timestamp,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let left = deadline.since(self.shared.now());
+        if left.is_zero() {
+            return Err(too_late().into());
+        }
+        tokio::time::timeout(left, work)
+            .await
+            .unwrap_or_else(|_| Err(too_late().into()))
+    }
+
+    async fn write(&self, request: Verified<AccountRequest>) -> Outcome {
+        let partition = PartitionId::of(&request.account);
+        let (operation, answer) = Operation::new(request);
+        self.send(partition, Perform(operation)).await?;
+        answer
+            .await
+            .unwrap_or_else(|_| Err(ServiceError::unavailable("the partition ended").into()))
+    }
+
+    async fn read(&self, request: Verified<AccountRequest>) -> Outcome {
+        let standing = self.view(&request.account, false).await?;
+        let answer = contained_future(self.read_from(&standing, &request)).await;
+        answer.unwrap_or_else(|| {
+            let panics = &self.shared.metrics.panics;
+            panics.with_label_values(&["operation"]).inc();
+            Err(ServiceError::internal("a read panicked").into())
+        })
+    }
+
+    async fn read_from(&self, standing: &Standing, request: &Verified<AccountRequest>) -> Outcome {
+        let shared = &self.shared;
+        let refusal = |error: ReadError| CallFailure::Refused(error.to_refusal());
+        let tx = shared.store.begin(TxOptions::default());
+        let needs = needs(standing, request);
+        let account = standing.account_id();
+        let lookups = reading::look_up(&tx, account, &needs)
+            .await
+            .map_err(refusal)?;
+        drop(tx);
+        let policy = shared.config.policy_of(&request.account);
+        let mut entropy = shared.entropy.clone();
+        let decision = decide(
+            standing,
+            request,
+            &lookups,
+            policy,
+            shared.now(),
+            &mut entropy,
+        );
+        match (decision, account) {
+            (Decision::Answer(answer), _) => Ok(*answer),
+            (Decision::Stale, _) => Err(CallFailure::Stale),
+            (Decision::Read(plan), Some(account)) => {
+                let store = &shared.store;
+                reading::download(store, account, *plan)
+                    .await
+                    .map_err(refusal)
+            }
+            (Decision::Read(_) | Decision::Commit(_), _) => Err(ServiceError::internal(
+                "a request that only reads was decided otherwise",
+            )
+            .into()),
+        }
+    }
+
+    /// One round of what is due in `partition`, started only if something is.
+    async fn tend(&self, partition: PartitionId) -> Tended {
+        match is_due(&self.shared.store, partition, self.shared.now()).await {
+            Ok(true) => {}
+            Ok(false) => return Tended::default(),
+            Err(error) => {
+                tracing::warn!(cause = chain(&error), "what is due cannot be read");
+                return Tended::default();
+            }
+        }
+        let (reply, done) = oneshot::channel();
+        match self.send(partition, Tend { reply }).await {
+            Ok(()) => done.await.unwrap_or_default(),
+            Err(_) => Tended::default(),
+        }
+    }
+
+    /// Now and then looks for work that is due in partitions that do not run: those that do look
+    /// themselves.
+    fn begin_rounds(self: &Arc<Self>) {
+        let Some(arbiter) = self.arbiters.first() else {
+            return;
+        };
+        let (weak, pause) = (Arc::downgrade(self), self.shared.config.upkeep_interval());
+        arbiter.spawn(async move {
+            loop {
+                tokio::time::sleep(pause).await;
+                for partition in PartitionId::all() {
+                    let Some(inner) = weak.upgrade().filter(|inner| !inner.is_stopping()) else {
+                        return;
+                    };
+                    if lock(&inner.partitions[usize::from(partition.0)])
+                        .running
+                        .is_none()
+                    {
+                        inner.tend(partition).await;
+                    }
+                }
+            }
+        });
+    }
+}
+
+fn lock<S: Store>(slot: &Mutex<Slot<S>>) -> MutexGuard<'_, Slot<S>> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<S: Store> Drop for Inner<S> {
+    fn drop(&mut self) {
+        for arbiter in &self.arbiters {
+            arbiter.stop();
+        }
+    }
+}
+
+impl<S: Store> Backend for BackendHandle<S> {
+    fn signing_keys<'a>(
+        &'a self,
+        account: &'a AccountAddress,
+        deadline: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<SigningKeys>, ServiceError>> {
+        Box::pin(async move {
+            let inner = &self.inner;
+            if let Some(keys) = inner.shared.signing_keys.get(account) {
+                return Ok(Some(SigningKeys::clone(&keys)));
+            }
+            let standing = inner.in_time(deadline, inner.view(account, true)).await?;
+            Ok(standing.signing_keys().cloned())
+        })
+    }
+
+    fn perform(&self, request: Verified<AccountRequest>) -> BoxFuture<'_, Outcome> {
+        Box::pin(async move {
+            let (inner, deadline) = (&self.inner, request.deadline);
+            let transaction = request.request.transaction();
+            let outcome = if only_reads(transaction) {
+                inner.in_time(deadline, inner.read(request)).await
+            } else {
+                inner.in_time(deadline, inner.write(request)).await
+            };
+            count(&inner.shared.metrics, transaction, &outcome);
+            outcome
+        })
+    }
+}
+
+/// Whether a transaction never writes, so that it needs no place in the queue.
+const fn only_reads(transaction: Transaction) -> bool {
+    match transaction {
+        Transaction::Hello
+        | Transaction::Status
+        | Transaction::Download
+        | Transaction::Complete => true,
+        Transaction::CreateAccount
+        | Transaction::DeleteAccount
+        | Transaction::Upload
+        | Transaction::Post
+        | Transaction::Connect => false,
+    }
+}
+
+/// Counts an outcome by transaction and code.
+fn count(metrics: &Metrics, transaction: Transaction, outcome: &Outcome) {
+    let status = match outcome {
+        Ok(Answer { response, .. }) => response
+            .outcome()
+            .code()
+            .map_or_else(|| "other".to_owned(), status_text),
+        Err(CallFailure::Refused(error)) => status_text(error.code),
+        Err(CallFailure::Stale) => "stale".to_owned(),
+    };
+    let labels = [transaction.request_tag(), &status];
+    metrics.operations.with_label_values(&labels).inc();
+}
+
+fn status_text(code: Code) -> String {
+    match code.status_extended() {
+        Some(extended) => format!("{}/{extended}", code.status()),
+        None => code.status().to_string(),
+    }
+}

@@ -1,0 +1,260 @@
+//! Starting the back-end of one process: what the store is, who owns it, and the threads its
+//! partitions run on (architecture §2, cluster §19).
+//!
+//! An embedded store has one node. It reads or writes `meta`, claims every partition in one commit,
+//! and starts no actor: a partition costs nothing until somebody asks for one of its accounts.
+
+use std::sync::Arc;
+
+use mesh_common::cluster::PartitionId;
+use mesh_common::entropy::{self, Entropy};
+use mesh_common::limits::PARTITIONS;
+use mesh_common::time::Clock;
+
+use crate::config::{BackendConfig, ConfigError};
+use crate::handle::BackendHandle;
+use crate::metrics::Metrics;
+use crate::partition::shared::{Health, Shared, SharedEntropy};
+use crate::partition::{
+    ClaimError, Claimant, Contended, Incarnation, NodeAccounts, Reader, RowError, Writer,
+};
+use crate::store::{
+    Plan, PlanError, ProbeError, Read, Store, StoreError, Tx, TxOptions, commit_with_probe, keys,
+};
+
+/// Format of the `meta` row.
+const META: u8 = 1;
+/// Accounts whose signing keys are kept for front-ends.
+const SIGNING_KEYS_CACHED_MAX: u64 = 10_000;
+
+/// What the service as a whole is: one row, written by the first node ever started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meta {
+    /// Drawn once: tells one service's store from another's.
+    pub cluster_id: [u8; 16],
+    /// Raised when the store is restored from a backup.
+    pub generation: u32,
+    /// Number of partitions, fixed for ever.
+    pub partitions: u16,
+}
+
+impl Meta {
+    fn encode(&self) -> Vec<u8> {
+        Writer::new(META)
+            .fixed(&self.cluster_id)
+            .u32(self.generation)
+            .u16(self.partitions)
+            .finish()
+    }
+
+    fn decode(value: &[u8]) -> Result<Self, RowError> {
+        let mut row = Reader::new("meta record", value, META)?;
+        let meta = Self {
+            cluster_id: row.array()?,
+            generation: row.u32()?,
+            partitions: row.u16()?,
+        };
+        row.finish()?;
+        Ok(meta)
+    }
+}
+
+/// Why a back-end did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting is out of bounds.
+    #[error("the settings of the back-end are not usable")]
+    Config(#[from] ConfigError),
+    /// The store was made with another number of partitions.
+    #[error(
+        "the store has {found} partitions, this release has {PARTITIONS}; use the release that made it, or another store"
+    )]
+    Partitions {
+        /// The number in the store.
+        found: u16,
+    },
+    /// The `meta` row does not read.
+    #[error("the store was made by another release")]
+    Row(#[from] RowError),
+    /// The store cannot be read.
+    #[error("the store cannot be read")]
+    Store(#[from] StoreError),
+    /// The `meta` row cannot be written.
+    #[error("the store cannot be written")]
+    Write(#[source] ProbeError<Contended>),
+    /// The partitions cannot be claimed.
+    #[error("the partitions cannot be claimed")]
+    Claim(#[from] ClaimError),
+    /// The measures cannot be made.
+    #[error("the measures cannot be made")]
+    Metrics(#[from] prometheus::Error),
+}
+
+impl<S: Store> BackendHandle<S> {
+    /// Starts the back-end over `store`. To be called inside an actix system; the threads of its
+    /// partitions are arbiters of that system.
+    ///
+    /// # Errors
+    /// [`StartError`]: its variants say why.
+    pub async fn start(
+        config: BackendConfig,
+        store: S,
+        clock: Arc<dyn Clock>,
+        entropy: impl Entropy + Send + 'static,
+    ) -> Result<Self, StartError> {
+        config.check()?;
+        let mut entropy = SharedEntropy::new(entropy);
+        let options = TxOptions {
+            timeout: Some(config.commit_timeout()),
+            ..TxOptions::default()
+        };
+        let meta = meta(&store, options, &mut entropy).await?;
+        let claimant = Claimant {
+            generation: meta.generation,
+            incarnation: Incarnation::draw(&mut entropy),
+        };
+        let all: Vec<PartitionId> = PartitionId::all().collect();
+        let fences = claimant.claim(&store, options, &all).await?;
+        let metrics = Metrics::new()?;
+        metrics.store_up.set(1);
+        let accounts = NodeAccounts::new(config.node_accounts_max, metrics.accounts_loaded.clone());
+        let shared = Shared {
+            store,
+            clock,
+            entropy,
+            metrics,
+            health: Health::default(),
+            accounts: Arc::new(accounts),
+            signing_keys: moka::sync::Cache::new(SIGNING_KEYS_CACHED_MAX),
+            claimant,
+            config,
+            #[cfg(test)]
+            poison: std::sync::Mutex::default(),
+        };
+        tracing::info!(
+            partitions = PARTITIONS,
+            threads = shared.config.threads(),
+            "the back-end has claimed its partitions"
+        );
+        Ok(Self::over(shared, fences))
+    }
+}
+
+/// Reads `meta`, or writes it into a store that is new.
+async fn meta<S: Store>(
+    store: &S,
+    options: TxOptions,
+    entropy: &mut dyn Entropy,
+) -> Result<Meta, StartError> {
+    let found = store
+        .begin(options)
+        .get(&keys::meta(), Read::Snapshot)
+        .await?;
+    let meta = match found {
+        Some(row) => Meta::decode(&row)?,
+        None => {
+            let plan = MetaPlan {
+                key: keys::meta(),
+                meta: Meta {
+                    cluster_id: entropy::draw(entropy),
+                    generation: 1,
+                    partitions: PARTITIONS,
+                },
+            };
+            commit_with_probe(store, options, &plan)
+                .await
+                .map_err(StartError::Write)?;
+            plan.meta
+        }
+    };
+    if meta.partitions != PARTITIONS {
+        return Err(StartError::Partitions {
+            found: meta.partitions,
+        });
+    }
+    Ok(meta)
+}
+
+/// Writes `meta` where there is none.
+struct MetaPlan {
+    key: Vec<u8>,
+    meta: Meta,
+}
+
+impl<S: Store> Plan<S> for MetaPlan {
+    type Refusal = Contended;
+
+    fn fence_key(&self) -> &[u8] {
+        &self.key
+    }
+
+    async fn fill(&self, tx: &mut S::Tx) -> Result<(), PlanError<Contended>> {
+        if tx.get(&self.key, Read::Serializable).await?.is_some() {
+            return Err(PlanError::Refused(Contended));
+        }
+        tx.set(&self.key, self.meta.encode());
+        Ok(())
+    }
+
+    async fn has_landed(&self, tx: &S::Tx) -> Result<bool, StoreError> {
+        let found = tx.get(&self.key, Read::Snapshot).await?;
+        Ok(found.as_deref() == Some(self.meta.encode().as_slice()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh_common::entropy::SeededEntropy;
+
+    use super::*;
+    use crate::store::MemoryStore;
+
+    #[test]
+    fn the_meta_row_is_written_as_it_always_was() {
+        let meta = Meta {
+            cluster_id: [0xcc; 16],
+            generation: 1,
+            partitions: 1_024,
+        };
+        let mut expected = vec![1];
+        expected.extend_from_slice(&[0xcc; 16]);
+        expected.extend_from_slice(&[0, 0, 0, 1, 4, 0]);
+        assert_eq!(meta.encode(), expected);
+        assert_eq!(Meta::decode(&expected), Ok(meta));
+    }
+
+    #[actix::test]
+    async fn a_store_keeps_its_identity() {
+        let store = MemoryStore::new();
+        let options = TxOptions::default();
+        let first = meta(&store, options, &mut SeededEntropy::new(1))
+            .await
+            .unwrap();
+        let again = meta(&store, options, &mut SeededEntropy::new(2))
+            .await
+            .unwrap();
+        assert_eq!(first, again);
+    }
+
+    #[actix::test]
+    async fn a_store_made_with_another_number_of_partitions_is_refused() {
+        let store = MemoryStore::new();
+        let mut tx = store.begin(TxOptions::default());
+        let other = Meta {
+            cluster_id: [0; 16],
+            generation: 1,
+            partitions: 256,
+        };
+        tx.set(&keys::meta(), other.encode());
+        tx.commit().await.unwrap();
+        let error = meta(&store, TxOptions::default(), &mut SeededEntropy::new(1))
+            .await
+            .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("the store has 256 partitions"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,480 @@
+//! One partition at work: an actor around plain parts (architecture A-1, cluster §7.1).
+//!
+//! ```text
+//!  Perform ─▶ Queue ──┐                       ┌─▶ believe, answer
+//!                     ├─ take ─▶ batch::run ──┤
+//!  View ──▶ Accounts ─┘  (one in flight)      └─▶ split, refuse, or claim anew
+//! ```
+//!
+//! The actor only moves things between its parts and the futures that read, commit and claim. It
+//! accepts commands while those run; nothing it does itself waits.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use actix::prelude::*;
+use mesh_common::account::Standing;
+use mesh_common::address::AccountAddress;
+use mesh_common::cluster::PartitionId;
+use mesh_common::error::ServiceError;
+use mesh_common::limits::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX};
+use tokio::sync::oneshot;
+
+use super::accounts::Accounts;
+use super::batch::{self, Committed, Failure, Finished};
+use super::commands::{Perform, Stop, Tend, View};
+use super::ownership::{ClaimError, Fence};
+use super::queue::Queue;
+use super::reading::{self, ReadError};
+use super::shared::{Shared, chain};
+use super::upkeep::{self, Tended, UpkeepError};
+use crate::store::{ProbeError, Store, TxOptions};
+
+/// The owner of one partition.
+pub(crate) struct PartitionActor<S: Store> {
+    shared: Arc<Shared<S>>,
+    partition: PartitionId,
+    ownership: Claim,
+    accounts: Accounts,
+    /// Accounts that are being read from the store.
+    loading: HashSet<AccountAddress>,
+    /// Who waits for an account to be loaded.
+    viewers: HashMap<AccountAddress, Vec<View>>,
+    queue: Queue,
+    flight: Flight,
+    /// Operations of the next batch at most: halved while the store finds batches too large.
+    operations_max: usize,
+    tending: Vec<oneshot::Sender<Tended>>,
+    is_tending_due: bool,
+    stopping: Option<oneshot::Sender<()>>,
+    /// Counts the times everything was forgotten: what was begun in an earlier life is ignored.
+    life: u64,
+}
+
+/// Whether the partition is ours.
+enum Claim {
+    /// Nobody has claimed it in this life.
+    None,
+    /// The claim is being committed.
+    Running,
+    /// It is ours under this fence.
+    Held(Fence),
+}
+
+/// The one commit in flight.
+enum Flight {
+    None,
+    /// A batch that touches these accounts.
+    Batch(HashSet<AccountAddress>),
+    Upkeep,
+}
+
+impl<S: Store> PartitionActor<S> {
+    /// An owner of `partition`, which holds it under `fence` or claims it first.
+    pub(crate) fn new(
+        shared: Arc<Shared<S>>,
+        partition: PartitionId,
+        fence: Option<Fence>,
+    ) -> Self {
+        let config = &shared.config;
+        Self {
+            accounts: Accounts::new(config.partition_accounts_max, Arc::clone(&shared.accounts)),
+            queue: Queue::new(config.partition_mailbox_max),
+            shared,
+            partition,
+            ownership: fence.map_or(Claim::None, Claim::Held),
+            loading: HashSet::new(),
+            viewers: HashMap::new(),
+            flight: Flight::None,
+            operations_max: BATCH_OPERATIONS_MAX,
+            tending: Vec::new(),
+            is_tending_due: false,
+            stopping: None,
+            life: 0,
+        }
+    }
+
+    /// Begins whatever can be begun.
+    fn go_on(&mut self, ctx: &mut Context<Self>) {
+        if matches!(self.flight, Flight::None) {
+            if let Some(reply) = self.stopping.take() {
+                let _gone = reply.send(());
+                return ctx.stop();
+            }
+        }
+        match self.ownership {
+            Claim::None if self.has_work() => self.claim(ctx),
+            Claim::None | Claim::Running => {}
+            Claim::Held(fence) => {
+                self.load_what_is_missing(ctx);
+                self.begin_upkeep(ctx, fence);
+                self.begin_batch(ctx, fence);
+            }
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        !self.queue.is_empty() || !self.viewers.is_empty() || self.is_tending_due
+    }
+
+    // ---- Claiming ----
+
+    fn claim(&mut self, ctx: &mut Context<Self>) {
+        self.ownership = Claim::Running;
+        let (shared, partition) = (Arc::clone(&self.shared), self.partition);
+        let claim = async move {
+            shared
+                .claimant
+                .claim(&shared.store, shared.writing(), &[partition])
+                .await
+        };
+        ctx.spawn(claim.into_actor(self).map(Self::claimed));
+    }
+
+    fn claimed(result: Result<Vec<Fence>, ClaimError>, this: &mut Self, ctx: &mut Context<Self>) {
+        match result.map(|fences| fences.first().copied()) {
+            Ok(Some(fence)) => {
+                this.ownership = Claim::Held(fence);
+                this.shared.health.up(&this.shared.metrics);
+            }
+            Ok(None) => this.ownership = Claim::None,
+            Err(error) => {
+                this.ownership = Claim::None;
+                this.shared.health.down(&this.shared.metrics, &error);
+                this.refuse_all(&ServiceError::unavailable(chain(&error)));
+            }
+        }
+        this.go_on(ctx);
+    }
+
+    /// Believes nothing any more: another owner may have written, or a commit may still land. The
+    /// next claim settles both.
+    fn forget_everything(&mut self) {
+        self.life += 1;
+        self.ownership = Claim::None;
+        self.accounts.clear();
+        self.loading.clear();
+        self.shared.signing_keys.invalidate_all();
+    }
+
+    /// Refuses everything that waits.
+    fn refuse_all(&mut self, error: &ServiceError) {
+        for operation in self.queue.remove(|_| true) {
+            operation.refuse(error.clone());
+        }
+        for view in self.viewers.drain().flat_map(|(_, views)| views) {
+            view.refuse(error.clone());
+        }
+        self.end_tending(Tended::default());
+    }
+
+    // ---- Accounts ----
+
+    fn load_what_is_missing(&mut self, ctx: &mut Context<Self>) {
+        let wanted = self.queue.accounts().chain(self.viewers.keys());
+        let missing: HashSet<AccountAddress> = wanted
+            .filter(|&address| !self.accounts.holds(address) && !self.loading.contains(address))
+            .cloned()
+            .collect();
+        for address in missing {
+            self.load(address, ctx);
+        }
+    }
+
+    fn load(&mut self, address: AccountAddress, ctx: &mut Context<Self>) {
+        self.loading.insert(address.clone());
+        let (store, life) = (self.shared.store.clone(), self.life);
+        let load = async move {
+            let tx = store.begin(TxOptions::default());
+            let found = reading::standing(&tx, &address).await;
+            (address, life, found)
+        };
+        ctx.spawn(load.into_actor(self).map(Self::loaded));
+    }
+
+    fn loaded(
+        (address, life, found): (AccountAddress, u64, Result<Standing, ReadError>),
+        this: &mut Self,
+        ctx: &mut Context<Self>,
+    ) {
+        if life != this.life {
+            return this.go_on(ctx);
+        }
+        this.loading.remove(&address);
+        match found {
+            Ok(standing) => this.show(address, Arc::new(standing)),
+            Err(error) => this.not_loaded(&address, &error),
+        }
+        this.go_on(ctx);
+    }
+
+    /// Shows a loaded account to those who wait for it, and keeps it.
+    fn show(&mut self, address: AccountAddress, standing: Arc<Standing>) {
+        for view in self.viewers.remove(&address).unwrap_or_default() {
+            view.show(&standing, &self.shared.signing_keys);
+        }
+        if standing.account().is_some() || self.queue.holds(&address) {
+            self.keep(address, standing);
+        }
+    }
+
+    fn not_loaded(&mut self, address: &AccountAddress, error: &ReadError) {
+        let cause = chain(error);
+        tracing::error!(account = %address, cause, "an account cannot be loaded");
+        let errors = &self.shared.metrics.store_errors;
+        errors.with_label_values(&["load"]).inc();
+        let refusal = error.to_refusal();
+        for operation in self.queue.remove(|one| one.account() == address) {
+            operation.refuse(refusal.clone());
+        }
+        for view in self.viewers.remove(address).unwrap_or_default() {
+            view.refuse(refusal.clone());
+        }
+    }
+
+    fn keep(&mut self, address: AccountAddress, standing: Arc<Standing>) {
+        let (queue, flight) = (&self.queue, &self.flight);
+        self.accounts
+            .keep(address, standing, self.shared.now(), |other| {
+                queue.holds(other) || flight.holds(other)
+            });
+    }
+
+    // ---- Batches ----
+
+    fn begin_batch(&mut self, ctx: &mut Context<Self>, fence: Fence) {
+        if !matches!(self.flight, Flight::None) {
+            return;
+        }
+        let accounts = &self.accounts;
+        let operations = self
+            .queue
+            .take(self.operations_max, BATCH_BYTES_MAX, |address| {
+                accounts.holds(address)
+            });
+        if operations.is_empty() {
+            return;
+        }
+        let now = self.shared.now();
+        let mut standings = HashMap::new();
+        for operation in &operations {
+            let address = operation.account();
+            if let Some(standing) = self.accounts.used(address, now) {
+                standings.insert(address.clone(), standing);
+            }
+        }
+        self.flight = Flight::Batch(standings.keys().cloned().collect());
+        let (shared, partition) = (Arc::clone(&self.shared), self.partition);
+        let run = async move { batch::run(&shared, partition, fence, operations, standings).await };
+        ctx.spawn(run.into_actor(self).map(Self::finished));
+    }
+
+    fn finished(finished: Finished, this: &mut Self, ctx: &mut Context<Self>) {
+        let Flight::Batch(addresses) = std::mem::replace(&mut this.flight, Flight::None) else {
+            return;
+        };
+        this.queue.push_front(finished.left);
+        match finished.result {
+            Ok(committed) => this.believe(committed),
+            Err(failure) => this.failed(failure),
+        }
+        for address in finished.tainted {
+            this.forget(&address);
+        }
+        for address in addresses {
+            this.let_go_of_nobody(&address);
+        }
+        this.go_on(ctx);
+    }
+
+    /// Takes over what is durable, then answers: whoever has an answer finds its effect.
+    fn believe(&mut self, committed: Committed) {
+        for (address, standing) in committed.standings {
+            let before = self.accounts.used(&address, self.shared.now());
+            let version =
+                |standing: &Standing| standing.signing_keys().map(|keys| keys.profile_version);
+            if before.is_none_or(|before| version(&before) != version(&standing)) {
+                self.shared.signing_keys.invalidate(&address);
+            }
+            self.keep(address, standing);
+        }
+        for (operation, outcome) in committed.answers {
+            operation.answer(outcome);
+        }
+        self.operations_max = (self.operations_max * 2).min(BATCH_OPERATIONS_MAX);
+    }
+
+    fn failed(&mut self, failure: Failure) {
+        let Failure { operations, error } = failure;
+        if batch::is_too_large(&error) && operations.len() > 1 {
+            self.operations_max = operations.len() / 2;
+            return self.queue.push_front(operations);
+        }
+        if matches!(error, ProbeError::Refused(_) | ProbeError::Unresolved(_)) {
+            self.forget_everything();
+        }
+        tracing::error!(
+            partition = self.partition.0,
+            operations = operations.len(),
+            cause = chain(&error),
+            "a batch was not committed"
+        );
+        let refusal = batch::refusal_of(&error);
+        for operation in operations {
+            operation.refuse(refusal.clone());
+        }
+    }
+
+    fn forget(&mut self, address: &AccountAddress) {
+        self.accounts.forget(address);
+        self.shared.signing_keys.invalidate(address);
+    }
+
+    /// An address without an account is kept only while something waits for it.
+    fn let_go_of_nobody(&mut self, address: &AccountAddress) {
+        let is_nobody = self
+            .accounts
+            .peek(address)
+            .is_some_and(|standing| standing.account().is_none());
+        if is_nobody && !self.queue.holds(address) {
+            self.accounts.forget(address);
+        }
+    }
+
+    // ---- Upkeep ----
+
+    fn begin_upkeep(&mut self, ctx: &mut Context<Self>, fence: Fence) {
+        if !self.is_tending_due || !matches!(self.flight, Flight::None) {
+            return;
+        }
+        self.is_tending_due = false;
+        self.flight = Flight::Upkeep;
+        let (shared, partition, now) =
+            (Arc::clone(&self.shared), self.partition, self.shared.now());
+        let (queue, idle) = (&self.queue, self.shared.config.account_idle());
+        self.accounts
+            .retire(now, idle, |address| queue.holds(address));
+        let tend = async move { upkeep::tend(&shared, partition, fence, now).await };
+        ctx.spawn(tend.into_actor(self).map(Self::tended));
+    }
+
+    fn tended(result: Result<Tended, UpkeepError>, this: &mut Self, ctx: &mut Context<Self>) {
+        this.flight = Flight::None;
+        match result {
+            Ok(tended) => {
+                this.is_tending_due |= tended.more && this.queue.is_empty();
+                this.end_tending(tended);
+            }
+            Err(error) => {
+                tracing::warn!(
+                    partition = this.partition.0,
+                    cause = chain(&error),
+                    "upkeep failed"
+                );
+                if let UpkeepError::Commit(ProbeError::Refused(_) | ProbeError::Unresolved(_)) =
+                    error
+                {
+                    this.forget_everything();
+                }
+                this.end_tending(Tended::default());
+            }
+        }
+        this.go_on(ctx);
+    }
+
+    fn end_tending(&mut self, tended: Tended) {
+        for reply in self.tending.drain(..) {
+            let _gone = reply.send(tended);
+        }
+    }
+}
+
+impl Flight {
+    fn holds(&self, address: &AccountAddress) -> bool {
+        matches!(self, Self::Batch(addresses) if addresses.contains(address))
+    }
+}
+
+impl<S: Store> Actor for PartitionActor<S> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(self.shared.config.partition_mailbox_max);
+        self.shared.metrics.partitions_started.inc();
+        ctx.run_interval(self.shared.config.upkeep_interval(), |this, ctx| {
+            this.is_tending_due = true;
+            this.go_on(ctx);
+        });
+    }
+}
+
+impl<S: Store> Drop for PartitionActor<S> {
+    fn drop(&mut self) {
+        self.shared.metrics.partitions_started.dec();
+    }
+}
+
+impl<S: Store> Handler<Perform> for PartitionActor<S> {
+    type Result = ();
+
+    fn handle(&mut self, Perform(operation): Perform, ctx: &mut Self::Context) {
+        if self.stopping.is_some() {
+            return operation.refuse(ServiceError::unavailable("the partition is stopping"));
+        }
+        if operation.is_late(self.shared.now()) {
+            return operation.refuse(batch::too_late());
+        }
+        self.shared
+            .metrics
+            .mailbox_depth
+            .observe(self.queue.len() as f64);
+        if let Err((operation, full)) = self.queue.push(operation) {
+            operation.refuse(ServiceError::unavailable(full));
+        }
+        self.go_on(ctx);
+    }
+}
+
+impl<S: Store> Handler<View> for PartitionActor<S> {
+    type Result = ();
+
+    fn handle(&mut self, view: View, ctx: &mut Self::Context) {
+        if self.stopping.is_some() {
+            return view.refuse(ServiceError::unavailable("the partition is stopping"));
+        }
+        if let Some(standing) = self.accounts.used(&view.account, self.shared.now()) {
+            return view.show(&standing, &self.shared.signing_keys);
+        }
+        let waiting: usize = self.viewers.values().map(Vec::len).sum();
+        if waiting >= self.shared.config.partition_mailbox_max {
+            return view.refuse(ServiceError::unavailable(
+                "too many accounts are being loaded",
+            ));
+        }
+        self.viewers
+            .entry(view.account.clone())
+            .or_default()
+            .push(view);
+        self.go_on(ctx);
+    }
+}
+
+impl<S: Store> Handler<Tend> for PartitionActor<S> {
+    type Result = ();
+
+    fn handle(&mut self, Tend { reply }: Tend, ctx: &mut Self::Context) {
+        self.tending.push(reply);
+        self.is_tending_due = true;
+        self.go_on(ctx);
+    }
+}
+
+impl<S: Store> Handler<Stop> for PartitionActor<S> {
+    type Result = ();
+
+    fn handle(&mut self, Stop { reply }: Stop, ctx: &mut Self::Context) {
+        self.refuse_all(&ServiceError::unavailable("the partition is stopping"));
+        self.stopping = Some(reply);
+        self.go_on(ctx);
+    }
+}

@@ -1,0 +1,410 @@
+//! Natural batching (cluster §7.1): waiting operations become one batch, decided one after the other
+//! in memory against what the earlier ones of the batch will have done, and committed together.
+//!
+//! ```text
+//!  operations ─▶ Draft::plan ─▶ rows, standings, answers held back ─▶ commit ─▶ Committed
+//!                    │                                                    │
+//!                    └─▶ answers that depend on nothing planned           └─▶ Failure
+//! ```
+//!
+//! One client's conflict is decided before the batch is built, so it never aborts another's write. A
+//! refusal that rests on something planned is held back until that is durable.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use mesh_common::account::{Decision, Lookups, Standing, Tip, Transition, decide, needs};
+use mesh_common::address::AccountAddress;
+use mesh_common::cluster::{CallFailure, PartitionId};
+use mesh_common::error::ServiceError;
+use mesh_common::limits::BATCH_BYTES_MAX;
+use mesh_common::protocol::Code;
+
+use super::commands::{Operation, Outcome, contained};
+use super::ownership::{Fence, Fenced, check_fence};
+use super::reading;
+use super::records::{self, BatchId, Rows};
+use super::shared::Shared;
+use crate::store::keys::{self, AccountKeys};
+use crate::store::{
+    CommitError, Landing, Plan, PlanError, ProbeError, Read, Store, StoreError, Tx, TxOptions,
+    commit_with_probe,
+};
+
+/// An account while a batch is planned.
+struct Working {
+    standing: Arc<Standing>,
+    /// What this batch will have done to it so far.
+    transitions: Vec<Transition>,
+}
+
+/// A batch in the making.
+pub(crate) struct Draft {
+    id: BatchId,
+    working: HashMap<AccountAddress, Working>,
+    rows: Rows,
+    bytes: usize,
+    /// Answers that wait for the commit, in order of arrival.
+    held: Vec<(Operation, Outcome)>,
+    /// What did not fit any more.
+    left: Vec<Operation>,
+    /// Accounts in whose handling something panicked.
+    tainted: Vec<AccountAddress>,
+}
+
+/// What became of a batch.
+pub(crate) struct Finished {
+    pub(crate) result: Result<Committed, Failure>,
+    /// Operations to be taken again, before all others.
+    pub(crate) left: Vec<Operation>,
+    /// Accounts to be loaded anew.
+    pub(crate) tainted: Vec<AccountAddress>,
+}
+
+/// A batch that is durable, or had nothing to write.
+pub(crate) struct Committed {
+    /// Accounts as they are now.
+    pub(crate) standings: Vec<(AccountAddress, Arc<Standing>)>,
+    /// Answers that may go out once the standings are believed.
+    pub(crate) answers: Vec<(Operation, Outcome)>,
+}
+
+/// A batch that is not known to be durable.
+pub(crate) struct Failure {
+    /// Its operations, with the answers that would have been.
+    pub(crate) operations: Vec<Operation>,
+    /// What is known.
+    pub(crate) error: ProbeError<Fenced>,
+}
+
+/// Plans `operations` and commits them. Operations are answered at once where nothing planned stands
+/// behind the answer.
+///
+/// # Cancellation
+/// Leaves the result unknown: whoever drops this must claim the partition anew.
+pub(crate) async fn run<S: Store>(
+    shared: &Shared<S>,
+    partition: PartitionId,
+    fence: Fence,
+    operations: Vec<Operation>,
+    standings: HashMap<AccountAddress, Arc<Standing>>,
+) -> Finished {
+    let mut draft = Draft::new(BatchId::draw(&mut shared.entropy.clone()), standings);
+    let mut operations = operations.into_iter();
+    let tx = shared.store.begin(TxOptions::default());
+    for operation in operations.by_ref() {
+        draft.plan(shared, &tx, operation).await;
+        if !draft.left.is_empty() {
+            break;
+        }
+    }
+    drop(tx);
+    draft.left.extend(operations);
+    draft.commit(shared, partition, fence).await
+}
+
+impl Draft {
+    fn new(id: BatchId, standings: HashMap<AccountAddress, Arc<Standing>>) -> Self {
+        let working = |(address, standing)| {
+            let working = Working {
+                standing,
+                transitions: Vec::new(),
+            };
+            (address, working)
+        };
+        Self {
+            id,
+            working: standings.into_iter().map(working).collect(),
+            rows: Rows::default(),
+            bytes: 0,
+            held: Vec::new(),
+            left: Vec::new(),
+            tainted: Vec::new(),
+        }
+    }
+
+    /// Decides one operation on top of what is planned.
+    async fn plan<S: Store>(&mut self, shared: &Shared<S>, tx: &S::Tx, operation: Operation) {
+        if operation.is_late(shared.now()) {
+            return operation.refuse(too_late());
+        }
+        let Some(working) = self.working.get(operation.account()) else {
+            return self.left.push(operation);
+        };
+        let lookups = match lookups(tx, working, &operation).await {
+            Ok(lookups) => lookups,
+            Err(error) => {
+                shared
+                    .metrics
+                    .store_errors
+                    .with_label_values(&["read"])
+                    .inc();
+                return operation.refuse(error.to_refusal());
+            }
+        };
+        let decided = contained(|| {
+            #[cfg(test)]
+            shared.trip(&operation);
+            decide(
+                &working.standing,
+                operation.request(),
+                &lookups,
+                shared.config.policy_of(operation.account()),
+                shared.now(),
+                &mut shared.entropy.clone(),
+            )
+        });
+        match decided {
+            None => self.panicked(shared, operation),
+            Some(Decision::Answer(answer)) => self.hold(operation, Ok(*answer)),
+            Some(Decision::Stale) => self.hold(operation, Err(CallFailure::Stale)),
+            Some(Decision::Commit(transition)) => self.add(shared, operation, *transition),
+            Some(Decision::Read(_)) => operation.refuse(ServiceError::internal(
+                "a request that reads frames came to the queue of writes",
+            )),
+        }
+    }
+
+    /// Adds a transition, or leaves its operation for the next batch when this one is full.
+    fn add<S: Store>(&mut self, shared: &Shared<S>, operation: Operation, transition: Transition) {
+        let bytes = transition.bytes();
+        if !self.rows.is_empty() && self.bytes + bytes > BATCH_BYTES_MAX {
+            return self.left.push(operation);
+        }
+        let Some(working) = self.working.get_mut(operation.account()) else {
+            return self.left.push(operation);
+        };
+        let tip_before = tip_of(&working.standing);
+        let (id, rows) = (self.id, &mut self.rows);
+        let applied = contained(|| {
+            let mut next = Standing::clone(&working.standing);
+            next.apply(&transition);
+            let mut more = Rows::default();
+            more.add(&transition, id, tip_before);
+            (next, more)
+        });
+        let Some((next, more)) = applied else {
+            return self.panicked(shared, operation);
+        };
+        rows.extend(more);
+        self.bytes += bytes;
+        for incident in &transition.incidents {
+            tracing::warn!(account = %operation.account(), incident, "incident");
+        }
+        let answer = transition.answer.clone();
+        working.standing = Arc::new(next);
+        working.transitions.push(transition);
+        self.held.push((operation, Ok(answer)));
+    }
+
+    /// Answers at once, or with the commit when the answer rests on something planned.
+    fn hold(&mut self, operation: Operation, outcome: Outcome) {
+        let rests_on_plan = self
+            .working
+            .get(operation.account())
+            .is_some_and(|working| !working.transitions.is_empty());
+        if rests_on_plan {
+            self.held.push((operation, outcome));
+        } else {
+            operation.answer(outcome);
+        }
+    }
+
+    fn panicked<S: Store>(&mut self, shared: &Shared<S>, operation: Operation) {
+        shared
+            .metrics
+            .panics
+            .with_label_values(&["operation"])
+            .inc();
+        tracing::error!(
+            account = %operation.account(),
+            transaction = operation.request().request.transaction().request_tag(),
+            "an operation panicked; its account is loaded anew"
+        );
+        self.tainted.push(operation.account().clone());
+        operation.refuse(ServiceError::internal("the operation panicked"));
+    }
+
+    async fn commit<S: Store>(
+        self,
+        shared: &Shared<S>,
+        partition: PartitionId,
+        fence: Fence,
+    ) -> Finished {
+        let (left, tainted) = (self.left, self.tainted);
+        let mut result = Ok(());
+        if !self.rows.is_empty() {
+            let touched = self
+                .working
+                .values()
+                .find_map(|one| one.transitions.first());
+            let plan = BatchPlan {
+                fence_key: keys::part(partition),
+                partition,
+                fence,
+                shared,
+                rows: &self.rows,
+                mark: touched.map(|one| (AccountKeys::of(one.account).tip(), self.id)),
+            };
+            let operations = self.held.len();
+            shared.metrics.batch_operations.observe(operations as f64);
+            shared.metrics.batch_bytes.observe(self.rows.bytes() as f64);
+            result = commit(shared, &plan).await;
+        }
+        let result = match result {
+            Ok(()) => Ok(Committed {
+                standings: self
+                    .working
+                    .into_iter()
+                    .filter(|(_, working)| !working.transitions.is_empty())
+                    .map(|(address, working)| (address, working.standing))
+                    .collect(),
+                answers: self.held,
+            }),
+            Err(error) => Err(Failure {
+                operations: self.held.into_iter().map(|(one, _)| one).collect(),
+                error,
+            }),
+        };
+        Finished {
+            result,
+            left,
+            tainted,
+        }
+    }
+}
+
+/// What the operation needs to know: rows of the store, then those that the batch will have written.
+async fn lookups<T: Tx>(
+    tx: &T,
+    working: &Working,
+    operation: &Operation,
+) -> Result<Lookups, reading::ReadError> {
+    let needs = needs(&working.standing, operation.request());
+    let account = working.standing.account_id();
+    let mut lookups = reading::look_up(tx, account, &needs).await?;
+    for transition in &working.transitions {
+        if Some(transition.account) == account {
+            lookups.absorb(transition);
+        }
+    }
+    Ok(lookups)
+}
+
+fn tip_of(standing: &Standing) -> Tip {
+    standing
+        .account()
+        .map(|state| state.tip)
+        .unwrap_or_default()
+}
+
+/// The refusal of what came or waited too long.
+pub(crate) fn too_late() -> ServiceError {
+    ServiceError::new(Code::Timeout, "the request was not carried out in time")
+}
+
+/// Commits under the fence, measures, and says whether the store is well.
+pub(crate) async fn commit<S: Store, P: Plan<S, Refusal = Fenced>>(
+    shared: &Shared<S>,
+    plan: &P,
+) -> Result<(), ProbeError<Fenced>> {
+    let metrics = &shared.metrics;
+    let seconds = |result| metrics.commit_seconds.with_label_values(&[result]);
+    let timer = seconds("committed").start_timer();
+    let result = commit_with_probe(&shared.store, shared.writing(), plan).await;
+    let elapsed = timer.stop_and_discard();
+    match &result {
+        Ok(landing) => {
+            let label = match landing {
+                Landing::Answered(_) => "committed",
+                Landing::Found => "found",
+            };
+            seconds(label).observe(elapsed);
+            shared.health.up(metrics);
+        }
+        Err(ProbeError::Refused(Fenced)) => {
+            seconds("fenced").observe(elapsed);
+            metrics.fence_rejections.inc();
+        }
+        Err(error) => {
+            let label = match error {
+                ProbeError::Unresolved(_) => "unknown",
+                _ => "failed",
+            };
+            seconds(label).observe(elapsed);
+            metrics.store_errors.with_label_values(&["commit"]).inc();
+            if !is_about_the_batch(error) {
+                shared.health.down(metrics, error);
+            }
+        }
+    }
+    result.map(|_| ())
+}
+
+/// Whether the failure says something of this batch alone, and nothing of the store.
+fn is_about_the_batch(error: &ProbeError<Fenced>) -> bool {
+    matches!(
+        error,
+        ProbeError::NotCommitted(
+            CommitError::TooLarge { .. } | CommitError::Conflict | CommitError::TooOld
+        )
+    )
+}
+
+/// Whether the batch was refused for its size: a smaller one may pass.
+pub(crate) fn is_too_large(error: &ProbeError<Fenced>) -> bool {
+    matches!(
+        error,
+        ProbeError::NotCommitted(CommitError::TooLarge { .. })
+    )
+}
+
+/// Rows that land together, under the fence of their partition.
+pub(crate) struct BatchPlan<'a, S> {
+    pub(crate) fence_key: Vec<u8>,
+    pub(crate) partition: PartitionId,
+    pub(crate) fence: Fence,
+    pub(crate) shared: &'a Shared<S>,
+    pub(crate) rows: &'a Rows,
+    /// A tip that carries the batch's id once it has landed. Without one the rows may be written
+    /// again: they are absolute.
+    pub(crate) mark: Option<(Vec<u8>, BatchId)>,
+}
+
+impl<S: Store> Plan<S> for BatchPlan<'_, S> {
+    type Refusal = Fenced;
+
+    fn fence_key(&self) -> &[u8] {
+        &self.fence_key
+    }
+
+    async fn fill(&self, tx: &mut S::Tx) -> Result<(), PlanError<Fenced>> {
+        let incarnation = self.shared.claimant.incarnation;
+        check_fence(tx, self.partition, self.fence, incarnation).await?;
+        if let Some((tip, _)) = &self.mark {
+            tx.read_conflict(tip);
+        }
+        self.rows.fill(tx);
+        Ok(())
+    }
+
+    async fn has_landed(&self, tx: &S::Tx) -> Result<bool, StoreError> {
+        let Some((tip, id)) = &self.mark else {
+            return Ok(false);
+        };
+        let found = tx.get(tip, Read::Snapshot).await?;
+        Ok(found.is_some_and(|row| records::tip(&row).is_ok_and(|(found, _)| found == *id)))
+    }
+}
+
+/// The answer for the operations of a batch that failed.
+pub(crate) fn refusal_of(error: &ProbeError<Fenced>) -> ServiceError {
+    match error {
+        ProbeError::NotCommitted(CommitError::TooLarge { bytes, max, .. }) => ServiceError::new(
+            Code::TooLarge,
+            "the request is larger than what can be stored at once",
+        )
+        .with_context(format!("{bytes} octets of at most {max}")),
+        other => ServiceError::unavailable(super::shared::chain(other)),
+    }
+}

@@ -1,0 +1,128 @@
+//! What a partition can be asked, and how the answer comes back.
+//!
+//! Every command carries the channel for its answer. A channel that is dropped without an answer
+//! tells the asker that the partition stopped: it is started anew by the next command.
+
+use std::sync::Arc;
+
+use actix::Message;
+use futures_util::FutureExt as _;
+use mesh_common::account::Standing;
+use mesh_common::address::AccountAddress;
+use mesh_common::cluster::{AccountRequest, Answer, CallFailure, Verified};
+use mesh_common::error::ServiceError;
+use mesh_common::time::Timestamp;
+use tokio::sync::oneshot;
+
+use super::queue::payload_bytes;
+use super::shared::KeyCache;
+use super::upkeep::Tended;
+
+/// What an operation comes to.
+pub(crate) type Outcome = Result<Answer, CallFailure>;
+
+/// One request that may write, and where its answer goes.
+#[derive(Debug)]
+pub(crate) struct Operation {
+    request: Verified<AccountRequest>,
+    bytes: usize,
+    reply: oneshot::Sender<Outcome>,
+}
+
+impl Operation {
+    pub(crate) fn new(request: Verified<AccountRequest>) -> (Self, oneshot::Receiver<Outcome>) {
+        let (reply, answer) = oneshot::channel();
+        let bytes = payload_bytes(&request);
+        let operation = Self {
+            request,
+            bytes,
+            reply,
+        };
+        (operation, answer)
+    }
+
+    pub(crate) const fn request(&self) -> &Verified<AccountRequest> {
+        &self.request
+    }
+
+    pub(crate) fn account(&self) -> &AccountAddress {
+        &self.request.account
+    }
+
+    /// Payload octets of the request.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether an answer is of no use any more.
+    pub(crate) fn is_late(&self, now: Timestamp) -> bool {
+        now >= self.request.deadline
+    }
+
+    /// Answers, unless nobody waits any more.
+    pub(crate) fn answer(self, outcome: Outcome) {
+        if self.reply.send(outcome).is_err() {
+            tracing::debug!("the asker of an operation has left before its answer");
+        }
+    }
+
+    /// Answers with a refusal.
+    pub(crate) fn refuse(self, error: ServiceError) {
+        self.answer(Err(CallFailure::Refused(error)));
+    }
+}
+
+/// Carry out an operation.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Perform(pub(crate) Operation);
+
+/// Show an account as it is committed.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct View {
+    pub(crate) account: AccountAddress,
+    /// Whether its signing keys go into the node's cache on the way. The owner puts them there and
+    /// takes them out again, so that no older keys can come after newer ones.
+    pub(crate) is_for_keys: bool,
+    pub(crate) reply: oneshot::Sender<Result<Arc<Standing>, ServiceError>>,
+}
+
+impl View {
+    /// Answers, unless nobody waits any more.
+    pub(crate) fn show(self, standing: &Arc<Standing>, cache: &KeyCache) {
+        if let Some(keys) = standing.signing_keys().filter(|_| self.is_for_keys) {
+            cache.insert(self.account, Arc::new(keys.clone()));
+        }
+        let _gone = self.reply.send(Ok(Arc::clone(standing)));
+    }
+
+    /// Answers with a refusal.
+    pub(crate) fn refuse(self, error: ServiceError) {
+        let _gone = self.reply.send(Err(error));
+    }
+}
+
+/// Do some of the work that is due. Answered once a round of it is done.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Tend {
+    pub(crate) reply: oneshot::Sender<Tended>,
+}
+
+/// Finish what is in flight, refuse the rest, and stop.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Stop {
+    pub(crate) reply: oneshot::Sender<()>,
+}
+
+/// Runs `work` and turns a panic in it into `None`.
+pub(crate) fn contained<T>(work: impl FnOnce() -> T) -> Option<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).ok()
+}
+
+/// Polls `work` and turns a panic in it into `None`.
+pub(crate) async fn contained_future<T>(work: impl Future<Output = T>) -> Option<T> {
+    std::panic::AssertUnwindSafe(work).catch_unwind().await.ok()
+}

@@ -1,0 +1,384 @@
+//! Accounts as rows: how a [`Change`] is written, and how each row is read again (containers §12.2,
+//! decision Q-62). `store::keys` says where a row lies, this file what is in it.
+//!
+//! Every value begins with a format octet. What is rewritten with every batch is written in fixed
+//! fields; the rest is JSON, which a person with a dump of the store can read.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use mesh_common::account::change::{MessageRow, ReplayRow, UniqueRow};
+use mesh_common::account::{
+    AccountRecord, Change, ContainerNumber, DeviceEntry, DirectoryEntry, FrameRecord, Head,
+    MessageKey, ReplayKey, Tip, Transition,
+};
+use mesh_common::entropy::{self, Entropy};
+use mesh_common::limits::PAYLOAD_CHUNK_BYTES;
+use mesh_common::time::Timestamp;
+use mesh_common::udf::Udf;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::codec::{Reader, RowError, Writer};
+use crate::store::Tx;
+use crate::store::keys::{self, AccountKeys, Due, DueKind, LookupKind, hash16};
+
+/// Format of rows that are all JSON behind the format octet.
+const JSON: u8 = 1;
+/// Format of a tip.
+const TIP: u8 = 1;
+/// Format of a frame record.
+const FRAME: u8 = 1;
+/// Format of rows that begin with the moment they expire.
+const EXPIRING: u8 = 1;
+
+/// Sixteen octets drawn for each batch: a tip that carries them was written by that batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BatchId(pub(crate) [u8; 16]);
+
+impl BatchId {
+    pub(crate) fn draw(entropy: &mut dyn Entropy) -> Self {
+        Self(entropy::draw(entropy))
+    }
+}
+
+/// Rows to be set or cleared together: absolute values, so that writing them twice is writing them
+/// once.
+#[derive(Debug, Default)]
+pub(crate) struct Rows(BTreeMap<Vec<u8>, Option<Bytes>>);
+
+impl Rows {
+    pub(crate) fn set(&mut self, key: Vec<u8>, value: impl Into<Bytes>) {
+        self.0.insert(key, Some(value.into()));
+    }
+
+    pub(crate) fn clear(&mut self, key: Vec<u8>) {
+        self.0.insert(key, None);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds rows; one that is there already is replaced.
+    pub(crate) fn extend(&mut self, more: Self) {
+        self.0.extend(more.0);
+    }
+
+    /// Octets of keys and values.
+    pub(crate) fn bytes(&self) -> usize {
+        let value_bytes = |value: &Option<Bytes>| value.as_ref().map_or(0, Bytes::len);
+        self.0
+            .iter()
+            .map(|(key, value)| key.len() + value_bytes(value))
+            .sum()
+    }
+
+    pub(crate) fn fill<T: Tx>(&self, tx: &mut T) {
+        for (key, value) in &self.0 {
+            match value {
+                Some(value) => tx.set(key, value.clone()),
+                None => tx.clear(key),
+            }
+        }
+    }
+
+    /// Adds what `transition` writes; its tip carries `batch`. `tip_before` stands in where the
+    /// transition leaves the tip as it is, so that every account written to can be probed.
+    pub(crate) fn add(&mut self, transition: &Transition, batch: BatchId, tip_before: Tip) {
+        let keys = AccountKeys::of(transition.account);
+        self.set(keys.tip(), encode_tip(batch, tip_before));
+        for change in &transition.changes {
+            match change {
+                Change::Tip(tip) => self.set(keys.tip(), encode_tip(batch, *tip)),
+                Change::Directory(entry) => self.add_directory(transition, entry),
+                Change::Purge { due } => self.add_due(&keys, *due, DueKind::Purge, Vec::new()),
+                other => self.add_row(&keys, other),
+            }
+        }
+    }
+
+    fn add_directory(&mut self, transition: &Transition, entry: &DirectoryEntry) {
+        self.set(keys::dir(&transition.address), encode(entry));
+        if let DirectoryEntry::Reserved(tombstone) = entry {
+            let account = AccountKeys::of(tombstone.account);
+            let address = transition.address.canonical().as_bytes().to_vec();
+            self.add_due(
+                &account,
+                tombstone.reserved_until,
+                DueKind::Release,
+                address,
+            );
+        }
+    }
+
+    fn add_row(&mut self, keys: &AccountKeys, change: &Change) {
+        match change {
+            Change::Account(record) => self.set(keys.record(), encode(record.as_ref())),
+            Change::Head(head) => self.set(keys.head(head.number), encode(head.as_ref())),
+            Change::Frame {
+                container,
+                index,
+                record,
+                payload,
+            } => self.add_frame(keys, (*container, *index), record, payload),
+            Change::Unique {
+                container,
+                unique_id,
+                row,
+            } => self.set(unique_key(keys, *container, unique_id), encode(row)),
+            Change::Superseded {
+                container,
+                index,
+                by,
+            } => self.set(
+                keys.superseded(*container, *index),
+                Writer::new(JSON).u64(*by).finish(),
+            ),
+            Change::Message { key, row } => self.add_message(keys, key, row),
+            Change::Device { unique_id, entry } => match entry {
+                Some(entry) => {
+                    let row = DeviceRow {
+                        unique_id: unique_id.clone(),
+                        entry: entry.clone(),
+                    };
+                    self.set(keys.device(unique_id), encode(&row));
+                }
+                None => self.clear(keys.device(unique_id)),
+            },
+            Change::Retired(key) => self.set(keys.retired(key.as_str()), encode(key)),
+            Change::Replay { key, row } => self.add_replay(keys, key, row),
+            Change::Tip(_) | Change::Directory(_) | Change::Purge { .. } => {}
+        }
+    }
+
+    fn add_frame(
+        &mut self,
+        keys: &AccountKeys,
+        (container, index): (ContainerNumber, u64),
+        record: &FrameRecord,
+        payload: &std::sync::Arc<[u8]>,
+    ) {
+        let payload = Bytes::from_owner(SharedPayload(payload.clone()));
+        let mut chunks = 0;
+        while usize::from(chunks) * PAYLOAD_CHUNK_BYTES < payload.len() {
+            let start = usize::from(chunks) * PAYLOAD_CHUNK_BYTES;
+            let end = (start + PAYLOAD_CHUNK_BYTES).min(payload.len());
+            self.set(
+                keys.chunk(container, index, chunks),
+                payload.slice(start..end),
+            );
+            chunks += 1;
+        }
+        let row = FrameRow {
+            chunks,
+            payload_bytes: payload.len() as u64,
+            checksum: crc32fast::hash(&payload),
+        };
+        self.set(keys.frame(container, index), row.encode(record));
+    }
+
+    fn add_message(&mut self, keys: &AccountKeys, key: &MessageKey, row: &MessageRow) {
+        let hash = message_hash(key);
+        let place = keys.lookup(LookupKind::Message, key.container, hash);
+        self.set(place, encode_expiring(row.expires_at(), row));
+        let rest = [key.container.to_be_bytes().as_slice(), &hash].concat();
+        self.add_due(keys, row.expires_at(), DueKind::Message, rest);
+    }
+
+    fn add_replay(&mut self, keys: &AccountKeys, key: &ReplayKey, row: &ReplayRow) {
+        let hash = replay_hash(key);
+        self.set(keys.replay(hash), encode_expiring(row.expires_at(), row));
+        self.add_due(keys, row.expires_at(), DueKind::Replay, hash.to_vec());
+    }
+
+    fn add_due(&mut self, keys: &AccountKeys, at: Timestamp, kind: DueKind, rest: Vec<u8>) {
+        let due = Due {
+            at,
+            kind,
+            account: keys.account(),
+            rest,
+        };
+        self.set(due.key(), Bytes::new());
+    }
+}
+
+/// Lets chunks share the payload they are cut from.
+struct SharedPayload(std::sync::Arc<[u8]>);
+
+impl AsRef<[u8]> for SharedPayload {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Where a container keeps what it knows under a unique id.
+pub(crate) fn unique_key(
+    keys: &AccountKeys,
+    container: ContainerNumber,
+    unique_id: &str,
+) -> Vec<u8> {
+    let hash = hash16(&[unique_id.as_bytes()]);
+    keys.lookup(LookupKind::UniqueId, container, hash)
+}
+
+/// What stands for a message in a key.
+pub(crate) fn message_hash(key: &MessageKey) -> [u8; 16] {
+    hash16(&[key.sender.as_bytes(), key.unique_id.as_bytes()])
+}
+
+/// What stands for a request in a key.
+pub(crate) fn replay_hash(key: &ReplayKey) -> [u8; 16] {
+    hash16(&[key.key_udf.as_str().as_bytes(), &key.request_id.0])
+}
+
+/// A live entry of the Device catalog.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DeviceRow {
+    pub(crate) unique_id: String,
+    pub(crate) entry: DeviceEntry,
+}
+
+fn encode<T: Serialize>(row: &T) -> Vec<u8> {
+    let mut value = vec![JSON];
+    serde_json::to_writer(&mut value, row).expect("rows hold no maps with other keys than text");
+    value
+}
+
+fn decode<T: DeserializeOwned>(what: &'static str, value: &[u8]) -> Result<T, RowError> {
+    match value.split_first() {
+        Some((&JSON, json)) => serde_json::from_slice(json).map_err(|_| RowError::Field {
+            what,
+            field: "text",
+        }),
+        Some((&found, _)) => Err(RowError::Format {
+            what,
+            found,
+            known: JSON,
+        }),
+        None => Err(RowError::Length { what }),
+    }
+}
+
+pub(crate) fn directory(value: &[u8]) -> Result<DirectoryEntry, RowError> {
+    decode("directory entry", value)
+}
+
+pub(crate) fn account(value: &[u8]) -> Result<AccountRecord, RowError> {
+    decode("account record", value)
+}
+
+pub(crate) fn head(value: &[u8]) -> Result<Head, RowError> {
+    decode("head", value)
+}
+
+pub(crate) fn device(value: &[u8]) -> Result<DeviceRow, RowError> {
+    decode("device record", value)
+}
+
+pub(crate) fn retired(value: &[u8]) -> Result<Udf, RowError> {
+    decode("retired key", value)
+}
+
+pub(crate) fn unique(value: &[u8]) -> Result<UniqueRow, RowError> {
+    decode("unique id", value)
+}
+
+fn encode_tip(batch: BatchId, tip: Tip) -> Vec<u8> {
+    Writer::new(TIP)
+        .fixed(&batch.0)
+        .u64(tip.change_seq)
+        .u64(tip.bytes_used)
+        .finish()
+}
+
+/// The tip, and the batch that wrote it.
+pub(crate) fn tip(value: &[u8]) -> Result<(BatchId, Tip), RowError> {
+    let mut row = Reader::new("tip", value, TIP)?;
+    let batch = BatchId(row.array()?);
+    let tip = Tip {
+        change_seq: row.u64()?,
+        bytes_used: row.u64()?,
+    };
+    row.finish()?;
+    Ok((batch, tip))
+}
+
+/// What a frame record says of the chunks of its payload (cluster §5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FrameRow {
+    pub(crate) chunks: u16,
+    pub(crate) payload_bytes: u64,
+    pub(crate) checksum: u32,
+}
+
+impl FrameRow {
+    fn encode(self, record: &FrameRecord) -> Vec<u8> {
+        let json = serde_json::to_vec(record).expect("a frame record has text keys only");
+        Writer::new(FRAME)
+            .u16(self.chunks)
+            .u64(self.payload_bytes)
+            .u32(self.checksum)
+            .octets(&json)
+            .finish()
+    }
+
+    /// Refuses a payload that is not the one that was written.
+    pub(crate) fn check(&self, payload: &[u8]) -> Result<(), RowError> {
+        let found = crc32fast::hash(payload);
+        if payload.len() as u64 != self.payload_bytes {
+            return Err(RowError::Length { what: "payload" });
+        }
+        if found != self.checksum {
+            return Err(RowError::Checksum {
+                expected: self.checksum,
+                found,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// A frame record, and what it says of its payload.
+pub(crate) fn frame(value: &[u8]) -> Result<(FrameRow, FrameRecord), RowError> {
+    let mut row = Reader::new("frame record", value, FRAME)?;
+    let head = FrameRow {
+        chunks: row.u16()?,
+        payload_bytes: row.u64()?,
+        checksum: row.u32()?,
+    };
+    let json = row.octets()?;
+    let record = serde_json::from_slice(json).map_err(|_| row.impossible("text"))?;
+    row.finish()?;
+    Ok((head, record))
+}
+
+fn encode_expiring<T: Serialize>(expires_at: Timestamp, row: &T) -> Vec<u8> {
+    let json = serde_json::to_vec(row).expect("rows hold no maps with other keys than text");
+    Writer::new(EXPIRING)
+        .i64(expires_at.as_millis())
+        .fixed(&json)
+        .finish()
+}
+
+/// When a replay or message row may go.
+pub(crate) fn expires_at(value: &[u8]) -> Result<Timestamp, RowError> {
+    let mut row = Reader::new("expiring row", value, EXPIRING)?;
+    row.i64().map(Timestamp::from_millis)
+}
+
+fn decode_expiring<T: DeserializeOwned>(what: &'static str, value: &[u8]) -> Result<T, RowError> {
+    expires_at(value)?;
+    serde_json::from_slice(&value[9..]).map_err(|_| RowError::Field {
+        what,
+        field: "text",
+    })
+}
+
+pub(crate) fn message(value: &[u8]) -> Result<MessageRow, RowError> {
+    decode_expiring("message row", value)
+}
+
+pub(crate) fn replay(value: &[u8]) -> Result<ReplayRow, RowError> {
+    decode_expiring("replay row", value)
+}

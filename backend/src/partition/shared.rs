@@ -1,0 +1,134 @@
+//! What all partitions of a node share: the store, the settings, time, chance, measures, and what is
+//! known of the store's health.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mesh_common::address::AccountAddress;
+use mesh_common::cluster::SigningKeys;
+use mesh_common::entropy::Entropy;
+use mesh_common::time::{Clock, Timestamp};
+
+use super::accounts::NodeAccounts;
+use super::ownership::Claimant;
+use crate::config::BackendConfig;
+use crate::metrics::Metrics;
+use crate::store::{Store, TxOptions};
+
+/// A source of chance that several threads draw from.
+#[derive(Clone)]
+pub(crate) struct SharedEntropy(Arc<Mutex<dyn Entropy + Send>>);
+
+impl SharedEntropy {
+    pub(crate) fn new(entropy: impl Entropy + Send + 'static) -> Self {
+        Self(Arc::new(Mutex::new(entropy)))
+    }
+}
+
+impl Entropy for SharedEntropy {
+    fn fill(&mut self, octets: &mut [u8]) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .fill(octets);
+    }
+}
+
+/// Whether the store takes writes, as the last one showed.
+#[derive(Debug)]
+pub(crate) struct Health {
+    is_up: AtomicBool,
+    reason: Mutex<Option<String>>,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            is_up: AtomicBool::new(true),
+            reason: Mutex::default(),
+        }
+    }
+}
+
+impl Health {
+    pub(crate) fn up(&self, metrics: &Metrics) {
+        metrics.store_up.set(1);
+        if !self.is_up.swap(true, Ordering::Relaxed) {
+            tracing::info!("the store takes writes again");
+        }
+    }
+
+    pub(crate) fn down(&self, metrics: &Metrics, error: &(dyn std::error::Error + 'static)) {
+        metrics.store_up.set(0);
+        let reason = chain(error);
+        if self.is_up.swap(false, Ordering::Relaxed) {
+            tracing::error!(cause = reason, "the store takes no writes");
+        }
+        *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+    }
+
+    /// Why the last write failed, if it did.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        if self.is_up.load(Ordering::Relaxed) {
+            return None;
+        }
+        let reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(reason.clone().unwrap_or_default())
+    }
+}
+
+/// An error with its causes, for the log.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// The signing keys that were asked for, by account (decision Q-51). Owners drop what they change.
+pub(crate) type KeyCache = moka::sync::Cache<AccountAddress, Arc<SigningKeys>>;
+
+/// What all partitions of a node share.
+pub(crate) struct Shared<S> {
+    pub(crate) store: S,
+    pub(crate) config: BackendConfig,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: SharedEntropy,
+    pub(crate) metrics: Metrics,
+    pub(crate) health: Health,
+    pub(crate) accounts: Arc<NodeAccounts>,
+    pub(crate) signing_keys: KeyCache,
+    pub(crate) claimant: Claimant,
+    /// For tests: an operation that makes deciding it panic.
+    #[cfg(test)]
+    pub(crate) poison: Mutex<Option<mesh_common::session::RequestId>>,
+}
+
+impl<S: Store> Shared<S> {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Panics if a test asked for it.
+    #[cfg(test)]
+    pub(crate) fn trip(&self, operation: &super::commands::Operation) {
+        let poison = self.poison.lock().unwrap_or_else(PoisonError::into_inner);
+        assert_ne!(
+            *poison,
+            Some(operation.request().request_id),
+            "a test asked for this panic"
+        );
+    }
+
+    /// How transactions that write are run.
+    pub(crate) fn writing(&self) -> TxOptions {
+        TxOptions {
+            timeout: Some(self.config.commit_timeout()),
+            ..TxOptions::default()
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Forgetting what expired and purging what was deleted, a bounded piece at a time (architecture
+//! A-15, service §4.7, decision Q-26).
+//!
+//! Table 23 says what is due. A row of it leaves in the same commit as the work it asks for, so after
+//! a restart the work goes on where it stopped.
+
+use mesh_common::account::{AccountStatus, DirectoryEntry};
+use mesh_common::address::AccountAddress;
+use mesh_common::cluster::PartitionId;
+use mesh_common::limits::{DELETED_DATA_KEPT, READ_TX_BYTES_MAX, UPKEEP_ROWS_MAX};
+use mesh_common::time::Timestamp;
+
+use super::batch::{BatchPlan, commit};
+use super::ownership::{Fence, Fenced};
+use super::reading::ReadError;
+use super::records::{self, Rows};
+use super::shared::Shared;
+use crate::store::keys::{self, AccountKeys, Due, DueKind, LookupKind};
+use crate::store::{KeyRange, Limit, Order, ProbeError, Read, Store, Tx, TxOptions};
+
+/// What one round of upkeep did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tended {
+    /// Rows of table 23 that were carried out.
+    pub done: usize,
+    /// Whether there is more to be done at once.
+    pub more: bool,
+}
+
+/// Why a round of upkeep did nothing. The next one tries again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UpkeepError {
+    /// What is due could not be read.
+    #[error("what is due could not be read")]
+    Read(#[from] ReadError),
+    /// The work was not committed.
+    #[error("the work that is due was not committed")]
+    Commit(#[source] ProbeError<Fenced>),
+}
+
+/// The work of one round: what is cleared, and which addresses it concerns.
+#[derive(Default)]
+struct Work {
+    rows: Rows,
+    tended: Tended,
+    kinds: Vec<&'static str>,
+    /// Whether this round has purged a page: one is enough.
+    has_purged: bool,
+}
+
+/// Carries out at most [`UPKEEP_ROWS_MAX`] rows of what is due at `now`.
+pub(crate) async fn tend<S: Store>(
+    shared: &Shared<S>,
+    partition: PartitionId,
+    fence: Fence,
+    now: Timestamp,
+) -> Result<Tended, UpkeepError> {
+    let tx = shared.store.begin(TxOptions::default());
+    let work = plan(&tx, partition, now).await?;
+    drop(tx);
+    if work.rows.is_empty() {
+        return Ok(work.tended);
+    }
+    let plan = BatchPlan {
+        fence_key: keys::part(partition),
+        partition,
+        fence,
+        shared,
+        rows: &work.rows,
+        mark: None,
+    };
+    commit(shared, &plan).await.map_err(UpkeepError::Commit)?;
+    for kind in work.kinds {
+        shared.metrics.upkeep.with_label_values(&[kind]).inc();
+    }
+    Ok(work.tended)
+}
+
+async fn plan<T: Tx>(tx: &T, partition: PartitionId, now: Timestamp) -> Result<Work, ReadError> {
+    let page = tx
+        .range(
+            &keys::due(partition, now),
+            Limit::rows(UPKEEP_ROWS_MAX),
+            Order::Forward,
+            Read::Snapshot,
+        )
+        .await?;
+    let mut work = Work::default();
+    work.tended.more = page.more;
+    for row in page.rows {
+        match Due::parse(&row.key) {
+            Some(due) => work.add(tx, due, now).await?,
+            // Nobody can act on it, now or later.
+            None => work.rows.clear(row.key.to_vec()),
+        }
+    }
+    Ok(work)
+}
+
+impl Work {
+    async fn add<T: Tx>(&mut self, tx: &T, due: Due, now: Timestamp) -> Result<(), ReadError> {
+        let keys = AccountKeys::of(due.account);
+        let (is_done, kind) = match due.kind {
+            DueKind::Replay => (
+                self.forget(tx, replay_key(&keys, &due), now).await?,
+                "replay",
+            ),
+            DueKind::Message => (
+                self.forget(tx, message_key(&keys, &due), now).await?,
+                "message",
+            ),
+            DueKind::Release => (self.release(tx, &due, now).await?, "release"),
+            DueKind::Purge => (self.purge(tx, &keys, now).await?, "purge"),
+        };
+        if is_done {
+            self.rows.clear(due.key());
+            self.tended.done += 1;
+            self.kinds.push(kind);
+        } else {
+            self.tended.more = true;
+        }
+        Ok(())
+    }
+
+    /// Clears a row that has expired. One that was written again since stays: its new expiry has a row
+    /// of its own.
+    async fn forget<T: Tx>(
+        &mut self,
+        tx: &T,
+        key: Option<Vec<u8>>,
+        now: Timestamp,
+    ) -> Result<bool, ReadError> {
+        let Some(key) = key else { return Ok(true) };
+        if let Some(row) = tx.get(&key, Read::Snapshot).await? {
+            if records::expires_at(&row)? <= now {
+                self.rows.clear(key);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Releases the address of a deleted account, unless somebody has it again.
+    async fn release<T: Tx>(
+        &mut self,
+        tx: &T,
+        due: &Due,
+        now: Timestamp,
+    ) -> Result<bool, ReadError> {
+        let address = std::str::from_utf8(&due.rest)
+            .ok()
+            .and_then(|text| AccountAddress::parse(text).ok());
+        let Some(address) = address else {
+            return Ok(true);
+        };
+        let key = keys::dir(&address);
+        let Some(row) = tx.get(&key, Read::Snapshot).await? else {
+            return Ok(true);
+        };
+        if let DirectoryEntry::Reserved(tombstone) = records::directory(&row)? {
+            if tombstone.account == due.account && tombstone.reserved_until <= now {
+                self.rows.clear(key);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Clears one page of a deleted account's rows; done once there is none left. An account without
+    /// a record is one whose purge has begun; one that lives again is left alone.
+    async fn purge<T: Tx>(
+        &mut self,
+        tx: &T,
+        keys: &AccountKeys,
+        now: Timestamp,
+    ) -> Result<bool, ReadError> {
+        if std::mem::replace(&mut self.has_purged, true) {
+            return Ok(false);
+        }
+        if let Some(row) = tx.get(&keys.record(), Read::Snapshot).await? {
+            let is_due = match records::account(&row)?.status {
+                AccountStatus::Deleted { at } => at + DELETED_DATA_KEPT <= now,
+                AccountStatus::Pending | AccountStatus::Connected | AccountStatus::Blocked => false,
+            };
+            if !is_due {
+                return Ok(true);
+            }
+        }
+        let limit = Limit {
+            rows: UPKEEP_ROWS_MAX,
+            bytes: READ_TX_BYTES_MAX,
+        };
+        let page = tx
+            .range(&keys.all(), limit, Order::Forward, Read::Snapshot)
+            .await?;
+        for row in &page.rows {
+            self.rows.clear(row.key.to_vec());
+        }
+        Ok(!page.more)
+    }
+}
+
+fn replay_key(keys: &AccountKeys, due: &Due) -> Option<Vec<u8>> {
+    Some(keys.replay(due.rest.as_slice().try_into().ok()?))
+}
+
+fn message_key(keys: &AccountKeys, due: &Due) -> Option<Vec<u8>> {
+    let (container, hash) = due.rest.split_at_checked(2)?;
+    let container = u16::from_be_bytes(container.try_into().ok()?);
+    Some(keys.lookup(LookupKind::Message, container, hash.try_into().ok()?))
+}
+
+/// Whether anything of `partition` is due at `now`.
+pub(crate) async fn is_due<S: Store>(
+    store: &S,
+    partition: PartitionId,
+    now: Timestamp,
+) -> Result<bool, ReadError> {
+    let tx = store.begin(TxOptions::default());
+    let range: KeyRange = keys::due(partition, now);
+    let page = tx
+        .range(&range, Limit::rows(1), Order::Forward, Read::Snapshot)
+        .await?;
+    Ok(!page.rows.is_empty())
+}
