@@ -116,6 +116,15 @@ pub const TICKET_KEY_EPOCHS_KEPT: usize = 2;
 /// How long a replaced service KeyAuthentication still answers (service §4.6).
 pub const HOST_KEY_GRACE: Duration = Duration::from_secs(7 * 24 * 3_600);
 
+/// Octets of the `Session` of a sealed request, its credential included. Above: 413/8.
+pub const SESSION_BYTES_MAX: usize = 64 * 1024;
+/// Signatures of one assertion or message that are looked at. More: 422/116 (crypto §5.3).
+pub const SIGNATURES_PER_ENVELOPE_MAX: usize = 16;
+/// Keys of one profile, all uses together. More: 422/116.
+pub const KEYS_PER_PROFILE_MAX: usize = 32;
+/// Accounts in one entry of the Device catalog. More: 422/116.
+pub const ACCOUNTS_PER_DEVICE_ENTRY_MAX: usize = 32;
+
 // ---- Accounts (architecture A-15) ----
 
 /// How long the data of a deleted account can be restored by the operator.

@@ -1,0 +1,93 @@
+//! Who a message is from: the device's connection and the account's profile stand in the signature
+//! block of its envelope (service §7.2, X-50; decisions ).
+
+use crate::assertion::{
+    Assertion, AssertionError, Authority, ConnectionAccount, ProfileAccount, ProfileMesh, Signed,
+    verify,
+};
+use crate::crypto::SecretKey;
+use crate::dare::{Envelope, Signature};
+
+/// What a refusal calls the message.
+const TAG: &str = "message";
+
+/// The chain from a message's signature to the account it is from, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Accreditation {
+    /// The account.
+    pub profile: Signed<ProfileAccount>,
+    /// The device that signed.
+    pub connection: Signed<ConnectionAccount>,
+    /// The mesh, where the account is signed by it alone (decision Q-13).
+    pub mesh: Option<Signed<ProfileMesh>>,
+    /// SHA-512 of the message's payload.
+    pub digest: [u8; 64],
+}
+
+impl Accreditation {
+    /// Follows the chain: the message is signed by the connection's KeySignature, the connection by
+    /// the account, the account by itself or by its mesh.
+    ///
+    /// # Errors
+    /// [`AssertionError`]; `Unsigned` if no signature carries a connection.
+    pub fn verify(envelope: &Envelope) -> Result<Self, AssertionError> {
+        let (block, enveloped_connection) = envelope
+            .signatures()
+            .iter()
+            .find_map(|block| Some((block, block.enveloped_connection.as_deref()?)))
+            .ok_or(AssertionError::Unsigned { tag: TAG })?;
+        let mesh = block
+            .enveloped_profile_mesh
+            .as_deref()
+            .map(ProfileMesh::verify)
+            .transpose()?;
+        let profile = ProfileAccount::verify(
+            block
+                .enveloped_profile
+                .as_deref()
+                .ok_or(AssertionError::Missing {
+                    tag: TAG,
+                    member: "EnvelopedProfile",
+                })?,
+            mesh.as_ref().map(Authority::from).as_ref(),
+        )?;
+        let connection =
+            ConnectionAccount::verify(enveloped_connection, &Authority::from(&profile), None)?;
+        if !super::names(block.kid.as_deref(), connection.udf()) {
+            return Err(AssertionError::Mismatch {
+                tag: ConnectionAccount::TAG,
+                member: "KeySignature",
+            });
+        }
+        let digest = verify::signed_by(TAG, envelope, connection.keys())?;
+        Ok(Self {
+            profile,
+            connection,
+            mesh,
+            digest,
+        })
+    }
+}
+
+/// Signs `envelope` by the device key `signer`, with the chain to the account in the signature
+/// block. `mesh` is needed where the account is signed by its mesh alone.
+pub fn accredit(
+    envelope: &mut Envelope,
+    signer: &SecretKey,
+    connection: &Envelope,
+    profile: &Envelope,
+    mesh: Option<&Envelope>,
+) {
+    envelope.add_signature(signer);
+    let kid = signer.udf().to_string();
+    let block: Option<&mut Signature> = envelope
+        .trailer
+        .as_mut()
+        .and_then(|trailer| trailer.signatures.last_mut())
+        .filter(|block| block.kid.as_deref() == Some(&kid));
+    if let Some(block) = block {
+        block.enveloped_connection = Some(Box::new(connection.clone()));
+        block.enveloped_profile = Some(Box::new(profile.clone()));
+        block.enveloped_profile_mesh = mesh.cloned().map(Box::new);
+    }
+}
