@@ -692,3 +692,13 @@ fn ed448(
         Err(AssertionError::Curve { tag, member })
     }
 }
+
+/// KeyAuthentication of a connection, its fingerprint recomputed.
+///
+/// # Errors
+/// There is none, or it is no usable key.
+pub fn connection_authentication_key<T: Connection>(
+    connection: &T,
+) -> Result<PublicKey, AssertionError> {
+    key_of(T::TAG, "KeyAuthentication", connection.key_authentication())
+}

@@ -4,5 +4,8 @@
 pub mod handle;
 pub mod partition;
 
-pub use handle::{AccountRequest, Answer, Backend, CallFailure, Evidence, SigningKeys, Verified};
+pub use handle::{
+    AccountRequest, Answer, Backend, CallFailure, CreateEvidence, DeviceEvidence, DeviceFacts, Evidence,
+    SigningKeys, Verified,
+};
 pub use partition::PartitionId;
