@@ -235,7 +235,12 @@ pub fn connect_to_mesh(
         key_authentication: Some(keys.authentication.0),
         ..ActivationDevice::default()
     };
-    let activation = sealed(&activation, &device.encryption_key()?, administration, entropy)?;
+    let activation = sealed(
+        &activation,
+        &device.encryption_key()?,
+        administration,
+        entropy,
+    )?;
     Ok(Place {
         connection,
         activation,

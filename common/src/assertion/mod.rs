@@ -108,10 +108,7 @@ impl<'de, T: Assertion> Deserialize<'de> for Tagged<T> {
                 match map.next_key::<String>()? {
                     Some(tag) if tag == T::TAG => {}
                     Some(tag) => {
-                        return Err(de::Error::invalid_value(
-                            de::Unexpected::Str(&tag),
-                            &self,
-                        ));
+                        return Err(de::Error::invalid_value(de::Unexpected::Str(&tag), &self));
                     }
                     None => return Err(de::Error::invalid_length(0, &self)),
                 }

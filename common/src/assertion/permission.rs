@@ -67,7 +67,10 @@ mod tests {
             &[permission("Confirm", None)],
             "ResponseConfirmation"
         ));
-        assert!(!grants(&[permission("Admin", None)], "ResponseConfirmation"));
+        assert!(!grants(
+            &[permission("Admin", None)],
+            "ResponseConfirmation"
+        ));
         assert!(!grants(
             &[permission("Confirm", Some("Reject"))],
             "RequestConfirmation"

@@ -242,9 +242,7 @@ impl ProfileAccount {
         let signers = opened.signers(keys.all.iter().chain(mesh_keys))?;
         signers
             .include_one_of(std::slice::from_ref(keys.offline()))
-            .or_else(|refusal| {
-                signers.include_one_of(mesh_keys).map_err(|_| refusal)
-            })?;
+            .or_else(|refusal| signers.include_one_of(mesh_keys).map_err(|_| refusal))?;
         Ok(opened.believed(keys))
     }
 }
@@ -436,7 +434,12 @@ fn connection<T: Connection>(
         matches_udf(tag, "SubjectUDF", assertion.subject_udf(), &subject_udf)?;
     }
     if assertion.authority_udf().is_some() {
-        matches_udf(tag, "AuthorityUDF", assertion.authority_udf(), &authority.udf)?;
+        matches_udf(
+            tag,
+            "AuthorityUDF",
+            assertion.authority_udf(),
+            &authority.udf,
+        )?;
     }
     if let Some(address) = address {
         contains_address(tag, assertion.service_ids(), address)?;
@@ -643,7 +646,10 @@ fn signers_of<'k>(
             continue;
         };
         let value = signature.signature.as_ref().map(AsRef::as_ref);
-        let names_sha512 = signature.alg.as_deref().is_none_or(|name| DIGEST_NAMES.contains(&name));
+        let names_sha512 = signature
+            .alg
+            .as_deref()
+            .is_none_or(|name| DIGEST_NAMES.contains(&name));
         if !names_sha512 || key.verify(digest, value.unwrap_or_default()).is_err() {
             return Err(AssertionError::Signature {
                 tag,

@@ -2,7 +2,8 @@
 //! acknowledgement (service §6.2).
 
 use super::{
-    AcknowledgeConnection, Message, MessageError, Nonce, RequestConnection, response_id_2020, witness,
+    AcknowledgeConnection, Message, MessageError, Nonce, RequestConnection, response_id_2020,
+    witness,
 };
 use crate::address::AccountAddress;
 use crate::assertion::{AssertionError, ProfileDevice, ProfileMesh, Signed, verify};

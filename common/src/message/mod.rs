@@ -143,7 +143,10 @@ pub fn identify(envelope: &Envelope) -> Result<Identified, MessageError> {
         if message.message_id().is_some_and(|id| id != unique_id) {
             return Err(MessageError::IdentifiersDiffer);
         }
-        if message_type.as_deref().is_some_and(|tag| tag != message.tag()) {
+        if message_type
+            .as_deref()
+            .is_some_and(|tag| tag != message.tag())
+        {
             return Err(MessageError::TypeDiffers);
         }
         message_type = Some(message.tag().to_owned());

@@ -23,7 +23,6 @@ use crate::protocol::{Code, CreateRequest};
 use crate::udf::Udf;
 
 /// A request whose sender is known.
-#[derive(Debug)]
 pub struct Authenticated {
     /// The sender.
     pub caller: Caller,
@@ -270,12 +269,8 @@ impl OpenedExchange {
         let credential = &self.form.credential;
         let nobody = || AssertionError::Unsigned { tag: TAG };
         let credential_digest = if let Some(envelope) = &credential.enveloped_connection_account {
-            ConnectionAccount::verify(
-                envelope,
-                account.ok_or_else(nobody)?,
-                self.account.as_ref(),
-            )?
-            .credential_digest()
+            ConnectionAccount::verify(envelope, account.ok_or_else(nobody)?, self.account.as_ref())?
+                .credential_digest()
         } else {
             let envelope = member(
                 "EnvelopedConnectionDevice",
@@ -316,10 +311,20 @@ impl OpenedExchange {
             for signature in envelope.signatures().iter().take(1) {
                 let value = signature.signature.as_ref().map(AsRef::as_ref);
                 // The outcome is of no interest: there is no account that this key could be of.
-                drop(self.client.verify(&digest, value.unwrap_or_default()));
+                let _ = self.client.verify(&digest, value.unwrap_or_default());
             }
         }
         AssertionError::Unsigned { tag: TAG }
+    }
+}
+
+impl fmt::Debug for Authenticated {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Authenticated")
+            .field("caller", &self.caller)
+            .field("request_id", &self.request_id)
+            .finish_non_exhaustive()
     }
 }
 

@@ -124,10 +124,7 @@ fn check_proof(
         .with_context(context)
     };
     let creation = creation.ok_or_else(|| refusal("asked for by a ticket"))?;
-    let proof = creation
-        .proof
-        .as_ref()
-        .ok_or_else(|| refusal("no Proof"))?;
+    let proof = creation.proof.as_ref().ok_or_else(|| refusal("no Proof"))?;
     if !proof
         .alg
         .as_deref()

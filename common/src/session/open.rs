@@ -144,8 +144,8 @@ impl Examined {
             }
             Kind::Exchange { form, host } => {
                 let client = form.client_key()?;
-                let ephemeral = PublicKey::ed448(form.ephemeral.as_slice())
-                    .map_err(authentication_failed)?;
+                let ephemeral =
+                    PublicKey::ed448(form.ephemeral.as_slice()).map_err(authentication_failed)?;
                 let es = host
                     .agree_cofactor(&ephemeral)
                     .map_err(authentication_failed)?;
@@ -191,10 +191,12 @@ fn read_session(envelope: &Envelope) -> Result<SessionForm, ServiceError> {
     }
     let octets = session_octets(envelope);
     if octets.len() > SESSION_BYTES_MAX {
-        return Err(ServiceError::new(Code::TooLarge, "the session is too large"));
+        return Err(ServiceError::new(
+            Code::TooLarge,
+            "the session is too large",
+        ));
     }
-    json::parse(octets)
-        .map_err(|error| malformed("the session cannot be read").with_context(error))
+    json::parse(octets).map_err(|error| malformed("the session cannot be read").with_context(error))
 }
 
 /// The octets that are the cipher's associated data.

@@ -94,7 +94,9 @@ impl Sealer {
                 exchange.caller.mode == Mode::Device
                     && !matches!(
                         transaction,
-                        Some(Transaction::Hello | Transaction::CreateAccount | Transaction::Connect)
+                        Some(
+                            Transaction::Hello | Transaction::CreateAccount | Transaction::Connect
+                        )
                     )
             }
         };

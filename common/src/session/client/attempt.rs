@@ -217,7 +217,8 @@ impl ClientSession {
         now: Timestamp,
         entropy: &mut dyn Entropy,
     ) -> Result<Envelope, ClientError> {
-        let needs_ticket = attempt.transaction == Transaction::DeleteAccount || attempt.tried.ticket;
+        let needs_ticket =
+            attempt.transaction == Transaction::DeleteAccount || attempt.tried.ticket;
         attempt.fetches_ticket = needs_ticket && self.usable_ticket(now).is_none();
         let (envelope, pending) = if attempt.fetches_ticket {
             let hello = Self::bare_hello();
@@ -296,8 +297,7 @@ impl ClientSession {
                 self.after_response(attempt, response, &pending, now)
             }
             Ok(Body::Bare(bare)) => {
-                let response: Response =
-                    json::parse(&bare.text).map_err(ClientError::Response)?;
+                let response: Response = json::parse(&bare.text).map_err(ClientError::Response)?;
                 Ok(self.after_hint(attempt, response, &pending, date, now))
             }
             Ok(Body::Plain(_)) | Err(_) => Err(ClientError::NotSealed),

@@ -15,7 +15,7 @@ use crate::session::RequestId;
 use crate::session::form::{
     ENCRYPTION, ExchangeForm, ResponseForm, SessionForm, TicketForm, VERSION,
 };
-use crate::session::schedule::{Handshake, SALT_BYTES, SessionSecret, creation_digest};
+use crate::session::schedule::{CipherKey, Handshake, SALT_BYTES, SessionSecret, creation_digest};
 use crate::session::sealer::sealed;
 use crate::time::Timestamp;
 
@@ -148,7 +148,7 @@ enum Kind {
 }
 
 /// An answer that opened, with the ticket it brought.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct OpenedResponse {
     /// The response's JSON.
     pub plaintext: Zeroizing<Vec<u8>>,
@@ -187,8 +187,7 @@ impl Pending {
         let aad = session
             .filter(|_| answer.header.enc.as_deref() == Some(ENCRYPTION))
             .ok_or(ClientError::NotSealed)?;
-        let SessionForm::SessionResponse(form) =
-            json::parse(aad).map_err(ClientError::Session)?
+        let SessionForm::SessionResponse(form) = json::parse(aad).map_err(ClientError::Session)?
         else {
             return Err(ClientError::NotSealed);
         };
@@ -214,7 +213,7 @@ impl Pending {
         &self,
         answer: &Envelope,
         form: &ResponseForm,
-    ) -> Result<(crate::session::schedule::CipherKey, SessionSecret), ClientError> {
+    ) -> Result<(CipherKey, SessionSecret), ClientError> {
         match &self.kind {
             Kind::Exchange {
                 handshake,
@@ -237,6 +236,16 @@ impl Pending {
                 Ok((secret.response_key(salt, &answer_salt), secret.clone()))
             }
         }
+    }
+}
+
+impl fmt::Debug for OpenedResponse {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("OpenedResponse")
+            .field("octets", &self.plaintext.len())
+            .field("ticket", &self.ticket)
+            .finish()
     }
 }
 

@@ -164,6 +164,12 @@ impl ClientIdentity {
         self.mode
     }
 
+    /// UDF of its KeyAuthentication.
+    #[must_use]
+    pub fn key_udf(&self) -> Udf {
+        self.secret.udf()
+    }
+
     /// The account it speaks for.
     #[must_use]
     pub fn account(&self) -> Option<&str> {

@@ -13,5 +13,5 @@ mod exchange;
 mod identity;
 
 pub use attempt::{Attempt, ClientError, ClientSession, Step};
-pub use exchange::{ExchangeRequest, Pending, TicketRequest};
+pub use exchange::{ExchangeRequest, OpenedResponse, Pending, TicketRequest};
 pub use identity::{ClientIdentity, ServiceIdentity, StoredTicket};
