@@ -3,6 +3,12 @@
 //! The tests start this very binary again with only [`child`] in it and a role in its environment, talk
 //! to it over its output, and look at what it left behind. `MESH_KILL_ROUNDS` asks for a longer run.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test stops where it fails"
+)]
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -205,7 +211,7 @@ async fn every_acknowledged_batch_outlives_a_kill_and_none_is_there_twice() {
         let mut child = start(&mut Command::new(this_binary()), "append", folder.path());
         let mut lines = said(&mut child);
         // A random moment: after so many acknowledgements, wherever the committer is by then.
-        let moment = 1 + (round * 2_654_435_761 >> 7) % 300;
+        let moment = 1 + ((round * 2_654_435_761) >> 7) % 300;
         let mut told: Vec<(u64, u64)> = Vec::new();
         while told.len() < moment as usize {
             told.push(

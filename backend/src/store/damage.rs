@@ -19,7 +19,7 @@ use super::{StoreError, Version};
 const CURRENT_BYTES: usize = 25;
 
 /// What a manifest lists: each file with the checksum of its content.
-type Listed = Vec<(PathBuf, u128)>;
+pub(super) type Listed = Vec<(PathBuf, u128)>;
 
 /// Checks that every manifest is what the engine wrote, and that the files it lists are there.
 ///
@@ -111,7 +111,7 @@ fn trees(keyspaces: &Path) -> std::io::Result<Vec<PathBuf>> {
 }
 
 /// The manifest that `current` names, and its checksum.
-fn manifest(tree: &Path) -> std::io::Result<Option<(PathBuf, u128)>> {
+pub(super) fn manifest(tree: &Path) -> std::io::Result<Option<(PathBuf, u128)>> {
     let current = std::fs::read(tree.join("current"))?;
     let Ok::<[u8; CURRENT_BYTES], _>(current) = current.try_into() else {
         return Ok(None);
@@ -122,7 +122,7 @@ fn manifest(tree: &Path) -> std::io::Result<Option<(PathBuf, u128)>> {
 }
 
 /// The tables and value files of a manifest.
-fn listed(tree: &Path, manifest: &Path) -> Option<Listed> {
+pub(super) fn listed(tree: &Path, manifest: &Path) -> Option<Listed> {
     let archive = sfa::Reader::new(manifest).ok()?;
     let mut listed = Listed::new();
     let mut section = archive

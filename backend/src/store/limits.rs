@@ -23,11 +23,11 @@ pub const WATCHES_MAX: usize = 10_000;
 
 /// Versions behind the newest for which a read version is still honoured by a commit without any
 /// transaction holding it open (cluster §7.2, the version chain).
-pub const CHAIN_VERSIONS: u64 = 4_096;
+pub const CHAIN_VERSIONS: u64 = 1_024;
 
-/// Key ranges the conflict history may hold. Beyond it the oldest versions are forgotten and
+/// Key ranges the conflict history may hold, about 200 octets each. Beyond it the oldest versions are forgotten and
 /// transactions that began before them are too old, however long they stay open.
-pub const HISTORY_RANGES_MAX: usize = 262_144;
+pub const HISTORY_RANGES_MAX: usize = 65_536;
 
 /// Keys that the cleared ranges of one transaction may hold. A range is larger than that only when
 /// an account is erased, which goes on page by page.

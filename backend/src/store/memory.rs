@@ -5,11 +5,15 @@
 //! contract of [`Store`] allows, decided by a seed, so that a failing run can be repeated; with
 //! [`MemoryStore::inject`] exactly the next commits do.
 
+mod faults;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 
+use self::faults::Dice;
+pub use self::faults::{Fault, Faults};
 use super::conflict::{HeldRead, History, LiveReads, Verdict};
 use super::pending::{Effects, Pending, Prepared, clamped};
 use super::watch::Watches;
@@ -17,51 +21,6 @@ use super::{
     Caps, CommitError, Committed, KeyRange, Limit, Order, Page, Read, Row, Store, StoreError, Tx,
     TxOptions, Version, Versionstamp, Watch, limits,
 };
-
-/// How often the engine misbehaves, in thousandths of the commits, reads or watches concerned.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Faults {
-    /// Decides everything below; the same seed and the same calls give the same faults.
-    pub seed: u64,
-    /// Commits refused as conflicting though they do not.
-    pub conflict: u16,
-    /// Commits refused as too old.
-    pub too_old: u16,
-    /// Commits applied, but answered with [`CommitError::Unknown`].
-    pub unknown_applied: u16,
-    /// Commits not applied and answered with [`CommitError::Unknown`].
-    pub unknown_lost: u16,
-    /// Commits answered with [`CommitError::MayStillLand`], which then do land, if nothing they
-    /// depend on is written before, after up to [`Faults::land_after_max`] later commits, or never.
-    pub may_still_land: u16,
-    /// See [`Faults::may_still_land`].
-    pub land_after_max: u32,
-    /// Range reads that stop after one to three rows.
-    pub short_page: u16,
-    /// Watches that never resolve.
-    pub watch_lost: u16,
-    /// Watches that resolve at once.
-    pub watch_spurious: u16,
-}
-
-/// One fault of one commit.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Fault {
-    /// Not applied, [`CommitError::Conflict`].
-    Conflict,
-    /// Not applied, [`CommitError::TooOld`].
-    TooOld,
-    /// Not applied, [`CommitError::ReadOnly`].
-    ReadOnly,
-    /// Applied, [`CommitError::Unknown`].
-    UnknownApplied,
-    /// Not applied, [`CommitError::Unknown`].
-    UnknownLost,
-    /// [`CommitError::MayStillLand`]; lands once this many later commits were applied.
-    LandsAfter(u32),
-    /// [`CommitError::MayStillLand`]; never lands.
-    NeverLands,
-}
 
 /// The ordered map; see the module.
 #[derive(Clone, Default)]
@@ -79,9 +38,7 @@ struct State {
     /// Keys to be looked at once nobody reads below the version at which they were written.
     to_sweep: VecDeque<(Version, Bytes)>,
     strays: Vec<Stray>,
-    faults: Faults,
-    rolls: u64,
-    injected: VecDeque<Fault>,
+    dice: Dice,
 }
 
 /// What a key held from a version on.
@@ -114,14 +71,12 @@ impl MemoryStore {
 
     /// From now on misbehaves like this; [`Faults::default`] ends it.
     pub fn set_faults(&self, faults: Faults) {
-        let mut state = self.lock();
-        state.faults = faults;
-        state.rolls = 0;
+        self.lock().dice.load(faults);
     }
 
     /// The next commit that writes meets this fault, the next but one the fault injected after it.
     pub fn inject(&self, fault: Fault) {
-        self.lock().injected.push_back(fault);
+        self.lock().dice.injected.push_back(fault);
     }
 
     /// Commits that may still land.
@@ -170,7 +125,7 @@ impl MemoryStore {
 
     fn commit(&self, read: HeldRead, prepared: Prepared) -> Result<Committed, CommitError> {
         let mut state = self.lock();
-        let fault = state.next_fault();
+        let fault = state.dice.next_fault();
         match fault {
             Some(Fault::Conflict) => return Err(CommitError::Conflict),
             Some(Fault::TooOld) => return Err(CommitError::TooOld),
@@ -310,52 +265,6 @@ impl State {
             Order::Reverse => Box::new(rows.rev()),
         }
     }
-
-    fn next_fault(&mut self) -> Option<Fault> {
-        if let Some(fault) = self.injected.pop_front() {
-            return Some(fault);
-        }
-        let faults = self.faults;
-        if self.rolls_below(faults.conflict) {
-            return Some(Fault::Conflict);
-        }
-        if self.rolls_below(faults.too_old) {
-            return Some(Fault::TooOld);
-        }
-        if self.rolls_below(faults.unknown_applied) {
-            return Some(Fault::UnknownApplied);
-        }
-        if self.rolls_below(faults.unknown_lost) {
-            return Some(Fault::UnknownLost);
-        }
-        if self.rolls_below(faults.may_still_land) {
-            let roll = self.roll();
-            return Some(match roll % 4 {
-                0 => Fault::NeverLands,
-                _ => Fault::LandsAfter(
-                    u32::try_from((roll >> 8) % (u64::from(faults.land_after_max) + 1))
-                        .unwrap_or_default(),
-                ),
-            });
-        }
-        None
-    }
-
-    fn rolls_below(&mut self, thousandths: u16) -> bool {
-        thousandths > 0 && self.roll() % 1_000 < u64::from(thousandths)
-    }
-
-    /// The next number of the sequence that the seed begins (splitmix64).
-    fn roll(&mut self) -> u64 {
-        self.rolls += 1;
-        let mut mixed = self
-            .faults
-            .seed
-            .wrapping_add(self.rolls.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
 }
 
 impl Store for MemoryStore {
@@ -373,10 +282,10 @@ impl Store for MemoryStore {
     async fn watch(&self, key: &[u8]) -> Result<Watch, StoreError> {
         let (is_lost, is_spurious) = {
             let mut state = self.lock();
-            let faults = state.faults;
+            let faults = state.dice.faults;
             (
-                state.rolls_below(faults.watch_lost),
-                state.rolls_below(faults.watch_spurious),
+                state.dice.rolls_below(faults.watch_lost),
+                state.dice.rolls_below(faults.watch_spurious),
             )
         };
         if is_spurious {
@@ -457,9 +366,9 @@ impl Tx for MemoryTx {
         }
         let mut state = self.store.lock();
         let version = self.readable(&state)?;
-        let faults = state.faults;
-        if state.rolls_below(faults.short_page) {
-            let rows = usize::try_from(state.roll() % 3).unwrap_or_default() + 1;
+        let faults = state.dice.faults;
+        if state.dice.rolls_below(faults.short_page) {
+            let rows = usize::try_from(state.dice.roll() % 3).unwrap_or_default() + 1;
             limit.rows = limit.rows.min(rows);
         }
         self.pending.page(

@@ -32,6 +32,7 @@ mod error;
 mod folder;
 mod journal;
 mod memory;
+mod page;
 mod pending;
 mod probe;
 mod watch;

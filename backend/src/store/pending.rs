@@ -5,13 +5,13 @@
 //! once the version is known ([`Prepared::resolve`]).
 
 use std::collections::BTreeMap;
-use std::iter::Peekable;
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
 use super::conflict::Footprint;
+use super::page::{Filling, Overlay, seen};
 use super::{
     CommitError, KeyRange, Limit, Order, Page, Read, Row, StoreError, TxOptions, Version,
     Versionstamp, limits,
@@ -24,7 +24,7 @@ pub(super) const RESERVED: u8 = 0xff;
 pub(super) struct Pending {
     options: TxOptions,
     /// Writes of single keys; they stand above `cleared`.
-    writes: BTreeMap<Bytes, Write>,
+    pub(super) writes: BTreeMap<Bytes, Write>,
     /// Cleared ranges, disjoint, by their begin.
     cleared: BTreeMap<Bytes, Bytes>,
     stamped: Vec<StampedKey>,
@@ -34,8 +34,9 @@ pub(super) struct Pending {
     refusal: Option<CommitError>,
 }
 
+/// A write of one key.
 #[derive(Clone, Debug)]
-enum Write {
+pub(super) enum Write {
     Set(Bytes),
     Clear,
     /// The value is the prefix, the stamp and the suffix.
@@ -288,7 +289,7 @@ impl Pending {
         self.reads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_cleared(&self, key: &[u8]) -> bool {
+    pub(super) fn is_cleared(&self, key: &[u8]) -> bool {
         let before = self
             .cleared
             .range::<[u8], _>((Bound::Unbounded, Bound::Included(key)))
@@ -306,130 +307,6 @@ impl Pending {
         };
         self.refusal.get_or_insert(refusal);
         false
-    }
-}
-
-/// A page while it is read.
-#[derive(Debug)]
-pub(super) struct Filling {
-    page: Page,
-    limit: Limit,
-    bytes: usize,
-}
-
-impl Filling {
-    pub(super) fn new(limit: Limit) -> Self {
-        Self {
-            page: Page::default(),
-            limit,
-            bytes: 0,
-        }
-    }
-
-    /// Takes one more row, or notes that there is more. False when the page is full.
-    pub(super) fn take(&mut self, row: Row) -> bool {
-        self.bytes += row.key.len() + row.value.len();
-        let is_full =
-            self.page.rows.len() >= self.limit.rows.max(1) || self.bytes > self.limit.bytes;
-        if is_full && !self.page.rows.is_empty() {
-            self.page.more = true;
-            return false;
-        }
-        self.page.rows.push(row);
-        true
-    }
-
-    /// Takes rows until the page is full, the rows end, or so many rows and octets are taken in all.
-    /// True when the page is done.
-    pub(super) fn take_from(
-        &mut self,
-        rows: &mut impl Iterator<Item = Result<Row, StoreError>>,
-        rows_max: usize,
-        bytes_max: usize,
-    ) -> Result<bool, StoreError> {
-        while self.page.rows.len() < rows_max && self.bytes < bytes_max {
-            let Some(row) = rows.next().transpose()? else {
-                return Ok(true);
-            };
-            if !self.take(row) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    pub(super) fn into_page(self) -> Page {
-        self.page
-    }
-}
-
-/// The engine's rows and the transaction's own, merged in order.
-struct Overlay<'a, Base: Iterator<Item = Result<Row, StoreError>>> {
-    pending: &'a Pending,
-    order: Order,
-    own: Peekable<Box<dyn Iterator<Item = (&'a Bytes, &'a Write)> + 'a>>,
-    base: Peekable<Base>,
-}
-
-impl<'a, Base: Iterator<Item = Result<Row, StoreError>>> Overlay<'a, Base> {
-    fn new(pending: &'a Pending, range: &KeyRange, order: Order, base: Base) -> Self {
-        let own: Box<dyn Iterator<Item = _>> = if range.is_empty() {
-            Box::new(std::iter::empty())
-        } else {
-            let own = pending.writes.range(range.begin.clone()..range.end.clone());
-            match order {
-                Order::Forward => Box::new(own),
-                Order::Reverse => Box::new(own.rev()),
-            }
-        };
-        Self {
-            pending,
-            order,
-            own: own.peekable(),
-            base: base.peekable(),
-        }
-    }
-
-    fn next_row(&mut self) -> Result<Option<Row>, StoreError> {
-        loop {
-            let base_key = match self.base.peek() {
-                Some(Ok(row)) => Some(&row.key),
-                Some(Err(_)) => return self.base.next().transpose(),
-                None => None,
-            };
-            let own_key = self.own.peek().map(|(key, _)| *key);
-            let (takes_own, skips_base) = match (own_key, base_key) {
-                (None, None) => return Ok(None),
-                (Some(_), None) => (true, false),
-                (None, Some(_)) => (false, false),
-                (Some(own), Some(base)) => {
-                    let is_before = match self.order {
-                        Order::Forward => own < base,
-                        Order::Reverse => own > base,
-                    };
-                    (is_before || own == base, own == base)
-                }
-            };
-            if skips_base {
-                self.base.next();
-            }
-            if !takes_own {
-                match self.base.next().transpose()? {
-                    Some(row) if self.pending.is_cleared(&row.key) => continue,
-                    row => return Ok(row),
-                }
-            }
-            match self.own.next() {
-                Some((key, Write::Set(value))) => {
-                    return Ok(Some(Row {
-                        key: key.clone(),
-                        value: value.clone(),
-                    }));
-                }
-                Some((_, Write::Stamped(..))) => return Err(StoreError::Unreadable),
-                Some((_, Write::Clear)) | None => {}
-            }
-        }
     }
 }
 
@@ -548,23 +425,6 @@ fn is_outside(key: &[u8]) -> bool {
 
 fn intersects(one: &KeyRange, other: &KeyRange) -> bool {
     one.begin < other.end && other.begin < one.end
-}
-
-/// The part of `range` that a page speaks for.
-fn seen(range: &KeyRange, page: &Page, order: Order) -> KeyRange {
-    match page.rows.last().filter(|_| page.more) {
-        None => range.clone(),
-        Some(last) => match order {
-            Order::Forward => KeyRange {
-                begin: range.begin.clone(),
-                end: KeyRange::key(&last.key).end,
-            },
-            Order::Reverse => KeyRange {
-                begin: last.key.clone(),
-                end: range.end.clone(),
-            },
-        },
-    }
 }
 
 fn stamped(prefix: &[u8], stamp: Versionstamp, suffix: &[u8]) -> Bytes {

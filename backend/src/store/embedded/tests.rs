@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::store::battery::{everything, get, put, remove};
+use crate::store::{KeyRange, Limit, Order, Read, Row, Tx};
 
 mod damaged;
 mod folders;
