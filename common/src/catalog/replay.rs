@@ -51,6 +51,9 @@ pub enum EventError {
         /// Octets it has.
         length: usize,
     },
+    /// The UniqueID holds a control character (decision Q-16).
+    #[error("the UniqueID holds a control character")]
+    UniqueIdControl,
     /// `New` of an object that is there.
     #[error("the object is there already, in frame {live}")]
     NewExists {
@@ -89,6 +92,7 @@ impl EventError {
             Self::BadEvent { .. } => "bad-event",
             Self::NoUniqueId => "no-unique-id",
             Self::UniqueIdTooLong { .. } => "unique-id-too-long",
+            Self::UniqueIdControl => "unique-id-control",
             Self::NewExists { .. } => "new-exists",
             Self::DeleteMissing => "delete-missing",
             Self::PreviousDiffers { .. } => "previous-differs",
@@ -128,13 +132,14 @@ pub fn check_event(meta: &ContentMeta, live: Option<EntryFrames>) -> Result<Effe
 /// The UniqueID of an entry (containers D9).
 ///
 /// # Errors
-/// [`EventError::NoUniqueId`], [`EventError::UniqueIdTooLong`].
+/// [`EventError::NoUniqueId`], [`EventError::UniqueIdTooLong`], [`EventError::UniqueIdControl`].
 pub fn unique_id_of(meta: &ContentMeta) -> Result<&str, EventError> {
     match meta.unique_id.as_deref() {
         None | Some("") => Err(EventError::NoUniqueId),
         Some(id) if id.len() > UNIQUE_ID_BYTES_MAX => {
             Err(EventError::UniqueIdTooLong { length: id.len() })
         }
+        Some(id) if id.chars().any(char::is_control) => Err(EventError::UniqueIdControl),
         Some(id) => Ok(id),
     }
 }
@@ -328,6 +333,7 @@ mod tests {
             (event("a", "new", None), None, "bad-event", false),
             (event("", "New", None), None, "no-unique-id", false),
             (ContentMeta::default(), None, "no-unique-id", false),
+            (event("a\nb", "New", None), None, "unique-id-control", false),
             (
                 event(&"x".repeat(1_025), "New", None),
                 None,

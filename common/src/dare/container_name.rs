@@ -201,10 +201,21 @@ impl ContainerName {
     }
 
     /// A name for the container's file: a letter or digit first, then letters, digits, `.`, `-`
-    /// and `_`, so that it stays inside the folder it is put in.
+    /// and `_`, so that it stays inside the folder it is put in. Where letters of both cases are
+    /// one, the files of two containers still differ: names of unknown kind are written small, with
+    /// a number that tells which letters were large.
     #[must_use]
     pub fn file_name(&self) -> String {
-        format!("{}.dare", self.canonical)
+        if self.kind() != ContainerKind::Unknown {
+            return format!("{}.dare", self.canonical);
+        }
+        let large = self
+            .canonical
+            .bytes()
+            .enumerate()
+            .filter(|(_, octet)| octet.is_ascii_uppercase())
+            .fold(0_u128, |mask, (place, _)| mask | 1 << place);
+        format!("{}_{large:x}.dare", self.canonical.to_ascii_lowercase())
     }
 }
 
@@ -421,5 +432,31 @@ mod tests {
         assert_eq!(task.spelled(NameStyle::Slash), "mmm/Calendar");
         assert_eq!(task.spelled(NameStyle::Upper), "MMM_Task");
         assert_eq!(task.file_name(), "mmm_Task.dare");
+    }
+
+    #[test]
+    fn files_differ_also_where_case_does_not_count() {
+        let names = [
+            "mmm_Device",
+            "mmm_device",
+            "mmm_DEVICE",
+            "Acme_a",
+            "ACME_a",
+            "acme_A",
+        ];
+        let mut files: Vec<String> = names
+            .iter()
+            .map(|name| ContainerName::parse(name).unwrap().file_name())
+            .map(|file| file.to_ascii_lowercase())
+            .collect();
+        assert_eq!(files[..2], ["mmm_device.dare", "mmm_device_0.dare"]);
+        files.sort();
+        files.dedup();
+        assert_eq!(files.len(), names.len());
+        let longest = format!("{}_{}", "Z".repeat(32), "Z".repeat(64));
+        assert_eq!(
+            ContainerName::parse(&longest).unwrap().file_name().len(),
+            128
+        );
     }
 }

@@ -150,7 +150,9 @@ impl Manifest {
                 });
             }
             for earlier in &self.containers[..place] {
-                if earlier.container == row.container || earlier.file == row.file {
+                if earlier.container == row.container
+                    || earlier.file.eq_ignore_ascii_case(&row.file)
+                {
                     return Err(ManifestError::Twice {
                         name: row.file.clone(),
                     });

@@ -250,6 +250,12 @@ mod tests {
     }
 
     #[test]
+    fn an_append_costs_two_joins_on_average() {
+        let joins: usize = (0..4_096).map(|index| siblings(index).count() + 1).sum();
+        assert_eq!(joins, 2 * 4_096 - 1);
+    }
+
+    #[test]
     fn the_last_indices_of_all_have_an_apex_too() {
         assert_eq!(previous_apex(u64::MAX), Some((1 << 63) - 1));
         assert_eq!(previous_apex(u64::MAX - 1), Some(u64::MAX - 2));

@@ -5,6 +5,16 @@
 //!  wire   [ {header}, "payload", {trailer} ]            one JSON array
 //!  file   F5 len | F0 header | F1 payload | F0 trailer | len F5     one frame, readable backwards
 //! ```
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`header`], [`envelope`] | the members of an envelope, and its wire form |
+//! | [`sign`] | signatures over the payload digest |
+//! | [`container_name`] | names of an account's containers in every spelling |
+//! | [`merkle`], [`chain`], [`legacy`] | what binds a frame to those before it |
+//! | [`proof`] | that a frame precedes an apex |
+//! | [`frame`], [`container`] | the file form: frames, and envelopes in them |
+//! | [`manifest`] | what an export holds |
 
 pub mod annotation;
 pub mod chain;

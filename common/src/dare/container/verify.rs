@@ -119,7 +119,7 @@ pub fn verify(octets: &[u8]) -> Report {
                 Ok(stored) => verifier.frame(&stored.envelope, Some(stored.start)),
                 Err(_) => verifier.unreadable(frame.payload(), Some(frame.start)),
             },
-            Err(error) => verifier.report.format = Some(error),
+            Err(error) => verifier.broken(error),
         }
     }
     verifier.finish()
@@ -184,6 +184,11 @@ impl Verifier {
         let digest = payload_digest(payload);
         self.tree.append(&digest);
         self.chain.append(&digest);
+    }
+
+    /// Notes that what follows the frames so far is no frame.
+    pub const fn broken(&mut self, error: FrameError) {
+        self.report.format = Some(error);
     }
 
     /// The report over all frames so far.
