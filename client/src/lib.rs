@@ -9,11 +9,40 @@
 //!
 //! Time, chance and the way to the network are handed in, so that a test or a demonstration can
 //! hold them still; [`ambient`] has those of the machine.
+//!
+//! In reading order:
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`client`] | the device: [`Client`], opened and locked |
+//! | [`home`], [`keystore`], [`state`], [`replica`] | what it keeps, and how a crash leaves it |
+//! | [`identity`] | who it is once its keys are open |
+//! | [`account`] | making, looking at and deleting the account |
+//! | [`entries`], [`catalogs`], [`changes`] | entries, put behind the replica |
+//! | [`import`], [`importing`] | files of other programs |
+//! | [`transport`], [`service`], [`sync`] | the service, and agreement with it |
+//! | [`export`], [`verify`] | taking everything along, and proving it |
 
+pub mod account;
 pub mod ambient;
+pub mod catalogs;
+pub mod changes;
+pub mod client;
 pub mod entries;
+mod error;
+pub mod export;
 pub mod home;
+pub mod identity;
 pub mod import;
+pub mod importing;
+pub mod keystore;
 pub mod limits;
 pub mod replica;
+pub mod service;
+pub mod state;
+pub mod sync;
 pub mod transport;
+pub mod verify;
+
+pub use client::{Client, Progress};
+pub use error::ClientError;

@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::future::Future;
-use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,15 +48,9 @@ pub enum TransportError {
         /// What was given.
         url: String,
     },
-    /// The file of certificate authorities cannot be used.
-    #[error("{} holds no certificate that can be trusted", path.display())]
-    Authorities {
-        /// The file.
-        path: PathBuf,
-        /// What the reader says.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
+    /// The certificate authorities cannot be used.
+    #[error("there is no certificate authority in what was given as one")]
+    Authorities(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The TLS library cannot be set up as we need it.
     #[error("TLS 1.3 is not available")]
     Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -131,11 +124,11 @@ impl fmt::Debug for Https {
 }
 
 impl Https {
-    /// Trusts what the system trusts, and the authorities in the PEM file `authorities`.
+    /// Trusts what the system trusts, and the certificates in the PEM text `authorities`.
     ///
     /// # Errors
     /// [`TransportError::Authorities`], [`TransportError::Tls`].
-    pub fn new(authorities: Option<&Path>) -> Result<Self, TransportError> {
+    pub fn trusting(authorities: Option<&str>) -> Result<Self, TransportError> {
         let tls = |error: rustls::Error| TransportError::Tls(error.into());
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = rustls::ClientConfig::builder_with_provider(provider)
@@ -222,27 +215,25 @@ pub fn check_url(url: &str) -> Result<(), TransportError> {
     endpoint(url).map(drop)
 }
 
-fn trusted(authorities: Option<&Path>) -> Result<RootCertStore, TransportError> {
+fn trusted(authorities: Option<&str>) -> Result<RootCertStore, TransportError> {
     let mut roots = RootCertStore::empty();
     let system = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(system.certs);
-    let Some(path) = authorities else {
+    let Some(text) = authorities else {
         return Ok(roots);
     };
-    let refusal = |source: Box<dyn std::error::Error + Send + Sync>| TransportError::Authorities {
-        path: path.to_owned(),
-        source,
-    };
-    let certificates: Vec<_> = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
-        .map_err(|error| refusal(error.into()))?;
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(text.as_bytes())
+        .collect::<Result<_, _>>()
+        .map_err(|error| TransportError::Authorities(error.into()))?;
     if certificates.is_empty() {
-        return Err(refusal("the file holds no certificate".into()));
+        return Err(TransportError::Authorities(
+            "the text holds no certificate".into(),
+        ));
     }
     for certificate in certificates {
         roots
             .add(certificate)
-            .map_err(|error| refusal(error.into()))?;
+            .map_err(|error| TransportError::Authorities(error.into()))?;
     }
     Ok(roots)
 }
@@ -320,11 +311,15 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_certificates_is_named() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let error = Https::new(Some(file.path())).unwrap_err();
-        assert!(matches!(error, TransportError::Authorities { .. }));
-        assert!(Https::new(None).is_ok());
+    fn a_text_without_certificates_is_no_authority() {
+        for text in [
+            "",
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        ] {
+            let error = Https::trusting(Some(text)).unwrap_err();
+            assert!(matches!(error, TransportError::Authorities(_)), "{text}");
+        }
+        assert!(Https::trusting(None).is_ok());
     }
 
     #[tokio::test]
@@ -332,7 +327,7 @@ mod tests {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("https://{}", free.local_addr().unwrap());
         drop(free);
-        let error = Https::new(None).unwrap().post(&url, vec![]).await;
+        let error = Https::trusting(None).unwrap().post(&url, vec![]).await;
         let error = error.unwrap_err();
         assert!(
             matches!(error, TransportError::Unreachable { .. }),

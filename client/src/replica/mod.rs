@@ -17,17 +17,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use mesh_common::catalog::{CatalogIndex, EventError};
+use mesh_common::dare::container::{CONTENT_TYPE_CATALOG, ContainerType, frame_zero};
 use mesh_common::dare::frame::{FrameError, Frames, frames, recover};
-use mesh_common::dare::merkle::{EMPTY_PAYLOAD_DIGEST, payload_digest};
-use mesh_common::dare::{
-    ContainerInfo, ContainerName, ContentMeta, Digest64, DigestStack, Envelope, Trailer,
-};
+use mesh_common::dare::merkle::{EMPTY_PAYLOAD_DIGEST, frontier, payload_digest};
+use mesh_common::dare::{ContainerInfo, ContainerName, Digest64, DigestStack, Envelope, Trailer};
 use mesh_common::encoding::base64url::Binary;
 
 use crate::home::{HomeError, make_private, private_options, write_whole};
-
-/// What a Mesh container's frame 0 says its content is.
-const CONTENT_TYPE: &str = "application/mmm-catalog";
 
 /// A replica that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -187,10 +183,10 @@ impl Replica {
                 name: self.name.clone(),
                 index,
             })?;
-            let checked = self.check(envelope)?;
+            let payload = check(&self.name, &self.stack, &envelope)?;
             self.starts.push(frame.start);
             self.end = frame.end;
-            self.keep(checked);
+            self.keep(envelope, &payload);
         }
         Ok(())
     }
@@ -245,6 +241,54 @@ impl Replica {
             .iter()
             .map(|frame| frame.payload.as_slice().len() as u64)
             .sum()
+    }
+
+    /// Tree digest of the last frame if `received` stood behind the first `count` frames; none if
+    /// there were no frames at all.
+    ///
+    /// # Errors
+    /// [`ReplicaError`]: an index or a digest among them that does not fit.
+    pub fn apex_behind(
+        &self,
+        count: u64,
+        received: &[Envelope],
+    ) -> Result<Option<Digest64>, ReplicaError> {
+        let mut stack = self.stack_at(count);
+        for envelope in received {
+            let payload = check(&self.name, &stack, envelope)?;
+            stack.append(&payload);
+        }
+        Ok(stack.apex())
+    }
+
+    /// Which entries would live if `received` stood behind the first `count` frames, and the index
+    /// of the next frame.
+    #[must_use]
+    pub fn index_behind(&self, count: u64, received: &[Envelope]) -> (CatalogIndex, u64) {
+        let kept = usize::try_from(count).unwrap_or(usize::MAX);
+        let mut index = CatalogIndex::new();
+        let mut next = 0;
+        for frame in self.frames.iter().take(kept).chain(received) {
+            // A reader goes on behind a frame that makes no sense; `verify` reports it.
+            let _ = index.replay(next, &frame.header);
+            next += 1;
+        }
+        (index, next)
+    }
+
+    /// The digest state behind the first `count` frames, from the tree digests that are kept.
+    fn stack_at(&self, count: u64) -> DigestStack {
+        let kept: Vec<Digest64> = count
+            .checked_sub(1)
+            .map(|last| {
+                frontier(last)
+                    .filter_map(|index| self.apex_at(index + 1))
+                    .collect()
+            })
+            .unwrap_or_default();
+        let mut octets = count.to_be_bytes().to_vec();
+        octets.extend(kept.iter().rev().flatten());
+        DigestStack::from_octets(&octets).unwrap_or_else(|_| self.stack.clone())
     }
 
     /// Puts frames behind the last one, giving them their index and digests, and makes them
@@ -302,21 +346,10 @@ impl Replica {
         Ok(())
     }
 
-    /// A mark of the container's kind: frame 0 of a Mesh store (containers §3.5, D5).
+    /// Frame 0 of every store of an account (containers §3.5, D5).
     #[must_use]
     pub fn frame_zero() -> Envelope {
-        let meta = ContentMeta {
-            cty: Some(CONTENT_TYPE.into()),
-            ..ContentMeta::default()
-        };
-        let mut envelope = Envelope::default();
-        envelope.header = envelope.header.with_content_meta(&meta);
-        envelope.header.container_info = Some(ContainerInfo {
-            data_encoding: Some("JSON".into()),
-            container_type: Some("Merkle".into()),
-            ..ContainerInfo::default()
-        });
-        envelope
+        frame_zero(ContainerType::Merkle, CONTENT_TYPE_CATALOG)
     }
 
     /// Gives frames the index and digests they have behind the last one.
@@ -345,9 +378,9 @@ impl Replica {
         let mut octets = Vec::new();
         for envelope in envelopes {
             let index = self.count();
-            let checked = self.check(envelope)?;
+            let payload = check(&self.name, &self.stack, &envelope)?;
             let start = octets.len();
-            file::write(&checked.envelope, index, &self.starts, &mut octets).map_err(|source| {
+            file::write(&envelope, index, &self.starts, &mut octets).map_err(|source| {
                 ReplicaError::Damaged {
                     name: self.name.clone(),
                     source,
@@ -355,43 +388,14 @@ impl Replica {
             })?;
             self.starts.push(self.end);
             self.end += (octets.len() - start) as u64;
-            self.keep(checked);
+            self.keep(envelope, &payload);
         }
         Ok(octets)
     }
 
-    /// Checks a frame against everything before it.
-    fn check(&self, envelope: Envelope) -> Result<Checked, ReplicaError> {
-        let name = || self.name.clone();
-        let index = self.count();
-        if let Some(found) = envelope.index().filter(|&found| found != index) {
-            return Err(ReplicaError::Index {
-                name: name(),
-                index,
-                found,
-            });
-        }
-        let payload = checked_payload_digest(&envelope).ok_or_else(|| ReplicaError::Payload {
-            name: name(),
-            index,
-        })?;
-        let tree = self.stack.would_be(&payload);
-        if envelope
-            .tree_digest()
-            .is_some_and(|claimed| claimed.as_slice() != tree)
-        {
-            return Err(ReplicaError::Tree {
-                name: name(),
-                index,
-            });
-        }
-        Ok(Checked { envelope, payload })
-    }
-
-    fn keep(&mut self, checked: Checked) {
-        let Checked { envelope, payload } = checked;
+    fn keep(&mut self, envelope: Envelope, payload: &Digest64) {
         let index = self.stack.count();
-        let tree = self.stack.append(&payload);
+        let tree = self.stack.append(payload);
         self.trees.push(tree);
         if !self.name.is_spool()
             && let Err(error) = self.index.replay(index, &envelope.header)
@@ -421,18 +425,44 @@ impl Replica {
     }
 }
 
-/// A frame whose index and digests fit.
-struct Checked {
-    envelope: Envelope,
-    payload: Digest64,
-}
-
 /// Where a replica stood before a change.
 struct Mark {
     count: usize,
     end: u64,
     stack: DigestStack,
     index: CatalogIndex,
+}
+
+/// Checks a frame against everything before it, and returns the digest of its payload.
+fn check(
+    name: &ContainerName,
+    stack: &DigestStack,
+    envelope: &Envelope,
+) -> Result<Digest64, ReplicaError> {
+    let index = stack.count();
+    if let Some(found) = envelope.index().filter(|&found| found != index) {
+        return Err(ReplicaError::Index {
+            name: name.clone(),
+            index,
+            found,
+        });
+    }
+    let payload = checked_payload_digest(envelope).ok_or_else(|| ReplicaError::Payload {
+        name: name.clone(),
+        index,
+    })?;
+    let tree = stack.would_be(&payload);
+    let fits = envelope
+        .tree_digest()
+        .is_none_or(|claimed| claimed.as_slice() == tree);
+    if fits {
+        Ok(payload)
+    } else {
+        Err(ReplicaError::Tree {
+            name: name.clone(),
+            index,
+        })
+    }
 }
 
 /// The digest of the payload, if it is what the frame claims. A payload that was left out keeps the

@@ -1,5 +1,7 @@
 //! Tests of the replica: what is appended is found again, torn tails are cut, damage is told.
 
+use mesh_common::dare::ContentMeta;
+
 use super::*;
 
 fn contacts() -> ContainerName {
@@ -135,6 +137,23 @@ fn frames_that_do_not_fit_change_nothing() {
     ));
     assert_eq!((replica.count(), replica.apex()), (4, apex));
     assert_eq!(Replica::load(place.path(), contacts()).unwrap().count(), 4);
+}
+
+#[test]
+fn the_apex_behind_any_frame_can_be_foretold() {
+    let (_place, replica) = four_frames();
+    for count in 0..=4 {
+        let rest = &replica.frames()[usize::try_from(count).unwrap()..];
+        assert_eq!(replica.apex_behind(count, rest).unwrap(), replica.apex());
+        assert_eq!(
+            replica.apex_behind(count, &[]).unwrap(),
+            replica.apex_at(count)
+        );
+        let (index, next) = replica.index_behind(count, rest);
+        assert_eq!((&index, next), (replica.index(), 4));
+    }
+    let swapped = [replica.frame(3).unwrap().clone()];
+    assert!(replica.apex_behind(2, &swapped).is_err());
 }
 
 #[test]

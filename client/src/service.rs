@@ -1,0 +1,520 @@
+//! One service, as a device deals with it: whom it expects to answer, what it does when an answer
+//! asks for another try, and the ticket it keeps between commands (service §4.2, §4.3, X-17).
+//!
+//! What the payload says rules over what HTTP says (P 4.5, P 10.2); only an answer that no key of
+//! the service made is taken for what it is: a hint.
+
+use std::sync::Arc;
+
+use aes_gcm::aead::{Aead, KeyInit, Payload};
+use aes_gcm::{Aes256Gcm, Nonce};
+use mesh_common::assertion::AssertionError;
+use mesh_common::dare::Envelope;
+use mesh_common::encoding::json;
+use mesh_common::entropy::draw;
+use mesh_common::protocol::{Code, HelloResponse, Outcome, Request, Response};
+use mesh_common::session::client::{
+    Attempt, ClientError as SessionError, ClientIdentity, ClientSession, ServiceIdentity, Step,
+    StoredTicket,
+};
+use mesh_common::udf::Udf;
+
+use crate::client::Client;
+use crate::error::ClientError;
+use crate::home::Home;
+use crate::keystore::SessionSeal;
+use crate::limits::{BUSY_RETRIES_MAX, BUSY_WAIT_MAX};
+use crate::state::{PinnedService, State};
+use crate::transport::{Https, Reply, Transport, TransportError};
+
+const SESSION_FILE: &str = "session.sealed";
+const NONCE_BYTES: usize = 12;
+/// Characters of a service's own words that are shown.
+const DESCRIPTION_CHARACTERS_MAX: usize = 300;
+
+/// A service that refused, or that cannot be believed.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceFailure {
+    /// The service was asked, and the answer is no.
+    #[error("{}the service says no: {description} ({status}{})", place(.about), slash(.extended))]
+    Refused {
+        /// What our table calls it, if it stands there.
+        code: Option<Code>,
+        /// `Status`.
+        status: u16,
+        /// `StatusExtended`.
+        extended: Option<u16>,
+        /// The service's own words, made printable.
+        description: String,
+        /// What it is about, if that is known.
+        about: Option<String>,
+    },
+    /// Somebody refused in the service's name, without proof that it was the service.
+    #[error("something on the way to the service says no: {description} ({status}{})", slash(.extended))]
+    Hint {
+        /// What our table calls it, if it stands there.
+        code: Option<Code>,
+        /// `Status`.
+        status: u16,
+        /// `StatusExtended`.
+        extended: Option<u16>,
+        /// Its words, made printable.
+        description: String,
+    },
+    /// What answers there does not speak the protocol.
+    #[error("what answers at {url} is not a Mesh service (HTTP {http_status})")]
+    NotMesh {
+        /// The address.
+        url: String,
+        /// HTTP's status code.
+        http_status: u16,
+    },
+    /// The profiles the service shows do not verify.
+    #[error("the service cannot prove who it is")]
+    Identity(#[source] AssertionError),
+    /// Another service than the one known answers.
+    #[error("another service answers: {found}, expected {pinned}")]
+    OtherService {
+        /// The one known.
+        pinned: Udf,
+        /// The one that answers.
+        found: Udf,
+    },
+    /// The sealed exchange failed.
+    #[error("the answer of the service cannot be believed")]
+    Session(#[source] SessionError),
+    /// The service breaks the protocol.
+    #[error("the service breaks the protocol: {problem}")]
+    Misbehaved {
+        /// How.
+        problem: String,
+    },
+}
+
+fn place(about: &Option<String>) -> String {
+    about
+        .as_ref()
+        .map_or_else(String::new, |about| format!("{about}: "))
+}
+
+fn slash(extended: &Option<u16>) -> String {
+    extended.map_or_else(String::new, |extended| format!("/{extended}"))
+}
+
+impl ServiceFailure {
+    /// The refusal that `outcome` is.
+    #[must_use]
+    pub fn refusal(outcome: &Outcome) -> Self {
+        Self::Refused {
+            code: outcome.code(),
+            status: outcome.status.unwrap_or(0),
+            extended: outcome.status_extended,
+            description: printable(outcome.status_description.as_deref()),
+            about: None,
+        }
+    }
+
+    /// Says what the refusal is about.
+    #[must_use]
+    pub fn about(mut self, what: impl Into<String>) -> Self {
+        if let Self::Refused { about, .. } = &mut self {
+            *about = Some(what.into());
+        }
+        self
+    }
+
+    pub(crate) fn other_class(response: &Response) -> Self {
+        Self::Misbehaved {
+            problem: format!("it answers with a {}", response.tag()),
+        }
+    }
+
+    fn hint(outcome: &Outcome) -> Self {
+        Self::Hint {
+            code: outcome.code(),
+            status: outcome.status.unwrap_or(0),
+            extended: outcome.status_extended,
+            description: printable(outcome.status_description.as_deref()),
+        }
+    }
+
+    /// The code of a refusal, if it has one of our table.
+    #[must_use]
+    pub const fn code(&self) -> Option<Code> {
+        match self {
+            Self::Refused { code, .. } | Self::Hint { code, .. } => *code,
+            _ => None,
+        }
+    }
+
+    /// Whether the service was asked and said no.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused { .. } | Self::OtherService { .. } | Self::Identity(_)
+        )
+    }
+
+    /// What to do next, if that can be said.
+    #[must_use]
+    pub fn advice(&self) -> Option<String> {
+        let advice = match self {
+            Self::Refused { code, .. } | Self::Hint { code, .. } => advice_for((*code)?)?,
+            Self::NotMesh { .. } => "check the address of the service (--service)",
+            Self::OtherService { .. } => {
+                "do not go on; ask the operator of the service why its identity changed"
+            }
+            Self::Identity(_) | Self::Session(_) | Self::Misbehaved { .. } => {
+                "report this to the operator of the service"
+            }
+        };
+        Some(advice.to_owned())
+    }
+}
+
+/// What a person does about a refusal.
+const fn advice_for(code: Code) -> Option<&'static str> {
+    Some(match code {
+        Code::AccountRegistered => "choose another address",
+        Code::InvalidName => "choose another name before the @",
+        Code::Misdirected => "check the domain of the address, and --service",
+        Code::Pending => "mesh sync, once the operator has approved the account",
+        Code::Refused => "ask the operator of the service",
+        Code::NotAuthorized | Code::NotFound => {
+            "check the address of the account, and that it was not deleted"
+        }
+        Code::NotAdministrator => "repeat this on a device that administers the account",
+        Code::DeviceRevoked => "connect this device again from another one",
+        Code::QuotaExceeded => "delete what you do not need, then mesh sync",
+        Code::TooLarge => "make the entry smaller",
+        Code::ClockSkew => "set the clock of this machine",
+        Code::RateLimited | Code::Overload | Code::Timeout => "wait a while and repeat",
+        Code::Internal => "repeat later; report it to the operator if it stays",
+        Code::RedirectPermanent | Code::RedirectTemporary => {
+            "name the place the service gives with --service"
+        }
+        _ => return None,
+    })
+}
+
+/// A service's own words, without anything a terminal would act on.
+fn printable(text: Option<&str>) -> String {
+    let text = text.unwrap_or("no reason given");
+    let mut shown: String = text
+        .chars()
+        .filter(|letter| !letter.is_control())
+        .take(DESCRIPTION_CHARACTERS_MAX)
+        .collect();
+    if shown.is_empty() {
+        shown.push_str("no reason given");
+    }
+    shown
+}
+
+/// A session with one service.
+pub(crate) struct Service {
+    url: String,
+    transport: Arc<dyn Transport>,
+    session: ClientSession,
+}
+
+/// A service that said hello, its profiles checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Greeted {
+    pub(crate) identity: ServiceIdentity,
+    pub(crate) pinned: PinnedService,
+}
+
+/// Asks the service at `url` who it is, and checks its profiles (service §4.3).
+pub(crate) async fn hello(transport: &dyn Transport, url: &str) -> Result<Greeted, ClientError> {
+    let reply = transport.post(url, ClientSession::bare_hello()).await?;
+    let response: Response = json::parse(&reply.body).map_err(|_| ServiceFailure::NotMesh {
+        url: url.to_owned(),
+        http_status: reply.http_status,
+    })?;
+    match response {
+        Response::Hello(hello) if hello.outcome.is_success() => Ok(greeted(&hello)?),
+        other => Err(ServiceFailure::hint(other.outcome()).into()),
+    }
+}
+
+fn greeted(hello: &HelloResponse) -> Result<Greeted, ServiceFailure> {
+    let identity = ServiceIdentity::from_hello(hello).map_err(ServiceFailure::Identity)?;
+    let profile_service =
+        hello
+            .enveloped_profile_service
+            .clone()
+            .ok_or_else(|| ServiceFailure::Misbehaved {
+                problem: "its hello has no profile".into(),
+            })?;
+    Ok(Greeted {
+        pinned: PinnedService {
+            udf: identity.service_udf.clone(),
+            profile_service,
+            profile_host: hello.enveloped_profile_host.clone(),
+        },
+        identity,
+    })
+}
+
+/// The service that is pinned, as if it had said hello.
+fn identity_of(pinned: &PinnedService) -> Result<ServiceIdentity, ServiceFailure> {
+    let identity = ServiceIdentity::from_hello(&HelloResponse {
+        enveloped_profile_service: Some(pinned.profile_service.clone()),
+        enveloped_profile_host: pinned.profile_host.clone(),
+        ..HelloResponse::default()
+    })
+    .map_err(ServiceFailure::Identity)?;
+    if identity.service_udf == pinned.udf {
+        Ok(identity)
+    } else {
+        Err(ServiceFailure::OtherService {
+            pinned: pinned.udf.clone(),
+            found: identity.service_udf,
+        })
+    }
+}
+
+impl Client {
+    /// Asks the service, and takes a refusal for an error.
+    pub(crate) async fn call(&mut self, request: Request) -> Result<Response, ClientError> {
+        let response = self.ask(request).await?;
+        if response.outcome().is_success() {
+            Ok(response)
+        } else {
+            Err(ServiceFailure::refusal(response.outcome()).into())
+        }
+    }
+
+    /// Asks the service as the connected device that this is, and returns what it answered.
+    pub(crate) async fn ask(&mut self, request: Request) -> Result<Response, ClientError> {
+        let mut service = match self.device()?.service.take() {
+            Some(service) => service,
+            None => self.connect()?,
+        };
+        let mut attempt = service.session.begin(&request, self.entropy.as_mut());
+        let before = service.session.ticket().cloned();
+        let outcome = self.carry(&mut service, &mut attempt).await;
+        if before.as_ref() != service.session.ticket() {
+            self.keep_ticket(service.session.ticket())?;
+        }
+        self.device()?.service = Some(service);
+        outcome
+    }
+
+    /// Asks for the account to be made: as the bare device, with proof that the mesh is ours
+    /// (decision Q-10).
+    pub(crate) async fn ask_to_create(
+        &mut self,
+        request: Request,
+    ) -> Result<Response, ClientError> {
+        let device = self.device.as_ref().ok_or(ClientError::NoAccount)?;
+        let owner = device.identity.keys.owner.as_ref();
+        let signer = owner.ok_or(ClientError::NotOwner)?.mesh.online.clone();
+        let client = ClientIdentity::device(
+            device.state.profile_device.clone(),
+            device.identity.keys.device.authentication.clone(),
+            Some(device.state.address.canonical().to_owned()),
+        );
+        let mut service = self.session_as(client)?;
+        let mut attempt = service
+            .session
+            .begin_creating(&request, &signer, self.entropy.as_mut());
+        self.carry(&mut service, &mut attempt).await
+    }
+
+    /// Sends an attempt until there is an answer to believe, or no more to try.
+    async fn carry(
+        &mut self,
+        service: &mut Service,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<Response, ClientError> {
+        let mut patience = BUSY_RETRIES_MAX;
+        loop {
+            let now = self.clock.now();
+            let envelope = service
+                .session
+                .seal(attempt, now, self.entropy.as_mut())
+                .map_err(ServiceFailure::Session)?;
+            let reply = match service.post(&envelope).await {
+                Ok(reply) => reply,
+                Err(error) if error.is_retryable() && patience > 0 => {
+                    patience -= 1;
+                    tracing::debug!(%error, "sent again");
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let step = service.receive(attempt, &reply, self.clock.now())?;
+            tracing::debug!(http = reply.http_status, ?step, "answered");
+            match step {
+                Step::Done(response) if waits(response.outcome(), &reply) && patience > 0 => {
+                    patience -= 1;
+                    pause(&reply).await;
+                }
+                Step::Done(response) => return Ok(*response),
+                Step::SendAgain => {}
+                Step::HelloFirst => self.greet_again(service).await?,
+                Step::Refused(response) if waits(response.outcome(), &reply) && patience > 0 => {
+                    patience -= 1;
+                    pause(&reply).await;
+                }
+                Step::Refused(response) => {
+                    return Err(ServiceFailure::hint(response.outcome()).into());
+                }
+            }
+        }
+    }
+
+    /// Learns the service's new key, if it is still the same service.
+    async fn greet_again(&mut self, service: &mut Service) -> Result<(), ClientError> {
+        let greeted = hello(service.transport.as_ref(), &service.url).await?;
+        let pinned = service.session.service().service_udf.clone();
+        if greeted.pinned.udf != pinned {
+            return Err(ServiceFailure::OtherService {
+                pinned,
+                found: greeted.pinned.udf,
+            }
+            .into());
+        }
+        service
+            .session
+            .set_host(greeted.identity)
+            .map_err(ServiceFailure::Session)?;
+        self.device()?.state.service = Some(greeted.pinned);
+        self.save_state()
+    }
+
+    /// A session as the connected device, with the ticket of the last command if it is still good.
+    fn connect(&mut self) -> Result<Service, ClientError> {
+        let device = self.device.as_ref().ok_or(ClientError::NoAccount)?;
+        let client = ClientIdentity::connected_to_account(
+            device.identity.enveloped_connection_account.clone(),
+            None,
+            device.identity.in_account.authentication.clone(),
+            device.state.address.canonical().to_owned(),
+        );
+        let ticket = read_ticket(&self.home, &device.identity.keys.session, &device.state);
+        let service = self.session_as(client)?;
+        Ok(Service {
+            session: service.session.with_ticket(ticket),
+            ..service
+        })
+    }
+
+    fn session_as(&mut self, client: ClientIdentity) -> Result<Service, ClientError> {
+        let device = self.device.as_ref().ok_or(ClientError::NoAccount)?;
+        let url = device.state.service_url.clone();
+        let pinned = device
+            .state
+            .service
+            .as_ref()
+            .ok_or(ClientError::NoAccount)?;
+        let identity = identity_of(pinned)?;
+        Ok(Service {
+            url,
+            transport: self.way()?,
+            session: ClientSession::new(identity, client),
+        })
+    }
+
+    /// The way to the service: the one that was handed in, or HTTPS with the account's authorities.
+    pub(crate) fn way(&mut self) -> Result<Arc<dyn Transport>, ClientError> {
+        if let Some(transport) = &self.transport {
+            return Ok(Arc::clone(transport));
+        }
+        let authorities = self.state().and_then(|state| state.authorities.clone());
+        let transport: Arc<dyn Transport> = Arc::new(Https::trusting(authorities.as_deref())?);
+        self.transport = Some(Arc::clone(&transport));
+        Ok(transport)
+    }
+
+    fn keep_ticket(&mut self, ticket: Option<&StoredTicket>) -> Result<(), ClientError> {
+        let device = self.device.as_ref().ok_or(ClientError::NoAccount)?;
+        let Some(ticket) = ticket else {
+            return Ok(self.home.remove(SESSION_FILE)?);
+        };
+        let nonce: [u8; NONCE_BYTES] = draw(self.entropy.as_mut());
+        let sealed = session_cipher(&device.identity.keys.session)
+            .encrypt(
+                &Nonce::from(nonce),
+                Payload {
+                    msg: &ticket.to_octets(),
+                    aad: &bound_to(&device.state),
+                },
+            )
+            .expect("a ticket is far below the bounds of GCM");
+        Ok(self
+            .home
+            .write(SESSION_FILE, &[&nonce[..], &sealed].concat())?)
+    }
+}
+
+impl Service {
+    async fn post(&self, envelope: &Envelope) -> Result<Reply, TransportError> {
+        self.transport.post(&self.url, json::write(envelope)).await
+    }
+
+    fn receive(
+        &mut self,
+        attempt: &mut Attempt<'_>,
+        reply: &Reply,
+        now: mesh_common::time::Timestamp,
+    ) -> Result<Step, ServiceFailure> {
+        self.session
+            .receive(attempt, &reply.body, reply.date, now)
+            .map_err(|error| match error {
+                SessionError::NotSealed | SessionError::Response(_) => ServiceFailure::NotMesh {
+                    url: self.url.clone(),
+                    http_status: reply.http_status,
+                },
+                SessionError::OtherService | SessionError::OlderProfile => {
+                    ServiceFailure::Session(error)
+                }
+                other => ServiceFailure::Session(other),
+            })
+    }
+}
+
+/// Whether the same request may be answered a little later, and soon enough to wait for.
+fn waits(outcome: &Outcome, reply: &Reply) -> bool {
+    let is_busy = matches!(
+        outcome.code(),
+        Some(Code::Overload | Code::Timeout | Code::RateLimited)
+    );
+    is_busy && reply.retry_after.is_none_or(|wait| wait <= BUSY_WAIT_MAX)
+}
+
+async fn pause(reply: &Reply) {
+    let wait = reply
+        .retry_after
+        .unwrap_or(std::time::Duration::from_secs(1));
+    tokio::time::sleep(wait.min(BUSY_WAIT_MAX)).await;
+}
+
+/// The ticket of an earlier command; none if there is none, or none that can be opened.
+fn read_ticket(home: &Home, seal: &SessionSeal, state: &State) -> Option<StoredTicket> {
+    let file = home.read(SESSION_FILE).ok()??;
+    let (nonce, sealed) = file.split_first_chunk::<NONCE_BYTES>()?;
+    let opened = session_cipher(seal)
+        .decrypt(
+            &Nonce::from(*nonce),
+            Payload {
+                msg: sealed,
+                aad: &bound_to(state),
+            },
+        )
+        .ok()?;
+    StoredTicket::from_octets(&zeroize::Zeroizing::new(opened))
+}
+
+fn session_cipher(seal: &SessionSeal) -> Aes256Gcm {
+    Aes256Gcm::new_from_slice(seal.0.as_slice()).expect("the seal has the 32 octets of a key")
+}
+
+/// What a kept ticket belongs to: the account and the service.
+fn bound_to(state: &State) -> Vec<u8> {
+    let service = state.service.as_ref().map(|pinned| pinned.udf.as_str());
+    json::write(&(state.address.canonical(), service))
+}
