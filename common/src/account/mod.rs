@@ -28,6 +28,8 @@ pub mod policy;
 mod refusal;
 pub mod state;
 mod status;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod upload;
 
 pub use change::{

@@ -3,6 +3,7 @@
 
 mod containers;
 mod count;
+mod synchronization;
 
 use std::fs;
 use std::path::PathBuf;

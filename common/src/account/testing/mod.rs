@@ -1,0 +1,321 @@
+//! A shell for tests: accounts in ordered maps, and people with devices whose keys are names. It
+//! does what a partition does (look up, decide, commit, apply), without a store, without crypto.
+//!
+//! Every row goes through JSON, as it would to a store, so what cannot be stored is noticed.
+
+mod envelopes;
+mod people;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha512};
+
+use super::{
+    AccountId, AccountPolicy, Change, ContainerNumber, Decision, DownloadAssembly, DownloadPlan,
+    FrameRecord, Lookups, MessageKey, MessageRow, Needs, ReplayKey, ReplayRow, Standing,
+    StoredFrame, Transition, UniqueRow, decide, needs,
+};
+use crate::address::AccountAddress;
+use crate::cluster::{AccountRequest, Answer, Verified};
+use crate::dare::{ContainerName, Digest64, DigestStack};
+use crate::encoding::json;
+use crate::entropy::SeededEntropy;
+use crate::time::Timestamp;
+
+pub use envelopes::{at, completion, event, first_frame, message, rows_of, update};
+pub use people::{Device, Person, connection_key, device_key, facts_of, udf};
+
+/// The moment at which every test begins: 2020-03-10T12:00:00Z.
+pub const NOON: Timestamp = Timestamp::from_secs(1_583_841_600);
+
+/// Rows of one account.
+#[derive(Debug, Clone, Default)]
+struct Rows {
+    frames: BTreeMap<(ContainerNumber, u64), (Arc<FrameRecord>, Vec<u8>)>,
+    unique_ids: BTreeMap<(ContainerNumber, String), UniqueRow>,
+    superseded: BTreeMap<(ContainerNumber, u64), u64>,
+    messages: BTreeMap<MessageKey, MessageRow>,
+    replays: BTreeMap<ReplayKey, ReplayRow>,
+    purge: Option<Timestamp>,
+}
+
+/// Accounts in memory.
+#[derive(Debug)]
+pub struct Shell {
+    /// The settings.
+    pub policy: AccountPolicy,
+    /// The time.
+    pub now: Timestamp,
+    /// What stands under the addresses.
+    pub standings: BTreeMap<AccountAddress, Standing>,
+    /// What operators were told.
+    pub incidents: Vec<String>,
+    /// Transitions committed so far.
+    pub commits: usize,
+    rows: BTreeMap<AccountId, Rows>,
+    entropy: SeededEntropy,
+}
+
+impl Default for Shell {
+    fn default() -> Self {
+        Self {
+            policy: AccountPolicy::default(),
+            now: NOON,
+            standings: BTreeMap::new(),
+            incidents: Vec::new(),
+            commits: 0,
+            rows: BTreeMap::new(),
+            entropy: SeededEntropy::new(1),
+        }
+    }
+}
+
+impl Shell {
+    /// No accounts, other settings.
+    #[must_use]
+    pub fn with_policy(policy: AccountPolicy) -> Self {
+        Self {
+            policy,
+            ..Self::default()
+        }
+    }
+
+    /// Time passes.
+    pub fn advance(&mut self, duration: Duration) {
+        self.now = self.now + duration;
+    }
+
+    /// What stands under an address.
+    #[must_use]
+    pub fn standing(&self, address: &AccountAddress) -> Standing {
+        self.standings.get(address).cloned().unwrap_or_default()
+    }
+
+    /// Carries out a request and answers it.
+    ///
+    /// # Panics
+    /// If the evidence is stale: see [`Shell::decide`].
+    pub fn perform(&mut self, request: AccountRequest) -> Answer {
+        let standing = self.standing(&request.account);
+        match self.decide(&request) {
+            Decision::Answer(answer) => *answer,
+            Decision::Commit(transition) => {
+                self.commit(&transition);
+                transition.answer
+            }
+            Decision::Read(plan) => self.read(&standing, *plan),
+            Decision::Stale => panic!("the evidence is stale"),
+        }
+    }
+
+    /// Decides a request without carrying it out.
+    #[must_use]
+    pub fn decide(&mut self, request: &AccountRequest) -> Decision {
+        let standing = self.standing(&request.account);
+        let lookups = self.look_up(&standing, &needs(&standing, request));
+        decide(
+            &standing,
+            &Verified::declare(request.clone()),
+            &lookups,
+            &self.policy,
+            self.now,
+            &mut self.entropy,
+        )
+    }
+
+    fn look_up(&self, standing: &Standing, needs: &Needs) -> Lookups {
+        let mut found = Lookups::default();
+        let Some(rows) = standing.account_id().and_then(|id| self.rows.get(&id)) else {
+            return found;
+        };
+        if let Some(key) = &needs.replay
+            && let Some(row) = rows.replays.get(key)
+        {
+            found.replays.insert(key.clone(), row.clone());
+        }
+        for key in &needs.unique_ids {
+            if let Some(row) = rows.unique_ids.get(key) {
+                found.unique_ids.insert(key.clone(), *row);
+            }
+        }
+        for key in &needs.messages {
+            if let Some(row) = rows.messages.get(key) {
+                found.messages.insert(key.clone(), *row);
+            }
+        }
+        for &(container, first, end) in &needs.records {
+            for (place, (record, _)) in rows.frames.range((container, first)..(container, end)) {
+                found.records.insert(*place, Arc::clone(record));
+            }
+        }
+        for place in &needs.payloads {
+            if let Some((_, payload)) = rows.frames.get(place) {
+                found.payloads.insert(*place, payload.clone());
+            }
+        }
+        found
+    }
+
+    /// Commits and applies a transition.
+    pub fn commit(&mut self, transition: &Transition) {
+        self.commits += 1;
+        self.incidents.extend(transition.incidents.iter().cloned());
+        let rows = self.rows.entry(transition.account).or_default();
+        for change in &transition.changes {
+            rows.set(change);
+        }
+        self.standings
+            .entry(transition.address.clone())
+            .or_default()
+            .apply(transition);
+    }
+
+    fn read(&self, standing: &Standing, plan: DownloadPlan) -> Answer {
+        let mut assembly = DownloadAssembly::new(plan);
+        while let Some(wanted) = assembly.wanted() {
+            let frame = standing.account_id().and_then(|id| {
+                self.rows
+                    .get(&id)?
+                    .frames
+                    .get(&(wanted.container, wanted.first))
+            });
+            match frame {
+                Some((record, payload)) => assembly.push(StoredFrame {
+                    index: wanted.first,
+                    record: Arc::clone(record),
+                    payload: payload.clone(),
+                }),
+                None => assembly.skip_run(),
+            }
+        }
+        assembly.finish()
+    }
+
+    /// The frames of a container, from index 0.
+    #[must_use]
+    pub fn frames(&self, address: &AccountAddress, name: &str) -> Vec<Arc<FrameRecord>> {
+        let name = ContainerName::parse(name).expect("tests use acceptable names");
+        let standing = self.standing(address);
+        let head = standing.account().and_then(|state| state.head(&name));
+        let (Some(id), Some(number)) = (standing.account_id(), head.map(|head| head.number)) else {
+            return Vec::new();
+        };
+        let Some(rows) = self.rows.get(&id) else {
+            return Vec::new();
+        };
+        rows.frames
+            .range((number, 0)..=(number, u64::MAX))
+            .map(|(_, (record, _))| Arc::clone(record))
+            .collect()
+    }
+
+    /// Checks that heads, tips, frames and lookup rows of all accounts agree with each other.
+    ///
+    /// # Panics
+    /// If they do not.
+    pub fn check(&self) {
+        for standing in self.standings.values() {
+            let Some(state) = standing.account() else {
+                continue;
+            };
+            let rows = self.rows.get(&state.record.id);
+            let mut octets = 0;
+            for head in state.heads.values() {
+                let frames: Vec<_> = rows
+                    .map(|rows| {
+                        rows.frames
+                            .range((head.number, 0)..=(head.number, u64::MAX))
+                            .map(|(place, (record, payload))| (place.1, record, payload))
+                            .collect()
+                    })
+                    .unwrap_or_default();
+                let mut stack = DigestStack::new();
+                let mut last = Timestamp::default();
+                let mut live_octets = 0;
+                for (place, (index, record, payload)) in (0..).zip(&frames) {
+                    assert_eq!(place, *index, "{} has a gap", head.name);
+                    let digest: Digest64 = Sha512::digest(payload).into();
+                    assert_eq!(digest, record.payload_digest);
+                    assert_eq!(stack.append(&digest), record.tree_digest);
+                    assert!(record.committed_at >= last, "time runs backwards");
+                    last = record.committed_at;
+                    live_octets += record.live_octets();
+                }
+                assert_eq!(stack, head.digests, "{}", head.name);
+                assert_eq!(live_octets, head.live_octets);
+                octets += head.live_octets;
+            }
+            assert_eq!(octets, state.tip.bytes_used);
+        }
+    }
+
+    /// When the rows of an account are purged.
+    #[must_use]
+    pub fn purge_of(&self, account: AccountId) -> Option<Timestamp> {
+        self.rows.get(&account)?.purge
+    }
+
+    /// Superseded frames of an account's container: older index, newer index.
+    #[must_use]
+    pub fn superseded(&self, account: AccountId) -> Vec<(ContainerNumber, u64, u64)> {
+        let rows = self.rows.get(&account);
+        rows.into_iter()
+            .flat_map(|rows| &rows.superseded)
+            .map(|(&(container, index), &by)| (container, index, by))
+            .collect()
+    }
+}
+
+/// Writes a row and reads it again.
+fn stored<T: Serialize + DeserializeOwned>(row: &T) -> T {
+    json::parse(&json::write(row)).expect("what is stored can be read")
+}
+
+impl Rows {
+    fn set(&mut self, change: &Change) {
+        match change {
+            Change::Frame {
+                container,
+                index,
+                record,
+                payload,
+            } => {
+                let record: FrameRecord = stored(&**record);
+                let frame = (Arc::new(record), payload.to_vec());
+                self.frames.insert((*container, *index), frame);
+            }
+            Change::Unique {
+                container,
+                unique_id,
+                row,
+            } => {
+                let key = (*container, unique_id.clone());
+                self.unique_ids.insert(key, stored(row));
+            }
+            Change::Superseded {
+                container,
+                index,
+                by,
+            } => {
+                self.superseded.insert((*container, *index), *by);
+            }
+            Change::Message { key, row } => {
+                self.messages.insert(key.clone(), stored(row));
+            }
+            Change::Replay { key, row } => {
+                self.replays.insert(key.clone(), stored(&**row));
+            }
+            Change::Purge { due } => self.purge = Some(*due),
+            Change::Account(record) => assert_eq!(stored(&**record), **record),
+            Change::Head(head) => assert_eq!(stored(&**head), **head),
+            Change::Directory(entry) => assert_eq!(&stored(entry), entry),
+            Change::Device { entry, .. } => assert_eq!(&stored(entry), entry),
+            Change::Tip(tip) => assert_eq!(&stored(tip), tip),
+            Change::Retired(key) => assert_eq!(&stored(key), key),
+        }
+    }
+}
