@@ -1,1 +1,43 @@
-//! (placeholder)
+//! HTTPS in, back-end out: the stateless edge of a Mesh service (architecture A-2).
+//!
+//! A front-end holds no store and no account state. It does everything that needs neither: TLS,
+//! sizes, limits per source, tickets and key exchange, decoding, and all signature mathematics over
+//! what a request carries. What it established travels on as a
+//! [`Verified`](mesh_common::cluster::Verified) value.
+//!
+//! ```text
+//!  socket ─ tls ─ server ─ body ─┬─ bare Hello ───────────────────────────┐
+//!                                └─ session ─ admission ─ evidence ─ back-end ─ respond ─ socket
+//! ```
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`config`] | every setting, its unit, its default, its reason |
+//! | [`identity`] | the service's profiles and authentication keys |
+//! | [`tls`] | certificates, and their reload without a restart |
+//! | [`server`] | listeners, the actix-web app, its bounds |
+//! | `handlers` | one HTTP request: rules, body, log line, measure |
+//! | `http_rules` | path, method, headers, host, types |
+//! | `body` | reading a body within its bound |
+//! | [`edge`] | the story of one request, from its octets to its reply |
+//! | `authenticate` | exchange and ticket to caller and request |
+//! | `evidence` | signature checks over a request's content, with the account's keys |
+//! | `hello` | the one transaction answered here |
+//! | `admission` | rates per source and device, shedding under load |
+//! | `respond` | the only place that chooses an HTTP status |
+//! | [`metrics`] | names and help of every measure this crate keeps |
+
+mod admission;
+mod authenticate;
+mod body;
+pub mod config;
+pub mod edge;
+mod evidence;
+mod handlers;
+mod hello;
+mod http_rules;
+pub mod identity;
+pub mod metrics;
+mod respond;
+pub mod server;
+pub mod tls;

@@ -1,0 +1,488 @@
+//! The story of one request: told its form, authenticated, checked, carried out, sealed.
+//!
+//! Until a sender is authenticated, refusals are bare; from then on every answer is sealed
+//! (decision Q-1).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use mesh_common::address::AccountAddress;
+use mesh_common::cluster::{AccountRequest, Answer, Backend, CallFailure, Evidence, Verified};
+use mesh_common::crypto::digest::sha512;
+use mesh_common::dare::Envelope;
+use mesh_common::encoding::json;
+use mesh_common::entropy::{Entropy, draw};
+use mesh_common::error::ServiceError;
+use mesh_common::limits::TRANSACTION_TIME_MAX;
+use mesh_common::protocol::{Code, Outcome, Request, Response, Transaction};
+use mesh_common::session::{
+    Authenticated, BareRequest, Body, Caller, Leniency, Mode, RequestId, TicketKeys, Via,
+    account_for, check_mode, parse_request, read_body, touches_devices,
+};
+use mesh_common::time::{Clock, Timestamp};
+use mesh_common::udf::Udf;
+
+use crate::admission::{Admission, Source};
+use crate::body;
+use crate::config::FrontendConfig;
+use crate::evidence::Signers;
+use crate::hello;
+use crate::http_rules::HttpRules;
+use crate::identity::{Identities, ServiceIdentity};
+use crate::metrics::FrontendMetrics;
+use crate::respond::Reply;
+
+/// Gives each request its own source of chance.
+pub type EntropySource = Arc<dyn Fn() -> Box<dyn Entropy + Send> + Send + Sync>;
+
+/// Everything a request is answered with. Components are arguments, settings are a document.
+pub struct Edge {
+    pub(crate) rules: HttpRules,
+    pub(crate) admission: Admission,
+    pub(crate) signers: Signers,
+    pub(crate) tickets: Arc<ArcSwap<TicketKeys>>,
+    pub(crate) metrics: FrontendMetrics,
+    identities: Identities,
+    backend: Arc<dyn Backend>,
+    clock: Arc<dyn Clock>,
+    entropy: EntropySource,
+    leniency: Leniency,
+    pub(crate) mirror_status: bool,
+    pub(crate) interop: bool,
+}
+
+/// What an [`Edge`] is made of.
+pub struct Components {
+    /// Who the service is.
+    pub identities: Identities,
+    /// Where accounts live.
+    pub backend: Arc<dyn Backend>,
+    /// What tickets are sealed under; replaced as epochs pass.
+    pub tickets: Arc<ArcSwap<TicketKeys>>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub entropy: EntropySource,
+    /// Where measures go.
+    pub metrics: FrontendMetrics,
+}
+
+/// A reply, and what the log says of it.
+pub(crate) struct Told {
+    pub(crate) reply: Reply,
+    pub(crate) outcome: Outcome,
+    pub(crate) transaction: Option<Transaction>,
+    pub(crate) account: Option<AccountAddress>,
+    pub(crate) context: Option<String>,
+}
+
+/// Where and when a request came in.
+#[derive(Clone, Copy)]
+pub(crate) struct Arrival<'a> {
+    pub(crate) identity: &'a ServiceIdentity,
+    pub(crate) source: Source,
+    pub(crate) now: Timestamp,
+    pub(crate) deadline: Timestamp,
+}
+
+/// An authenticated request whose answer is known.
+struct Outcomed {
+    response: Response,
+    account: Option<AccountAddress>,
+    context: Option<String>,
+    retry_after: Option<Duration>,
+}
+
+impl Edge {
+    /// The edge of one front-end; `config` has been checked.
+    #[must_use]
+    pub fn new(config: &FrontendConfig, components: Components) -> Self {
+        Self {
+            rules: HttpRules::new(config),
+            admission: Admission::new(config),
+            signers: Signers::new(Arc::clone(&components.backend)),
+            tickets: components.tickets,
+            metrics: components.metrics,
+            identities: components.identities,
+            backend: components.backend,
+            clock: components.clock,
+            entropy: components.entropy,
+            leniency: Leniency {
+                unsigned_profile_mesh: config.interop.unsigned_profile_mesh,
+            },
+            mirror_status: config.http.mirror_status,
+            interop: config.interop.bare_json.is_some(),
+        }
+    }
+
+    /// Where and when: for the domain a request was made to.
+    pub(crate) fn arrival(&self, domain: &str, source: Source) -> Arrival<'_> {
+        let now = self.clock.now();
+        Arrival {
+            identity: self.identities.of(domain),
+            source,
+            now,
+            deadline: now + TRANSACTION_TIME_MAX,
+        }
+    }
+
+    /// Answers the body of a request. `named_account` is the test header of interop mode.
+    pub(crate) async fn answer(
+        &self,
+        octets: &[u8],
+        arrival: Arrival<'_>,
+        named_account: Option<&str>,
+    ) -> Told {
+        match read_body(octets) {
+            Ok(Body::Bare(bare)) => self.answer_bare(&bare, arrival, named_account, false).await,
+            Ok(Body::Plain(bare)) => self.answer_bare(&bare, arrival, named_account, true).await,
+            Ok(Body::Sealed(envelope)) => self.answer_sealed(*envelope, arrival).await,
+            Err(error) => self.told_refusal(None, error),
+        }
+    }
+
+    /// A request nobody authenticated: Hello, or anything in interop mode. `enveloped` is answered in
+    /// an envelope (decision Q-37).
+    async fn answer_bare(
+        &self,
+        bare: &BareRequest,
+        arrival: Arrival<'_>,
+        named_account: Option<&str>,
+        enveloped: bool,
+    ) -> Told {
+        let response = match self.bare_response(bare, arrival, named_account).await {
+            Ok(response) => response,
+            Err(error) => return self.told_refusal(bare.transaction, error),
+        };
+        let outcome = response.outcome().clone();
+        let reply = if enveloped {
+            let envelope = Envelope::plain(json::write(&response));
+            Reply::sealed(&envelope, &outcome, self.mirror_status)
+        } else {
+            Reply::bare(&response, self.mirror_status)
+        };
+        Told {
+            reply,
+            outcome,
+            transaction: bare.transaction,
+            account: None,
+            context: None,
+        }
+    }
+
+    async fn bare_response(
+        &self,
+        bare: &BareRequest,
+        arrival: Arrival<'_>,
+        named_account: Option<&str>,
+    ) -> Result<Response, ServiceError> {
+        if bare.transaction == Some(Transaction::Hello) {
+            body::check_hello(&bare.text)?;
+            let request = bare.request()?;
+            return Ok(with_id(hello::response(arrival.identity), &request));
+        }
+        if bare.transaction.is_some() && !self.interop {
+            return Err(ServiceError::new(
+                Code::AuthenticationRequired,
+                "only Hello may come unauthenticated",
+            ));
+        }
+        let request = bare.request()?;
+        self.interop_response(request, &bare.text, arrival, named_account)
+            .await
+    }
+
+    /// Interop mode: the account comes from the request or the test header, the caller is believed
+    /// (decision Q-39). Only on loopback, only when switched on.
+    async fn interop_response(
+        &self,
+        request: Request,
+        text: &[u8],
+        arrival: Arrival<'_>,
+        named_account: Option<&str>,
+    ) -> Result<Response, ServiceError> {
+        let named = request
+            .account()
+            .or(named_account)
+            .ok_or_else(|| ServiceError::new(Code::Malformed, "the request names no account"))?;
+        let account = AccountAddress::parse(named)
+            .map_err(|error| ServiceError::new(Code::InvalidName, error.to_string()))?;
+        let caller = Caller {
+            mode: Mode::Interop,
+            via: Via::Bare,
+            account: Some(account.clone()),
+            profile_udf: None,
+            key_udf: interop_key(&account),
+            credential_digest: [0; 32],
+            domain: None,
+        };
+        self.check_domain(&request, &account)?;
+        let evidence = self
+            .signers
+            .evidence(&request, &account, None, self.leniency, arrival.deadline)
+            .await?;
+        let call = AccountRequest {
+            account,
+            caller,
+            request_id: RequestId(draw(&mut *(self.entropy)())),
+            request_digest: sha512(&[text]),
+            received_at: arrival.now,
+            deadline: arrival.deadline,
+            request,
+            evidence,
+        };
+        match self.perform(call).await {
+            Ok(answer) => Ok(answer.response),
+            Err(CallFailure::Refused(error)) => Err(error),
+            Err(CallFailure::Stale) => Err(still_stale()),
+        }
+    }
+
+    async fn answer_sealed(&self, envelope: Envelope, arrival: Arrival<'_>) -> Told {
+        let authenticated = self
+            .authenticate(
+                envelope,
+                arrival.identity,
+                arrival.source,
+                arrival.now,
+                arrival.deadline,
+            )
+            .await;
+        let authenticated = match authenticated {
+            Ok(authenticated) => authenticated,
+            Err(error) => return self.told_refusal(None, error),
+        };
+        match parse_request(&authenticated.plaintext) {
+            Ok(request) => {
+                let transaction = request.transaction();
+                let outcomed = self.carry_out(&authenticated, request, arrival).await;
+                self.sealed(&authenticated, Some(transaction), outcomed)
+                    .await
+            }
+            Err(error) => {
+                self.sealed(&authenticated, None, refused(None, error))
+                    .await
+            }
+        }
+    }
+
+    /// Everything from check 7 on; a refusal is an answer like any other.
+    async fn carry_out(
+        &self,
+        authenticated: &Authenticated,
+        request: Request,
+        arrival: Arrival<'_>,
+    ) -> Outcomed {
+        let transaction = request.transaction();
+        let id = request.id().map(<[u8]>::to_vec);
+        let mut outcomed = match self.transact(authenticated, request, arrival).await {
+            Ok(outcomed) => outcomed,
+            Err(error) => refused(Some(transaction), error),
+        };
+        if let Some(id) = id {
+            outcomed.response.outcome_mut().id = Some(id.into());
+        }
+        outcomed
+    }
+
+    async fn transact(
+        &self,
+        authenticated: &Authenticated,
+        request: Request,
+        arrival: Arrival<'_>,
+    ) -> Result<Outcomed, ServiceError> {
+        let transaction = request.transaction();
+        let caller = &authenticated.caller;
+        check_id(&request, authenticated.request_id)?;
+        check_mode(caller, transaction)?;
+        let account = account_for(authenticated, &request)?;
+        self.admission.shed(transaction, caller.mode)?;
+        self.admission
+            .count(arrival.source, &caller.key_udf, transaction)?;
+        if transaction == Transaction::Hello {
+            return Ok(answered(account, hello::response(arrival.identity)));
+        }
+        let account = account.ok_or_else(not_offered)?;
+        self.check_domain(&request, &account)?;
+        let call = AccountRequest {
+            account: account.clone(),
+            caller: caller.clone(),
+            request_id: authenticated.request_id,
+            request_digest: sha512(&[&authenticated.plaintext]),
+            received_at: arrival.now,
+            deadline: arrival.deadline,
+            request,
+            evidence: Evidence::Nothing,
+        };
+        // Only evidence about devices can be stale, so only such a request may be needed again.
+        let again = matches!(&call.request, Request::Upload(upload) if touches_devices(upload))
+            .then(|| call.clone());
+        let mut answer = self.with_evidence(call, authenticated).await?;
+        if answer == Err(CallFailure::Stale)
+            && let Some(call) = again
+        {
+            self.signers.forget(&account);
+            answer = self.with_evidence(call, authenticated).await?;
+        }
+        match answer {
+            Ok(Answer { response, context }) => Ok(Outcomed {
+                response,
+                account: Some(account),
+                context,
+                retry_after: None,
+            }),
+            Err(CallFailure::Refused(error)) => Err(error),
+            Err(CallFailure::Stale) => Err(still_stale()),
+        }
+    }
+
+    /// Establishes the evidence for `call` and carries it out once.
+    async fn with_evidence(
+        &self,
+        mut call: AccountRequest,
+        authenticated: &Authenticated,
+    ) -> Result<Result<Answer, CallFailure>, ServiceError> {
+        call.evidence = self
+            .signers
+            .evidence(
+                &call.request,
+                &call.account,
+                Some(authenticated),
+                self.leniency,
+                call.deadline,
+            )
+            .await?;
+        Ok(self.perform(call).await)
+    }
+
+    /// Hands the request to the account's home, for as long as an answer is of use.
+    async fn perform(&self, call: AccountRequest) -> Result<Answer, CallFailure> {
+        let left = call.deadline.since(self.clock.now());
+        tokio::time::timeout(left, self.backend.perform(Verified::declare(call)))
+            .await
+            .unwrap_or_else(|_| {
+                let sentence = "the transaction took too long, repeat the request";
+                Err(CallFailure::Refused(ServiceError::new(
+                    Code::Timeout,
+                    sentence,
+                )))
+            })
+    }
+
+    /// New accounts are made in domains served here only (service §5.2). For other transactions an
+    /// account elsewhere is an unknown account, and its home says so.
+    fn check_domain(
+        &self,
+        request: &Request,
+        account: &AccountAddress,
+    ) -> Result<(), ServiceError> {
+        let creates = request.transaction() == Transaction::CreateAccount;
+        if creates && !self.rules.serves(account.domain()) {
+            return Err(ServiceError::new(
+                Code::InvalidName,
+                format!("accounts of {} are not served here", account.domain()),
+            ));
+        }
+        Ok(())
+    }
+
+    async fn sealed(
+        &self,
+        authenticated: &Authenticated,
+        transaction: Option<Transaction>,
+        outcomed: Outcomed,
+    ) -> Told {
+        let outcome = outcomed.response.outcome().clone();
+        let now = self.clock.now();
+        let sealed = authenticated.sealer.seal_response(
+            transaction,
+            &outcomed.response,
+            &self.tickets.load(),
+            now,
+            &mut *(self.entropy)(),
+        );
+        match sealed {
+            Ok(envelope) => Told {
+                reply: Reply::sealed(&envelope, &outcome, self.mirror_status)
+                    .with_retry_after(outcomed.retry_after),
+                outcome,
+                transaction,
+                account: outcomed.account,
+                context: outcomed.context,
+            },
+            Err(error) => self.told_refusal(transaction, error),
+        }
+    }
+
+    /// A refusal in bare form.
+    pub(crate) fn told_refusal(
+        &self,
+        transaction: Option<Transaction>,
+        error: ServiceError,
+    ) -> Told {
+        Told {
+            reply: Reply::refusal(transaction, &error, self.mirror_status),
+            outcome: Outcome::refusal(&error),
+            transaction,
+            account: None,
+            context: error.context,
+        }
+    }
+}
+
+fn answered(account: Option<AccountAddress>, response: Response) -> Outcomed {
+    Outcomed {
+        response,
+        account,
+        context: None,
+        retry_after: None,
+    }
+}
+
+fn refused(transaction: Option<Transaction>, error: ServiceError) -> Outcomed {
+    Outcomed {
+        response: Response::refusal(transaction, &error),
+        account: None,
+        context: error.context,
+        retry_after: error.retry_after,
+    }
+}
+
+/// Without an account there is Connect, which names its account inside a message, and Post between
+/// services; neither is offered yet.
+fn not_offered() -> ServiceError {
+    ServiceError::new(
+        Code::UnknownOperation,
+        "this service does not offer this transaction",
+    )
+}
+
+fn still_stale() -> ServiceError {
+    ServiceError::unavailable("the account's profiles changed twice during one request")
+}
+
+/// Decision Q-25: the request's ID, if given, is its RequestID.
+fn check_id(request: &Request, request_id: RequestId) -> Result<(), ServiceError> {
+    match request.id() {
+        Some(id) if id != request_id.0 => Err(ServiceError::new(
+            Code::Malformed,
+            "the ID of the request is not its RequestID",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// A bare response echoes the request's ID as well (decision Q-38).
+fn with_id(mut response: Response, request: &Request) -> Response {
+    response.outcome_mut().id = request.id().map(Into::into);
+    response
+}
+
+/// What the replay table knows an interop caller by: nothing of its own, so the account's address.
+fn interop_key(account: &AccountAddress) -> Udf {
+    Udf::present(
+        &sha512(&[b"interop caller", account.canonical().as_bytes()]),
+        140,
+    )
+}

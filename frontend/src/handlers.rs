@@ -1,0 +1,97 @@
+//! One HTTP request: its rules, its body, its answer, its line in the log.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use mesh_common::error::ServiceError;
+
+use crate::admission::Source;
+use crate::body::{self, Bounds};
+use crate::edge::{Edge, Told};
+use crate::http_rules::announced_length;
+
+/// The test header of interop mode (decision Q-39).
+const ACCOUNT_HEADER: &str = "X-Mesh-Account";
+
+/// Answers whatever comes in.
+pub(crate) async fn answer(
+    request: HttpRequest,
+    payload: Payload,
+    edge: Data<Edge>,
+) -> HttpResponse {
+    let measured = edge.metrics.begin();
+    let told = match respond(&request, payload, &edge).await {
+        Ok(told) => told,
+        Err(error) => edge.told_refusal(None, error),
+    };
+    log(&told);
+    measured.end(
+        told.transaction,
+        told.outcome.status.unwrap_or_default(),
+        told.outcome.status_extended,
+    );
+    told.reply.into_http()
+}
+
+async fn respond(
+    request: &HttpRequest,
+    mut payload: Payload,
+    edge: &Edge,
+) -> Result<Told, ServiceError> {
+    let domain = edge.rules.check(request)?;
+    let _in_flight = edge.admission.enter()?;
+    let bounds = Bounds::new(edge.interop);
+    let body = body::read(&mut payload, announced_length(request), bounds).await?;
+    let named_account = request
+        .headers()
+        .get(ACCOUNT_HEADER)
+        .and_then(|text| text.to_str().ok());
+    Ok(edge
+        .answer(
+            &body,
+            edge.arrival(domain, source_of(request)),
+            named_account,
+        )
+        .await)
+}
+
+fn source_of(request: &HttpRequest) -> Source {
+    let address = request.peer_addr().map(|peer| peer.ip());
+    address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)).into()
+}
+
+/// Once per request, with the same field names everywhere. Never a body, a key or a session.
+fn log(told: &Told) {
+    let transaction = told
+        .transaction
+        .map_or("unknown", |known| known.request_tag());
+    let account = told.account.as_ref().map(|account| account.canonical());
+    let status = told.outcome.status.unwrap_or_default();
+    let extended = told.outcome.status_extended;
+    let http = told.reply.http();
+    let context = told.context.as_deref();
+    if status >= 500 {
+        tracing::error!(
+            transaction,
+            account,
+            status,
+            extended,
+            http,
+            context,
+            "failed"
+        );
+    } else if told.context.is_some() {
+        tracing::info!(
+            transaction,
+            account,
+            status,
+            extended,
+            http,
+            context,
+            "refused"
+        );
+    } else {
+        tracing::debug!(transaction, account, status, extended, http, "answered");
+    }
+}

@@ -1,0 +1,77 @@
+//! Names and help of every measure the front-end keeps.
+
+use mesh_common::protocol::Transaction;
+use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry};
+
+/// The measures of one front-end.
+#[derive(Debug, Clone)]
+pub struct FrontendMetrics {
+    requests: IntCounterVec,
+    seconds: Histogram,
+    in_flight: IntGauge,
+}
+
+/// One request being measured.
+#[derive(Debug)]
+pub(crate) struct Measured<'a> {
+    metrics: &'a FrontendMetrics,
+    timer: prometheus::HistogramTimer,
+}
+
+impl FrontendMetrics {
+    /// Registers the measures.
+    ///
+    /// # Errors
+    /// A name is taken in `registry` already.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let requests = IntCounterVec::new(
+            Opts::new(
+                "mesh_frontend_requests_total",
+                "Requests answered, by transaction, Mesh status and extended status.",
+            ),
+            &["transaction", "status", "extended"],
+        )?;
+        let seconds = Histogram::with_opts(
+            HistogramOpts::new(
+                "mesh_frontend_request_seconds",
+                "Time from a request's headers to its answer.",
+            )
+            .buckets(prometheus::exponential_buckets(0.000_25, 2.0, 16)?),
+        )?;
+        let in_flight = IntGauge::new(
+            "mesh_frontend_requests_in_flight",
+            "Requests in work at this moment.",
+        )?;
+        registry.register(Box::new(requests.clone()))?;
+        registry.register(Box::new(seconds.clone()))?;
+        registry.register(Box::new(in_flight.clone()))?;
+        Ok(Self {
+            requests,
+            seconds,
+            in_flight,
+        })
+    }
+
+    /// Begins to measure one request.
+    pub(crate) fn begin(&self) -> Measured<'_> {
+        self.in_flight.inc();
+        Measured {
+            metrics: self,
+            timer: self.seconds.start_timer(),
+        }
+    }
+}
+
+impl Measured<'_> {
+    /// The request was answered. Labels are bounded by the two tables they come from.
+    pub(crate) fn end(self, transaction: Option<Transaction>, status: u16, extended: Option<u16>) {
+        let name = transaction.map_or("unknown", Transaction::request_tag);
+        let extended = extended.map_or_else(String::new, |code| code.to_string());
+        self.metrics
+            .requests
+            .with_label_values(&[name, status.to_string().as_str(), extended.as_str()])
+            .inc();
+        self.metrics.in_flight.dec();
+        self.timer.observe_duration();
+    }
+}

@@ -1,0 +1,106 @@
+//! From a response to HTTP: the only place that chooses an HTTP status (service §2.3).
+
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use mesh_common::dare::Envelope;
+use mesh_common::encoding::json;
+use mesh_common::error::ServiceError;
+use mesh_common::protocol::{Code, Outcome, Response, Transaction};
+
+/// A response on its way out, with what HTTP adds to it.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    body: Vec<u8>,
+    http: u16,
+    retry_after: Option<Duration>,
+    allow: bool,
+}
+
+impl Reply {
+    /// A response in bare form.
+    pub(crate) fn bare(response: &Response, mirror_status: bool) -> Self {
+        Self::new(json::write(response), response.outcome(), mirror_status)
+    }
+
+    /// A response whose octets exist already, in bare form or sealed.
+    pub(crate) fn new(body: Vec<u8>, outcome: &Outcome, mirror_status: bool) -> Self {
+        Self {
+            body,
+            http: http_of(outcome, mirror_status),
+            retry_after: None,
+            allow: false,
+        }
+    }
+
+    /// A sealed response.
+    pub(crate) fn sealed(envelope: &Envelope, outcome: &Outcome, mirror_status: bool) -> Self {
+        Self::new(json::write(envelope), outcome, mirror_status)
+    }
+
+    /// A refusal in bare form, for a transaction that is known or not.
+    ///
+    /// What could not even be read keeps its HTTP code whatever `mirror_status` says.
+    pub(crate) fn refusal(
+        transaction: Option<Transaction>,
+        error: &ServiceError,
+        mirror_status: bool,
+    ) -> Self {
+        let response = Response::refusal(transaction, error);
+        let unread = matches!(
+            error.code,
+            Code::MethodNotAllowed
+                | Code::UnsupportedMediaType
+                | Code::Misdirected
+                | Code::HeadersTooLarge
+                | Code::TooLarge
+        );
+        let mut reply = Self::bare(&response, mirror_status || unread);
+        reply.retry_after = error.retry_after;
+        reply.allow = error.code == Code::MethodNotAllowed;
+        reply
+    }
+
+    /// Adds how long to wait before trying again.
+    pub(crate) const fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
+        self.retry_after = wait;
+        self
+    }
+
+    /// The HTTP status.
+    pub(crate) const fn http(&self) -> u16 {
+        self.http
+    }
+
+    /// The HTTP response. `Date` is added by the server.
+    pub(crate) fn into_http(self) -> HttpResponse {
+        let status = StatusCode::from_u16(self.http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut builder = HttpResponse::build(status);
+        builder
+            .insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")))
+            .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")));
+        if status == StatusCode::UNAUTHORIZED {
+            builder.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static("Mesh")));
+        }
+        if self.allow {
+            builder.insert_header((ALLOW, HeaderValue::from_static("POST")));
+        }
+        if let Some(wait) = self.retry_after {
+            builder.insert_header((RETRY_AFTER, wait.as_secs().max(1)));
+        }
+        builder.body(self.body)
+    }
+}
+
+fn http_of(outcome: &Outcome, mirror_status: bool) -> u16 {
+    let status = outcome.status.unwrap_or_else(|| Code::Internal.status());
+    match status {
+        300..400 => 200,
+        _ if mirror_status => status,
+        _ => 200,
+    }
+}
