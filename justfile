@@ -1,0 +1,24 @@
+# The recipes people and the build use. `just` alone lists them.
+
+default:
+    @just --list
+
+# What a reviewer runs and what the build runs
+check:
+    .ci/run
+
+# All tests
+test:
+    cargo test --workspace
+
+# Rewrite the golden files after an intended change; review the diff
+golden:
+    GOLDEN=write cargo test --workspace
+
+# The whole story in one process
+demo:
+    cargo run --release -- demo
+
+# Ratios of ours against bare servers, in one run
+bench:
+    cargo bench --workspace
