@@ -1,1 +1,25 @@
-//! (placeholder)
+//! The Mesh service daemon: from a configuration to a running service.
+//!
+//! `meshd` puts the parts together and owns what only a process has: files, the clock, the system's
+//! randomness, signals, logs. Everything it decides about the Mesh itself stands in `mesh-common`;
+//! everything about accounts in `mesh-backend`; everything about HTTPS in `mesh-frontend`.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`args`] | the command line, whose help text is the manual |
+//! | [`config`] | every setting of the file, its unit, its default, its reason |
+//! | [`data_dir`] | what lies in the data folder, and how it is first made |
+//! | [`identity`] | the service's profiles and keys |
+//! | [`development_ca`] | a CA and a certificate for `localhost`, for first steps |
+//! | [`ticket_keys`] | the secrets tickets are sealed under, and their rotation |
+//! | [`service`] | a running service: store, back-end, front-end, admin listener |
+//! | [`admin`] | `/metrics`, `/livez`, `/readyz` |
+//! | [`telemetry`] | logs, and traces by OTLP |
+//! | [`demo`] | the whole story in one process, as a transcript |
+
+pub mod admin;
+pub mod args;
+pub mod config;
+pub mod data_dir;
+pub mod development_ca;
+pub mod telemetry;

@@ -1,0 +1,102 @@
+//! What operators ask on loopback: `/metrics`, `/livez`, `/readyz`.
+//!
+//! `/livez` says that the process answers. `/readyz` says whether a request sent now would be served,
+//! and if not, why: the store, then the listeners.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use actix_web::dev::ServerHandle;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{App, HttpResponse, HttpServer, web};
+use prometheus::{Encoder, Registry, TextEncoder};
+
+/// Whether the service is ready, asked anew for each `/readyz`.
+pub trait Readiness: Send + Sync + 'static {
+    /// The reasons why it is not; none means that it is.
+    fn obstacles(&self) -> Vec<String>;
+}
+
+/// The running admin listener.
+#[derive(Debug)]
+pub struct Admin {
+    address: SocketAddr,
+    handle: ServerHandle,
+}
+
+struct Shown {
+    registry: Registry,
+    readiness: Arc<dyn Readiness>,
+}
+
+impl Admin {
+    /// Binds `listen` and begins to answer. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// The address cannot be listened on.
+    pub fn start(
+        listen: SocketAddr,
+        registry: Registry,
+        readiness: Arc<dyn Readiness>,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(listen)?;
+        let address = listener.local_addr()?;
+        let shown = web::Data::new(Shown {
+            registry,
+            readiness,
+        });
+        let server = HttpServer::new(move || {
+            App::new()
+                .app_data(shown.clone())
+                .route("/livez", web::get().to(livez))
+                .route("/readyz", web::get().to(readyz))
+                .route("/metrics", web::get().to(metrics))
+        })
+        .workers(1)
+        .tcp_nodelay(true)
+        .disable_signals()
+        .listen(listener)?
+        .run();
+        let handle = server.handle();
+        drop(tokio::spawn(server));
+        Ok(Self { address, handle })
+    }
+
+    /// Where it answers.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops answering.
+    pub async fn stop(self) {
+        self.handle.stop(true).await;
+    }
+}
+
+async fn livez() -> HttpResponse {
+    HttpResponse::Ok().body("alive\n")
+}
+
+async fn readyz(shown: web::Data<Shown>) -> HttpResponse {
+    let obstacles = shown.readiness.obstacles();
+    if obstacles.is_empty() {
+        HttpResponse::Ok().body("ready\n")
+    } else {
+        HttpResponse::ServiceUnavailable().body(obstacles.join("\n") + "\n")
+    }
+}
+
+async fn metrics(shown: web::Data<Shown>) -> HttpResponse {
+    let mut text = Vec::new();
+    match TextEncoder::new().encode(&shown.registry.gather(), &mut text) {
+        Ok(()) => HttpResponse::Ok()
+            .insert_header((CONTENT_TYPE, prometheus::TEXT_FORMAT))
+            .body(text),
+        Err(error) => {
+            tracing::error!(%error, "the metrics could not be written");
+            HttpResponse::InternalServerError().finish()
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The command line of `meshd`. Its help text is the manual.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A Mathematical Mesh service: people's devices keep their catalogs and messages on it,
+/// end-to-end encrypted.
+#[derive(Debug, Parser)]
+#[command(name = "meshd", version, max_term_width = 100)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What `meshd` can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the service until it is told to stop (SIGTERM or Ctrl-C).
+    ///
+    /// Without a configuration it serves accounts of `localhost` on this host only: it makes a data
+    /// folder, an identity, a development CA and a certificate, and says what to type next.
+    /// SIGHUP makes it read the certificate again.
+    Run(RunArguments),
+    /// Read a configuration and say what is wrong with it, without starting anything.
+    CheckConfig(ConfigArguments),
+    /// Show the whole story in one process: a service, a device, real files, every digest verified.
+    ///
+    /// Exits with 0 only if every step went as it should.
+    Demo(DemoArguments),
+}
+
+/// Which configuration to use.
+#[derive(Debug, Clone, Args)]
+pub struct ConfigArguments {
+    /// The configuration: one TOML file. Absent: the defaults, for this host only.
+    #[arg(long, short, env = "MESHD_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// What `run` is told.
+#[derive(Debug, Clone, Args)]
+pub struct RunArguments {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArguments,
+    /// Folder for everything that is kept; overrides the configuration's `data_dir`.
+    #[arg(long, env = "MESHD_HOME", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// What `demo` is told.
+#[derive(Debug, Clone, Args)]
+pub struct DemoArguments {
+    /// Keep the demo's folders there instead of in a temporary place that is removed.
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+}

@@ -1,0 +1,267 @@
+//! Every setting of `meshd`: one TOML file, overridden by `MESHD_…` variables.
+//!
+//! Unknown keys are refused with the nearest known one. An empty file, or none, means the defaults:
+//! a service for `localhost` on this host only.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use mesh_backend::config::BackendConfig;
+use mesh_frontend::config::{ConfigError as FrontendError, FrontendConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::telemetry::TelemetryConfig;
+
+/// The whole file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MeshdConfig {
+    /// Folder for the store, the service's keys and the development certificates.
+    pub data_dir: PathBuf,
+    /// The certificate HTTPS shows; the development CA makes one if this is absent.
+    pub tls: Option<TlsFiles>,
+    /// The admin listener.
+    pub admin: AdminConfig,
+    /// HTTPS, domains, rates, interoperability.
+    pub frontend: FrontendConfig,
+    /// Partitions, quotas, store.
+    pub backend: BackendConfig,
+    /// Logs and traces.
+    pub telemetry: TelemetryConfig,
+}
+
+/// Where the certificate lies. Both files are read again when `meshd` gets SIGHUP, and when they
+/// change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFiles {
+    /// PEM: the host's certificate, then the chain.
+    pub certificate: PathBuf,
+    /// PEM: its private key.
+    pub key: PathBuf,
+}
+
+/// The listener for operators.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminConfig {
+    /// Loopback address of `/metrics`, `/livez`, `/readyz`. Port 0 lets the system choose.
+    pub listen: SocketAddr,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file is not there or not readable.
+    #[error("cannot read {}: check the path, or run without --config for the defaults", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// The text does not say what it should.
+    #[error("{message}")]
+    Invalid {
+        /// Which key, what was found, what is expected.
+        message: String,
+    },
+    /// A setting of the front-end cannot be.
+    #[error(transparent)]
+    Frontend(#[from] FrontendError),
+    /// The admin listener is open to others.
+    #[error("admin.listen = {listen} is not on loopback: it shows internals to whoever reaches it")]
+    AdminExposed {
+        /// The address.
+        listen: SocketAddr,
+    },
+}
+
+impl Default for MeshdConfig {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("meshd-data"),
+            tls: None,
+            admin: AdminConfig::default(),
+            frontend: FrontendConfig::default(),
+            backend: BackendConfig::default(),
+            telemetry: TelemetryConfig::default(),
+        }
+    }
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8444)),
+        }
+    }
+}
+
+impl MeshdConfig {
+    /// Reads `file` over the defaults, then `MESHD_…` variables over both, and checks the result.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: the key, what was found, and what to write instead.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        if let Some(path) = file {
+            let text = std::fs::read_to_string(path).map_err(|cause| ConfigError::Unreadable {
+                path: path.to_owned(),
+                cause,
+            })?;
+            figment = figment.merge(Toml::string(&text));
+        }
+        let config: Self = figment
+            .merge(Env::prefixed("MESHD_").split("__").ignore(&["home", "log"]))
+            .extract()
+            .map_err(|error| ConfigError::Invalid {
+                message: explain(error, file),
+            })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Checks what types cannot say.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with the setting's name.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.frontend.check()?;
+        if !self.admin.listen.ip().is_loopback() {
+            return Err(ConfigError::AdminExposed {
+                listen: self.admin.listen,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// One sentence per problem: where, what was found, what is expected, and the nearest known key.
+fn explain(error: figment::Error, file: Option<&Path>) -> String {
+    let place = file.map_or_else(
+        || "the environment".to_owned(),
+        |path| path.display().to_string(),
+    );
+    let sentences: Vec<String> = error
+        .into_iter()
+        .map(|problem| format!("{place}: {}", explain_one(&problem)))
+        .collect();
+    sentences.join("\n")
+}
+
+fn explain_one(problem: &figment::Error) -> String {
+    let path = problem.path.join(".");
+    match &problem.kind {
+        figment::error::Kind::UnknownField(found, known) => {
+            let parent = problem
+                .path
+                .split_last()
+                .map_or(&[][..], |(_, parent)| parent)
+                .join(".");
+            let shown = if parent.is_empty() {
+                found.clone()
+            } else {
+                format!("{parent}.{found}")
+            };
+            nearest(found, known).map_or_else(
+                || format!("unknown setting {shown}; known here: {}", known.join(", ")),
+                |near| format!("unknown setting {shown}; did you mean {near}?"),
+            )
+        }
+        kind if path.is_empty() => kind.to_string(),
+        kind => format!("{path}: {kind}"),
+    }
+}
+
+/// The known name closest to `found`, if any is close.
+fn nearest<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
+    known
+        .iter()
+        .map(|&name| (edits(found, name), name))
+        .min()
+        .filter(|&(distance, name)| distance <= name.len().max(3) / 3)
+        .map(|(_, name)| name)
+}
+
+/// Levenshtein's distance.
+fn edits(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, b) in other.bytes().enumerate() {
+            let substituted = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<MeshdConfig, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("meshd.toml");
+        std::fs::write(&path, text).unwrap();
+        MeshdConfig::load(Some(&path))
+    }
+
+    fn sentence(text: &str) -> String {
+        let sentence = load(text).unwrap_err().to_string();
+        sentence
+            .split_once("meshd.toml: ")
+            .map_or(sentence.clone(), |(_, rest)| rest.to_owned())
+    }
+
+    #[test]
+    fn an_empty_file_means_the_defaults() {
+        let config = load("").unwrap();
+        assert_eq!(config.data_dir, MeshdConfig::default().data_dir);
+        assert_eq!(
+            config.frontend.listen,
+            MeshdConfig::default().frontend.listen
+        );
+    }
+
+    #[test]
+    fn a_misspelt_setting_is_named_with_the_nearest_known_one() {
+        assert_eq!(
+            sentence("data_dri = \"x\""),
+            "unknown setting data_dri; did you mean data_dir?"
+        );
+        assert_eq!(
+            sentence("[frontend]\ndomain = [\"example.com\"]"),
+            "unknown setting frontend.domain; did you mean domains?"
+        );
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_kind_is_named() {
+        let text = sentence("[frontend]\nworkers = \"many\"");
+        assert!(text.starts_with("frontend.workers: "), "{text}");
+    }
+
+    #[test]
+    fn the_admin_listener_stays_on_loopback() {
+        assert!(matches!(
+            load("[admin]\nlisten = \"192.0.2.1:9000\""),
+            Err(ConfigError::AdminExposed { .. })
+        ));
+    }
+
+    #[test]
+    fn a_missing_file_is_a_sentence() {
+        let error = MeshdConfig::load(Some(Path::new("/nonexistent/meshd.toml"))).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("cannot read /nonexistent/meshd.toml")
+        );
+    }
+}

@@ -1,0 +1,167 @@
+//! The service's profiles and keys: made at the first start, read at every later one
+//! (service §9.1, decisions Q-7, Q-8).
+
+use std::path::{Path, PathBuf};
+
+use mesh_common::assertion::make::{HostProfileKeys, ServiceKeys};
+use mesh_common::assertion::{ProfileHost, ProfileService};
+use mesh_common::crypto::{PrivateParameters, SecretKey};
+use mesh_common::dare::Envelope;
+use mesh_common::encoding::json;
+use mesh_common::entropy::Entropy;
+use mesh_common::session::HostKeys;
+use mesh_common::time::Timestamp;
+use mesh_frontend::identity::ServiceIdentity;
+
+use crate::data_dir::{self, DataDirError};
+
+const PROFILE_SERVICE: &str = "profile-service.json";
+const PROFILE_HOST: &str = "profile-host.json";
+const SERVICE_OFFLINE: &str = "service-offline.key";
+const SERVICE_ONLINE: &str = "service-online.key";
+const SERVICE_AUTHENTICATION: &str = "service-authentication.key";
+const HOST: &str = "host.key";
+const HOST_AUTHENTICATION: &str = "host-authentication.key";
+
+/// Why the identity cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] DataDirError),
+    /// A file is missing while others are there.
+    #[error(
+        "{} is missing: restore the identity folder from your backup; a new identity would be \
+         another service to everybody who knows this one", path.display()
+    )]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file holds something else.
+    #[error("{} does not hold {expected}: restore it from your backup", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        expected: &'static str,
+        /// Why it does not.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Key and profile are no pair.
+    #[error(
+        "{} is not the key that {PROFILE_SERVICE} names: restore both from the same backup",
+        path.display()
+    )]
+    OtherKey {
+        /// The key's file.
+        path: PathBuf,
+    },
+}
+
+/// Reads the identity in `folder`, or makes one if the folder is empty.
+///
+/// # Errors
+/// [`IdentityError`] with what to do about it. An incomplete identity is never completed silently.
+pub fn load_or_make(
+    folder: &Path,
+    now: Timestamp,
+    entropy: &mut dyn Entropy,
+) -> Result<ServiceIdentity, IdentityError> {
+    if data_dir::read(&folder.join(PROFILE_SERVICE))?.is_none() && is_empty(folder)? {
+        make(folder, now, entropy)?;
+    }
+    load(folder)
+}
+
+/// Whether none of the identity's files is there.
+fn is_empty(folder: &Path) -> Result<bool, IdentityError> {
+    for name in [PROFILE_HOST, SERVICE_OFFLINE, SERVICE_ONLINE, SERVICE_AUTHENTICATION, HOST, HOST_AUTHENTICATION] {
+        if data_dir::read(&folder.join(name))?.is_some() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Makes the keys and profiles. The ProfileService is written last: only with it is the identity
+/// there.
+fn make(
+    folder: &Path,
+    now: Timestamp,
+    entropy: &mut dyn Entropy,
+) -> Result<(), IdentityError> {
+    let service = ServiceKeys::generate(entropy);
+    let host = HostProfileKeys::generate(entropy);
+    for (name, key) in [
+        (SERVICE_OFFLINE, &service.offline),
+        (SERVICE_ONLINE, &service.online),
+        (SERVICE_AUTHENTICATION, &service.authentication),
+        (HOST, &host.offline),
+        (HOST_AUTHENTICATION, &host.authentication),
+    ] {
+        write_key(&folder.join(name), key)?;
+    }
+    let profile_host = host.profile(&service.offline);
+    data_dir::write(&folder.join(PROFILE_HOST), &json::write(&profile_host))?;
+    let profile_service = service.profile(now);
+    data_dir::write(&folder.join(PROFILE_SERVICE), &json::write(&profile_service))?;
+    tracing::info!(folder = %folder.display(), "made a new service identity");
+    Ok(())
+}
+
+fn load(folder: &Path) -> Result<ServiceIdentity, IdentityError> {
+    let service_path = folder.join(PROFILE_SERVICE);
+    let host_path = folder.join(PROFILE_HOST);
+    let profile_service = read_envelope(&service_path)?;
+    let profile_host = read_envelope(&host_path)?;
+    let service = ProfileService::verify(&profile_service)
+        .map_err(|cause| unreadable(&service_path, "a signed ProfileService", cause))?;
+    ProfileHost::verify(&profile_host, &service)
+        .map_err(|cause| unreadable(&host_path, "a ProfileHost of this service", cause))?;
+    let authentication_path = folder.join(SERVICE_AUTHENTICATION);
+    let authentication = read_key(&authentication_path)?;
+    let named = service.key_authentication.as_ref().and_then(|key| key.public_key().ok());
+    if named.as_ref() != Some(authentication.public()) {
+        return Err(IdentityError::OtherKey { path: authentication_path });
+    }
+    let service_udf = service.udf().clone();
+    let host_keys = HostKeys::new(service_udf.clone(), authentication)
+        .map_err(|cause| unreadable(&authentication_path, "an Ed448 key", cause))?;
+    Ok(ServiceIdentity {
+        service_udf,
+        profile_service,
+        profile_host,
+        host_keys,
+    })
+}
+
+fn read_envelope(path: &Path) -> Result<Envelope, IdentityError> {
+    let octets =
+        data_dir::read(path)?.ok_or_else(|| IdentityError::Missing { path: path.to_owned() })?;
+    json::parse(&octets).map_err(|cause| unreadable(path, "an envelope", cause))
+}
+
+fn read_key(path: &Path) -> Result<SecretKey, IdentityError> {
+    let octets =
+        data_dir::read(path)?.ok_or_else(|| IdentityError::Missing { path: path.to_owned() })?;
+    let parameters: PrivateParameters =
+        json::parse(&octets).map_err(|cause| unreadable(path, "a private key", cause))?;
+    parameters.secret_key().map_err(|cause| unreadable(path, "a private key", cause))
+}
+
+fn write_key(path: &Path, key: &SecretKey) -> Result<(), IdentityError> {
+    let parameters = PrivateParameters::of(key)
+        .map_err(|cause| unreadable(path, "a key made from a seed", cause))?;
+    let octets = zeroize::Zeroizing::new(json::write(&parameters));
+    Ok(data_dir::write(path, &octets)?)
+}
+
+fn unreadable(
+    path: &Path,
+    expected: &'static str,
+    cause: impl std::error::Error + Send + Sync + 'static,
+) -> IdentityError {
+    IdentityError::Unreadable { path: path.to_owned(), expected, cause: Box::new(cause) }
+}
