@@ -1,7 +1,9 @@
 //! Every setting of the front-end: its unit, its default, its reason. Unknown keys are refused.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use mesh_common::account::AccountPolicy;
 use mesh_common::address::{AddressError, canonical_domain};
 use mesh_common::limits;
 use serde::{Deserialize, Serialize};
@@ -27,12 +29,21 @@ pub struct FrontendConfig {
     pub connections_max: usize,
     /// Requests in work at once. Shedding begins at half of it (service §8).
     pub in_flight_max: usize,
-    /// HTTP details.
+    /// HTTP details; the file's `[http]`.
+    #[serde(skip)]
     pub http: HttpConfig,
-    /// Rates per source and per device.
+    /// Rates per source and per device; the file's `[limits.rate]` (decision Q-22).
+    #[serde(skip)]
     pub rate: RateConfig,
-    /// Interoperability switches, all off by default (service §11).
+    /// Interoperability switches, all off by default; the file's `[interop]` (service §11).
+    #[serde(skip)]
     pub interop: InteropConfig,
+    /// What holds for accounts, as Hello announces it; the back-end's `policy`.
+    #[serde(skip)]
+    pub policy: AccountPolicy,
+    /// The same for domains with a policy of their own, by canonical name.
+    #[serde(skip)]
+    pub domain_policies: BTreeMap<String, AccountPolicy>,
 }
 
 /// HTTP details.
@@ -129,6 +140,8 @@ impl Default for FrontendConfig {
             http: HttpConfig::default(),
             rate: RateConfig::default(),
             interop: InteropConfig::default(),
+            policy: AccountPolicy::default(),
+            domain_policies: BTreeMap::new(),
         }
     }
 }
@@ -173,10 +186,10 @@ impl FrontendConfig {
             })?;
         }
         if self.interop.bare_json.is_some() {
-            self.needs_loopback("frontend.interop.bare_json")?;
+            self.needs_loopback("interop.bare_json")?;
         }
         if !self.rate.enabled {
-            self.needs_loopback("frontend.rate.enabled = false")?;
+            self.needs_loopback("limits.rate.enabled = false")?;
         }
         self.numbers_are_positive()
     }
@@ -195,25 +208,22 @@ impl FrontendConfig {
             ("frontend.connections_max", self.connections_max),
             ("frontend.in_flight_max", self.in_flight_max),
             (
-                "frontend.rate.create_per_hour",
+                "limits.rate.create_per_hour",
                 self.rate.create_per_hour as usize,
             ),
             (
-                "frontend.rate.connect_per_hour",
+                "limits.rate.connect_per_hour",
                 self.rate.connect_per_hour as usize,
             ),
             (
-                "frontend.rate.failed_authentication_per_minute",
+                "limits.rate.failed_authentication_per_minute",
                 self.rate.failed_authentication_per_minute as usize,
             ),
             (
-                "frontend.rate.device_per_second",
+                "limits.rate.device_per_second",
                 self.rate.device_per_second as usize,
             ),
-            (
-                "frontend.rate.device_burst",
-                self.rate.device_burst as usize,
-            ),
+            ("limits.rate.device_burst", self.rate.device_burst as usize),
         ];
         numbers
             .into_iter()

@@ -3,10 +3,12 @@
 //! Until a sender is authenticated, refusals are bare; from then on every answer is sealed
 //! (decision Q-1).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use mesh_common::account::AccountPolicy;
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::{AccountRequest, Answer, Backend, CallFailure, Evidence, Verified};
 use mesh_common::crypto::digest::sha512;
@@ -48,6 +50,7 @@ pub struct Edge {
     clock: Arc<dyn Clock>,
     entropy: EntropySource,
     leniency: Leniency,
+    policies: Policies,
     pub(crate) mirror_status: bool,
     pub(crate) interop: bool,
 }
@@ -77,9 +80,29 @@ pub(crate) struct Told {
     pub(crate) context: Option<String>,
 }
 
+/// What holds for the accounts of each domain.
+struct Policies {
+    default: AccountPolicy,
+    by_domain: BTreeMap<String, AccountPolicy>,
+}
+
+impl Policies {
+    fn new(config: &FrontendConfig) -> Self {
+        Self {
+            default: config.policy.clone(),
+            by_domain: config.domain_policies.clone(),
+        }
+    }
+
+    fn of(&self, domain: &str) -> &AccountPolicy {
+        self.by_domain.get(domain).unwrap_or(&self.default)
+    }
+}
+
 /// Where and when a request came in.
 #[derive(Clone, Copy)]
 pub(crate) struct Arrival<'a> {
+    pub(crate) domain: &'a str,
     pub(crate) identity: &'a ServiceIdentity,
     pub(crate) source: Source,
     pub(crate) now: Timestamp,
@@ -111,15 +134,17 @@ impl Edge {
             leniency: Leniency {
                 unsigned_profile_mesh: config.interop.unsigned_profile_mesh,
             },
+            policies: Policies::new(config),
             mirror_status: config.http.mirror_status,
             interop: config.interop.bare_json.is_some(),
         }
     }
 
     /// Where and when: for the domain a request was made to.
-    pub(crate) fn arrival(&self, domain: &str, source: Source) -> Arrival<'_> {
+    pub(crate) fn arrival<'a>(&'a self, domain: &'a str, source: Source) -> Arrival<'a> {
         let now = self.clock.now();
         Arrival {
+            domain,
             identity: self.identities.of(domain),
             source,
             now,
@@ -180,7 +205,7 @@ impl Edge {
         if bare.transaction == Some(Transaction::Hello) {
             body::check_hello(&bare.text)?;
             let request = bare.request()?;
-            return Ok(with_id(hello::response(arrival.identity), &request));
+            return Ok(with_id(self.hello(arrival), &request));
         }
         if bare.transaction.is_some() && !self.interop {
             return Err(ServiceError::new(
@@ -217,7 +242,7 @@ impl Edge {
             credential_digest: [0; 32],
             domain: None,
         };
-        self.check_domain(&request, &account)?;
+        self.check_name(&request, &account)?;
         let evidence = self
             .signers
             .evidence(&request, &account, None, self.leniency, arrival.deadline)
@@ -301,10 +326,10 @@ impl Edge {
         self.admission
             .count(arrival.source, &caller.key_udf, transaction)?;
         if transaction == Transaction::Hello {
-            return Ok(answered(account, hello::response(arrival.identity)));
+            return Ok(answered(account, self.hello(arrival)));
         }
         let account = account.ok_or_else(not_offered)?;
-        self.check_domain(&request, &account)?;
+        self.check_name(&request, &account)?;
         let call = AccountRequest {
             account: account.clone(),
             caller: caller.clone(),
@@ -370,21 +395,26 @@ impl Edge {
             })
     }
 
-    /// New accounts are made in domains served here only (service §5.2). For other transactions an
-    /// account elsewhere is an unknown account, and its home says so.
-    fn check_domain(
-        &self,
-        request: &Request,
-        account: &AccountAddress,
-    ) -> Result<(), ServiceError> {
-        let creates = request.transaction() == Transaction::CreateAccount;
-        if creates && !self.rules.serves(account.domain()) {
-            return Err(ServiceError::new(
-                Code::InvalidName,
-                format!("accounts of {} are not served here", account.domain()),
-            ));
+    /// The name of a new account, before any signature is verified for it (decision Q-69): its form,
+    /// and a domain served here. For other transactions an account elsewhere is an unknown account,
+    /// and its home says so.
+    fn check_name(&self, request: &Request, account: &AccountAddress) -> Result<(), ServiceError> {
+        let Request::CreateAccount(create) = request else {
+            return Ok(());
+        };
+        let policy = self.policies.of(account.domain());
+        policy.names.check(create.service_id.as_deref())?;
+        if self.rules.serves(account.domain()) {
+            return Ok(());
         }
-        Ok(())
+        Err(ServiceError::new(
+            Code::InvalidName,
+            format!("accounts of {} are not served here", account.domain()),
+        ))
+    }
+
+    fn hello(&self, arrival: Arrival<'_>) -> Response {
+        hello::response(arrival.identity, self.policies.of(arrival.domain))
     }
 
     async fn sealed(

@@ -1,17 +1,15 @@
-//! Hello: constant per configuration and identity, so it is made once (service §5.1).
+//! Hello: who the service is, and the bounds it enforces (service §5.1, P 10.5).
 
-use mesh_common::limits::{
-    MESSAGE_PAYLOAD_BYTES_MAX, NAME_CHARACTERS_INVALID, NAME_CHARACTERS_MAX, NAME_CHARACTERS_MIN,
-    POST_MESSAGES_MAX, UPLOAD_ENVELOPES_MAX, UPLOAD_PAYLOAD_BYTES_MAX,
-};
+use mesh_common::account::AccountPolicy;
+use mesh_common::limits::POST_MESSAGES_MAX;
 use mesh_common::protocol::{
     ConstraintsData, Encoding, HelloResponse, Outcome, PolicyAccount, Response, Version,
 };
 
 use crate::identity::ServiceIdentity;
 
-/// The answer of the service that `identity` is.
-pub(crate) fn response(identity: &ServiceIdentity) -> Response {
+/// The answer of the service that `identity` is, for a domain where `policy` holds.
+pub(crate) fn response(identity: &ServiceIdentity, policy: &AccountPolicy) -> Response {
     Response::Hello(Box::new(HelloResponse {
         // The reference implementation gives Hello no description (service §3).
         outcome: Outcome {
@@ -28,12 +26,15 @@ pub(crate) fn response(identity: &ServiceIdentity) -> Response {
             uri: Vec::new(),
         }),
         alternates: Vec::new(),
-        constraints_update: Some(bounds(UPLOAD_ENVELOPES_MAX, UPLOAD_PAYLOAD_BYTES_MAX)),
-        constraints_post: Some(bounds(POST_MESSAGES_MAX, MESSAGE_PAYLOAD_BYTES_MAX)),
+        constraints_update: Some(bounds(
+            policy.upload_envelopes_max,
+            policy.upload_payload_bytes_max,
+        )),
+        constraints_post: Some(bounds(POST_MESSAGES_MAX, policy.message_payload_bytes_max)),
         policy_account: Some(PolicyAccount {
-            minimum: Some(NAME_CHARACTERS_MIN as u64),
-            maximum: Some(NAME_CHARACTERS_MAX as u64),
-            invalid_characters: Some(NAME_CHARACTERS_INVALID.to_owned()),
+            minimum: Some(policy.names.characters_min as u64),
+            maximum: Some(policy.names.characters_max as u64),
+            invalid_characters: Some(policy.names.characters_invalid.clone()),
         }),
         enveloped_profile_service: Some(identity.profile_service.clone()),
         enveloped_profile_host: Some(identity.profile_host.clone()),

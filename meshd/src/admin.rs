@@ -10,12 +10,13 @@ use std::sync::Arc;
 use actix_web::dev::ServerHandle;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{App, HttpResponse, HttpServer, web};
+use futures_util::future::BoxFuture;
 use prometheus::{Encoder, Registry, TextEncoder};
 
 /// Whether the service is ready, asked anew for each `/readyz`.
 pub trait Readiness: Send + Sync + 'static {
     /// The reasons why it is not; none means that it is.
-    fn obstacles(&self) -> Vec<String>;
+    fn obstacles(&self) -> BoxFuture<'_, Vec<String>>;
 }
 
 /// The running admin listener.
@@ -80,7 +81,7 @@ async fn livez() -> HttpResponse {
 }
 
 async fn readyz(shown: web::Data<Shown>) -> HttpResponse {
-    let obstacles = shown.readiness.obstacles();
+    let obstacles = shown.readiness.obstacles().await;
     if obstacles.is_empty() {
         HttpResponse::Ok().body("ready\n")
     } else {

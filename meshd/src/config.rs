@@ -8,8 +8,11 @@ use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
-use mesh_backend::config::BackendConfig;
-use mesh_frontend::config::{ConfigError as FrontendError, FrontendConfig};
+use mesh_backend::config::{BackendConfig, ConfigError as BackendError};
+use mesh_backend::store::EmbeddedOptions;
+use mesh_frontend::config::{
+    ConfigError as FrontendError, FrontendConfig, HttpConfig, InteropConfig, RateConfig,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::telemetry::TelemetryConfig;
@@ -24,10 +27,18 @@ pub struct MeshdConfig {
     pub tls: Option<TlsFiles>,
     /// The admin listener.
     pub admin: AdminConfig,
-    /// HTTPS, domains, rates, interoperability.
+    /// Listeners and domains.
     pub frontend: FrontendConfig,
-    /// Partitions, quotas, store.
+    /// Partitions, and what holds for accounts.
     pub backend: BackendConfig,
+    /// The embedded store.
+    pub store: StoreConfig,
+    /// HTTP details.
+    pub http: HttpConfig,
+    /// Rates and bounds.
+    pub limits: LimitsConfig,
+    /// Interoperability switches, all off by default (service §11).
+    pub interop: InteropConfig,
     /// Logs and traces.
     pub telemetry: TelemetryConfig,
 }
@@ -41,6 +52,22 @@ pub struct TlsFiles {
     pub certificate: PathBuf,
     /// PEM: its private key.
     pub key: PathBuf,
+}
+
+/// Memory of the embedded store.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreConfig {
+    /// Octets of the cache of blocks read from disk.
+    pub cache_bytes: u64,
+}
+
+/// Rates and bounds.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Rates per source and per device (decision Q-22).
+    pub rate: RateConfig,
 }
 
 /// The listener for operators.
@@ -72,6 +99,9 @@ pub enum ConfigError {
     /// A setting of the front-end cannot be.
     #[error(transparent)]
     Frontend(#[from] FrontendError),
+    /// A setting of the back-end cannot be.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
     /// The admin listener is open to others.
     #[error("admin.listen = {listen} is not on loopback: it shows internals to whoever reaches it")]
     AdminExposed {
@@ -88,7 +118,19 @@ impl Default for MeshdConfig {
             admin: AdminConfig::default(),
             frontend: FrontendConfig::default(),
             backend: BackendConfig::default(),
+            store: StoreConfig::default(),
+            http: HttpConfig::default(),
+            limits: LimitsConfig::default(),
+            interop: InteropConfig::default(),
             telemetry: TelemetryConfig::default(),
+        }
+    }
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            cache_bytes: EmbeddedOptions::default().cache_bytes,
         }
     }
 }
@@ -130,13 +172,40 @@ impl MeshdConfig {
     /// # Errors
     /// [`ConfigError`], with the setting's name.
     pub fn check(&self) -> Result<(), ConfigError> {
-        self.frontend.check()?;
+        self.effective_frontend().check()?;
+        self.effective_backend().check()?;
         if !self.admin.listen.ip().is_loopback() {
             return Err(ConfigError::AdminExposed {
                 listen: self.admin.listen,
             });
         }
         Ok(())
+    }
+}
+
+impl MeshdConfig {
+    /// The front-end's settings, with the tables that stand apart in the file.
+    #[must_use]
+    pub fn effective_frontend(&self) -> FrontendConfig {
+        let backend = self.effective_backend();
+        FrontendConfig {
+            http: self.http.clone(),
+            rate: self.limits.rate.clone(),
+            interop: self.interop.clone(),
+            policy: backend.policy,
+            domain_policies: backend.domains,
+            ..self.frontend.clone()
+        }
+    }
+
+    /// The back-end's settings, with the switches that stand apart in the file.
+    #[must_use]
+    pub fn effective_backend(&self) -> BackendConfig {
+        let mut backend = self.backend.clone();
+        for policy in backend.domains.values_mut().chain([&mut backend.policy]) {
+            policy.legacy_digests |= self.interop.legacy_digests;
+        }
+        backend
     }
 }
 

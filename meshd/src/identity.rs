@@ -77,7 +77,14 @@ pub fn load_or_make(
 
 /// Whether none of the identity's files is there.
 fn is_empty(folder: &Path) -> Result<bool, IdentityError> {
-    for name in [PROFILE_HOST, SERVICE_OFFLINE, SERVICE_ONLINE, SERVICE_AUTHENTICATION, HOST, HOST_AUTHENTICATION] {
+    for name in [
+        PROFILE_HOST,
+        SERVICE_OFFLINE,
+        SERVICE_ONLINE,
+        SERVICE_AUTHENTICATION,
+        HOST,
+        HOST_AUTHENTICATION,
+    ] {
         if data_dir::read(&folder.join(name))?.is_some() {
             return Ok(false);
         }
@@ -87,11 +94,7 @@ fn is_empty(folder: &Path) -> Result<bool, IdentityError> {
 
 /// Makes the keys and profiles. The ProfileService is written last: only with it is the identity
 /// there.
-fn make(
-    folder: &Path,
-    now: Timestamp,
-    entropy: &mut dyn Entropy,
-) -> Result<(), IdentityError> {
+fn make(folder: &Path, now: Timestamp, entropy: &mut dyn Entropy) -> Result<(), IdentityError> {
     let service = ServiceKeys::generate(entropy);
     let host = HostProfileKeys::generate(entropy);
     for (name, key) in [
@@ -106,7 +109,10 @@ fn make(
     let profile_host = host.profile(&service.offline);
     data_dir::write(&folder.join(PROFILE_HOST), &json::write(&profile_host))?;
     let profile_service = service.profile(now);
-    data_dir::write(&folder.join(PROFILE_SERVICE), &json::write(&profile_service))?;
+    data_dir::write(
+        &folder.join(PROFILE_SERVICE),
+        &json::write(&profile_service),
+    )?;
     tracing::info!(folder = %folder.display(), "made a new service identity");
     Ok(())
 }
@@ -122,9 +128,14 @@ fn load(folder: &Path) -> Result<ServiceIdentity, IdentityError> {
         .map_err(|cause| unreadable(&host_path, "a ProfileHost of this service", cause))?;
     let authentication_path = folder.join(SERVICE_AUTHENTICATION);
     let authentication = read_key(&authentication_path)?;
-    let named = service.key_authentication.as_ref().and_then(|key| key.public_key().ok());
+    let named = service
+        .key_authentication
+        .as_ref()
+        .and_then(|key| key.public_key().ok());
     if named.as_ref() != Some(authentication.public()) {
-        return Err(IdentityError::OtherKey { path: authentication_path });
+        return Err(IdentityError::OtherKey {
+            path: authentication_path,
+        });
     }
     let service_udf = service.udf().clone();
     let host_keys = HostKeys::new(service_udf.clone(), authentication)
@@ -138,17 +149,21 @@ fn load(folder: &Path) -> Result<ServiceIdentity, IdentityError> {
 }
 
 fn read_envelope(path: &Path) -> Result<Envelope, IdentityError> {
-    let octets =
-        data_dir::read(path)?.ok_or_else(|| IdentityError::Missing { path: path.to_owned() })?;
+    let octets = data_dir::read(path)?.ok_or_else(|| IdentityError::Missing {
+        path: path.to_owned(),
+    })?;
     json::parse(&octets).map_err(|cause| unreadable(path, "an envelope", cause))
 }
 
 fn read_key(path: &Path) -> Result<SecretKey, IdentityError> {
-    let octets =
-        data_dir::read(path)?.ok_or_else(|| IdentityError::Missing { path: path.to_owned() })?;
+    let octets = data_dir::read(path)?.ok_or_else(|| IdentityError::Missing {
+        path: path.to_owned(),
+    })?;
     let parameters: PrivateParameters =
         json::parse(&octets).map_err(|cause| unreadable(path, "a private key", cause))?;
-    parameters.secret_key().map_err(|cause| unreadable(path, "a private key", cause))
+    parameters
+        .secret_key()
+        .map_err(|cause| unreadable(path, "a private key", cause))
 }
 
 fn write_key(path: &Path, key: &SecretKey) -> Result<(), IdentityError> {
@@ -163,5 +178,9 @@ fn unreadable(
     expected: &'static str,
     cause: impl std::error::Error + Send + Sync + 'static,
 ) -> IdentityError {
-    IdentityError::Unreadable { path: path.to_owned(), expected, cause: Box::new(cause) }
+    IdentityError::Unreadable {
+        path: path.to_owned(),
+        expected,
+        cause: Box::new(cause),
+    }
 }

@@ -15,11 +15,23 @@
 //! | [`service`] | a running service: store, back-end, front-end, admin listener |
 //! | [`admin`] | `/metrics`, `/livez`, `/readyz` |
 //! | [`telemetry`] | logs, and traces by OTLP |
-//! | [`demo`] | the whole story in one process, as a transcript |
+//! | `demo` | the whole story in one process, as a transcript |
+//! | [`run`] | `meshd run`: start, say where, wait for signals, stop |
 
 pub mod admin;
 pub mod args;
 pub mod config;
 pub mod data_dir;
 pub mod development_ca;
+pub mod identity;
+pub mod run;
+pub mod service;
 pub mod telemetry;
+pub mod ticket_keys;
+
+/// Makes aws-lc-rs the cryptographic provider of this process. Must come before anything that builds
+/// a TLS client, the OTLP exporter included.
+pub fn install_provider() {
+    // It fails only if somebody installed one before, and then there is one.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+}

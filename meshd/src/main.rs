@@ -1,2 +1,75 @@
-//! x
-fn main() {}
+//! `meshd`: parse, dispatch, exit code. 0: done. 1: the answer is no. 2: it could not be asked.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is the command line"
+)]
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::Parser;
+use meshd::args::{Arguments, Command, ConfigArguments, RunArguments};
+use meshd::config::{ConfigError, MeshdConfig};
+use meshd::run;
+use meshd::service::StartError;
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Run(arguments) => run_service(&arguments),
+        Command::CheckConfig(arguments) => check_config(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tell(error.as_ref());
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run_service(arguments: &RunArguments) -> Result<(), Box<dyn Error>> {
+    let mut config = load(&arguments.config)?;
+    if let Some(folder) = &arguments.data_dir {
+        config.data_dir.clone_from(folder);
+    }
+    meshd::install_provider();
+    let _telemetry = config.telemetry.start()?;
+    let system = actix_rt::System::new();
+    system.block_on(run::run(&config, |line| println!("{line}")))?;
+    Ok(())
+}
+
+fn check_config(arguments: &ConfigArguments) -> Result<(), Box<dyn Error>> {
+    let config = load(arguments)?;
+    let source = arguments.config.as_ref().map_or_else(
+        || "the defaults".to_owned(),
+        |path| path.display().to_string(),
+    );
+    println!("{source}: every setting is usable");
+    println!("  serves    {}", config.frontend.domains.join(", "));
+    for address in &config.frontend.listen {
+        println!("  HTTPS     {address}");
+    }
+    println!("  admin     {}", config.admin.listen);
+    println!("  data      {}", config.data_dir.display());
+    Ok(())
+}
+
+fn load(arguments: &ConfigArguments) -> Result<MeshdConfig, ConfigError> {
+    MeshdConfig::load(arguments.config.as_deref())
+}
+
+/// The error, then what caused it.
+fn tell(error: &(dyn Error + 'static)) {
+    eprintln!("error: {error}");
+    let mut cause = error.source();
+    // A transparent error repeats its source's sentence.
+    let transparent = error.downcast_ref::<StartError>().is_some();
+    while let Some(source) = cause {
+        if !(transparent && source.to_string() == error.to_string()) {
+            eprintln!("caused by: {source}");
+        }
+        cause = source.source();
+    }
+}

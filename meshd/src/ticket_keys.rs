@@ -38,7 +38,9 @@ struct Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        self.epochs.values_mut().for_each(|secret| secret.0.zeroize());
+        self.epochs
+            .values_mut()
+            .for_each(|secret| secret.0.zeroize());
     }
 }
 
@@ -57,7 +59,11 @@ impl TicketKeyFile {
     ) -> Result<Self, DataDirError> {
         let keys = TicketKeys::new(service_udf.clone());
         let shared = Arc::new(ArcSwap::from_pointee(keys));
-        let file = Self { path: folder.join(FILE), service_udf, shared };
+        let file = Self {
+            path: folder.join(FILE),
+            service_udf,
+            shared,
+        };
         file.rotate(now, entropy)?;
         Ok(file)
     }
@@ -77,9 +83,8 @@ impl TicketKeyFile {
         let mut kept = self.read()?;
         let held: Vec<u32> = Epoch::held_at(now).map(|Epoch(number)| number).collect();
         let before: Vec<u32> = kept.epochs.keys().copied().collect();
-        kept.epochs.retain(|number, secret| {
-            held.contains(number) && secret.0.len() == SECRET_BYTES
-        });
+        kept.epochs
+            .retain(|number, secret| held.contains(number) && secret.0.len() == SECRET_BYTES);
         let Epoch(current) = Epoch::at(now);
         for &number in held.iter().filter(|&&number| number >= current) {
             kept.epochs

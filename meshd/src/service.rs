@@ -1,0 +1,298 @@
+//! A running service: store, back-end, front-end, admin listener, and the upkeep only a process can
+//! do: rotating ticket keys, reading certificates again.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_rt::task::JoinHandle;
+use mesh_backend::config::BackendConfig;
+use mesh_backend::store::{EmbeddedOptions, EmbeddedStore, StoreError};
+use mesh_backend::{BackendHandle, SystemClock, SystemEntropy};
+use mesh_common::entropy::Entropy;
+use mesh_common::time::Clock;
+use mesh_common::udf::Udf;
+use mesh_frontend::edge::{Components, Edge};
+use mesh_frontend::identity::Identities;
+use mesh_frontend::metrics::FrontendMetrics;
+use mesh_frontend::server::Frontend;
+use mesh_frontend::tls::{CertificateSlot, TlsError};
+use prometheus::Registry;
+use prometheus::process_collector::ProcessCollector;
+
+use crate::admin::{Admin, Readiness};
+use crate::config::MeshdConfig;
+use crate::data_dir::{self, DataDir, DataDirError};
+use crate::development_ca;
+use crate::identity::{self, IdentityError};
+use crate::ticket_keys::TicketKeyFile;
+
+/// How often ticket keys are looked after: far more often than their epochs change.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Why a service cannot start; the sentence says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The identity.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The store.
+    #[error("{cause}{}", cause.remedy().map_or_else(String::new, |remedy| format!(": {remedy}")))]
+    Store {
+        /// Why.
+        cause: StoreError,
+    },
+    /// The back-end.
+    #[error("the back-end cannot start")]
+    Backend(#[from] mesh_backend::node::StartError),
+    /// The front-end.
+    #[error(transparent)]
+    Frontend(#[from] mesh_frontend::server::StartError),
+    /// The certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The development certificates.
+    #[error("the development certificates cannot be made: check frontend.host_names")]
+    DevelopmentCa(#[source] rcgen::Error),
+    /// The admin listener.
+    #[error(
+        "cannot listen on admin.listen = {listen}: choose another port, or stop what listens there"
+    )]
+    Admin {
+        /// The address.
+        listen: std::net::SocketAddr,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// A measure was registered twice.
+    #[error("the measures cannot be registered")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// Where the certificate comes from.
+#[derive(Debug, Clone)]
+struct Certificate {
+    chain: PathBuf,
+    key: PathBuf,
+    /// The development CA, if it made the certificate.
+    ca: Option<PathBuf>,
+}
+
+/// A running service. Dropping it without [`Self::stop`] ends it without finishing its work.
+pub struct Service {
+    frontend: Frontend,
+    admin: Admin,
+    backend: BackendHandle<EmbeddedStore>,
+    certificates: Arc<CertificateSlot>,
+    certificate: Certificate,
+    service_udf: Udf,
+    upkeep: JoinHandle<()>,
+}
+
+impl Service {
+    /// Starts everything that `config` describes. To be called inside an actix system.
+    ///
+    /// # Errors
+    /// [`StartError`], with what to do about it. What was started before is stopped.
+    pub async fn start(config: &MeshdConfig) -> Result<Self, StartError> {
+        let clock = SystemClock;
+        let mut entropy = SystemEntropy;
+        let folder = DataDir::open(&config.data_dir)?;
+        let identity = identity::load_or_make(&folder.identity(), clock.now(), &mut entropy)?;
+        let service_udf = identity.service_udf.clone();
+        let tickets = TicketKeyFile::open(
+            &folder.identity(),
+            service_udf.clone(),
+            clock.now(),
+            &mut entropy,
+        )?;
+        let certificate = certificate_of(config, &folder)?;
+        let certificates = Arc::new(CertificateSlot::from_files(
+            &certificate.chain,
+            &certificate.key,
+        )?);
+        let registry = Registry::new();
+        registry.register(Box::new(ProcessCollector::for_self()))?;
+        let metrics = FrontendMetrics::register(&registry)?;
+        let backend = start_backend(config, &folder, &registry).await?;
+        let edge = Edge::new(
+            &config.effective_frontend(),
+            Components {
+                identities: Identities::single(identity),
+                backend: Arc::new(backend.clone()),
+                tickets: tickets.shared(),
+                clock: Arc::new(clock),
+                entropy: Arc::new(|| -> Box<dyn Entropy + Send> { Box::new(SystemEntropy) }),
+                metrics,
+            },
+        );
+        let listeners =
+            start_listeners(config, Arc::clone(&certificates), edge, registry, &backend);
+        let (frontend, admin) = match listeners {
+            Ok(listeners) => listeners,
+            Err(error) => {
+                backend.stop().await;
+                return Err(error);
+            }
+        };
+        Ok(Self {
+            frontend,
+            admin,
+            backend,
+            certificates,
+            certificate,
+            service_udf,
+            upkeep: actix_rt::spawn(keep_tickets(tickets)),
+        })
+    }
+
+    /// Where HTTPS is answered.
+    #[must_use]
+    pub const fn frontend(&self) -> &Frontend {
+        &self.frontend
+    }
+
+    /// Where operators ask.
+    #[must_use]
+    pub const fn admin(&self) -> &Admin {
+        &self.admin
+    }
+
+    /// The back-end.
+    #[must_use]
+    pub const fn backend(&self) -> &BackendHandle<EmbeddedStore> {
+        &self.backend
+    }
+
+    /// The service's permanent name.
+    #[must_use]
+    pub const fn service_udf(&self) -> &Udf {
+        &self.service_udf
+    }
+
+    /// The development CA that clients must be told to trust, if it made the certificate.
+    #[must_use]
+    pub fn development_ca(&self) -> Option<&std::path::Path> {
+        self.certificate.ca.as_deref()
+    }
+
+    /// Reads the certificate again. On an error the present one stays in use.
+    ///
+    /// # Errors
+    /// Which file, and what is wrong with it.
+    pub fn reload_certificate(&self) -> Result<(), TlsError> {
+        self.certificates
+            .reload(&self.certificate.chain, &self.certificate.key)
+    }
+
+    /// Takes no new requests, finishes those in work, makes everything durable, and ends.
+    pub async fn stop(self) {
+        self.upkeep.abort();
+        self.frontend.stop().await;
+        self.backend.stop().await;
+        self.admin.stop().await;
+    }
+}
+
+async fn start_backend(
+    config: &MeshdConfig,
+    folder: &DataDir,
+    registry: &Registry,
+) -> Result<BackendHandle<EmbeddedStore>, StartError> {
+    let options = EmbeddedOptions {
+        cache_bytes: config.store.cache_bytes,
+        ..EmbeddedOptions::default()
+    };
+    let store = EmbeddedStore::open(folder.store(), options)
+        .map_err(|cause| StartError::Store { cause })?;
+    let settings: BackendConfig = config.effective_backend();
+    let backend =
+        BackendHandle::start(settings, store, Arc::new(SystemClock), SystemEntropy).await?;
+    backend.metrics().register(registry)?;
+    Ok(backend)
+}
+
+fn start_listeners(
+    config: &MeshdConfig,
+    certificates: Arc<CertificateSlot>,
+    edge: Edge,
+    registry: Registry,
+    backend: &BackendHandle<EmbeddedStore>,
+) -> Result<(Frontend, Admin), StartError> {
+    let readiness = Arc::new(BackendReadiness(backend.clone()));
+    let listen = config.admin.listen;
+    let admin = Admin::start(listen, registry, readiness)
+        .map_err(|cause| StartError::Admin { listen, cause })?;
+    let frontend = Frontend::start(&config.effective_frontend(), certificates, edge)?;
+    Ok((frontend, admin))
+}
+
+/// The certificate of `[tls]`, or the development CA's, which is made if it is not there.
+fn certificate_of(config: &MeshdConfig, folder: &DataDir) -> Result<Certificate, StartError> {
+    if let Some(files) = &config.tls {
+        return Ok(Certificate {
+            chain: files.certificate.clone(),
+            key: files.key.clone(),
+            ca: None,
+        });
+    }
+    let (chain, key, ca) = (
+        folder.tls().join("development.pem"),
+        folder.tls().join("development.key"),
+        folder.tls().join("ca.pem"),
+    );
+    if data_dir::read(&chain)?.is_none() {
+        let made = development_ca::make(&names_of(config), SystemClock.now())
+            .map_err(StartError::DevelopmentCa)?;
+        data_dir::write(&key, made.key.as_bytes())?;
+        data_dir::write(&ca, made.ca.as_bytes())?;
+        // Last: only with it are the three there.
+        data_dir::write(&chain, made.certificate.as_bytes())?;
+    }
+    Ok(Certificate {
+        chain,
+        key,
+        ca: Some(ca),
+    })
+}
+
+/// Every name this service is reached by, and the loopback addresses.
+fn names_of(config: &MeshdConfig) -> Vec<String> {
+    let mut names = Vec::new();
+    for domain in &config.frontend.domains {
+        names.push(domain.clone());
+        names.push(format!("mmm.{domain}"));
+    }
+    names.extend(config.frontend.host_names.iter().cloned());
+    names.extend(["127.0.0.1".to_owned(), "::1".to_owned()]);
+    names
+}
+
+/// Rotates the ticket keys for as long as the service runs.
+async fn keep_tickets(tickets: TicketKeyFile) {
+    let mut interval = tokio::time::interval(UPKEEP_INTERVAL);
+    loop {
+        interval.tick().await;
+        if let Err(error) = tickets.rotate(SystemClock.now(), &mut SystemEntropy) {
+            tracing::error!(%error, "the ticket keys cannot be rotated; the present ones stay in use");
+        }
+    }
+}
+
+/// Ready is who can write.
+struct BackendReadiness(BackendHandle<EmbeddedStore>);
+
+impl Readiness for BackendReadiness {
+    fn obstacles(&self) -> futures_util::future::BoxFuture<'_, Vec<String>> {
+        Box::pin(async {
+            match self.0.ready().await {
+                Ok(()) => Vec::new(),
+                Err(error) => vec![error.to_string()],
+            }
+        })
+    }
+}
