@@ -50,7 +50,9 @@ impl<S: Store> std::fmt::Debug for BackendHandle<S> {
 struct Inner<S: Store> {
     shared: Arc<Shared<S>>,
     partitions: Vec<Mutex<Slot<S>>>,
-    arbiters: Vec<Arbiter>,
+    threads: Vec<ArbiterHandle>,
+    /// The same threads, until they are ended.
+    arbiters: Mutex<Vec<Arbiter>>,
     is_stopping: AtomicBool,
 }
 
@@ -89,7 +91,7 @@ pub struct ListedAccount {
 
 impl<S: Store> BackendHandle<S> {
     pub(crate) fn over(shared: Shared<S>, fences: Vec<Fence>) -> Self {
-        let arbiters = (0..shared.config.threads())
+        let arbiters: Vec<Arbiter> = (0..shared.config.threads())
             .map(|_| Arbiter::new())
             .collect();
         let partitions = fences
@@ -104,7 +106,8 @@ impl<S: Store> BackendHandle<S> {
         let inner = Arc::new(Inner {
             shared: Arc::new(shared),
             partitions,
-            arbiters,
+            threads: arbiters.iter().map(Arbiter::handle).collect(),
+            arbiters: Mutex::new(arbiters),
             is_stopping: AtomicBool::new(false),
         });
         inner.begin_rounds();
@@ -154,7 +157,7 @@ impl<S: Store> BackendHandle<S> {
         Ok(())
     }
 
-    /// Refuses new work, waits for what is being committed, and stops every partition.
+    /// Refuses new work, waits for what is being committed, and ends every partition and its thread.
     pub async fn stop(&self) {
         self.inner.is_stopping.store(true, Ordering::SeqCst);
         let mut stopped = Vec::new();
@@ -171,8 +174,15 @@ impl<S: Store> BackendHandle<S> {
                 let _ended = done.await;
             }
         }
-        for arbiter in &self.inner.arbiters {
-            arbiter.stop();
+        let arbiters = self.inner.end_threads();
+        let ended = tokio::task::spawn_blocking(move || {
+            arbiters
+                .into_iter()
+                .map(Arbiter::join)
+                .all(|ended| ended.is_ok())
+        });
+        if !ended.await.unwrap_or(false) {
+            tracing::error!("a thread of the back-end ended in a panic");
         }
     }
 
@@ -190,6 +200,19 @@ impl<S: Store> BackendHandle<S> {
             }
         }
         done
+    }
+
+    /// For tests: deciding the operation of this id panics.
+    #[cfg(test)]
+    pub(crate) fn poison(&self, request: mesh_common::session::RequestId) {
+        let poison = &self.inner.shared.poison;
+        *poison.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
+    }
+
+    /// For tests: one round of what is due in one partition.
+    #[cfg(test)]
+    pub(crate) async fn tend_once(&self, partition: PartitionId) -> Tended {
+        self.inner.tend(partition).await
     }
 
     /// Addresses of a canonical domain behind `after`, in their order, at most `max`.
@@ -262,8 +285,8 @@ impl<S: Store> Inner<S> {
             );
         }
         let (shared, fence) = (Arc::clone(&self.shared), slot.fence.take());
-        let arbiter = self.arbiters[place % self.arbiters.len()].handle();
-        let started = PartitionActor::start_in_arbiter(&arbiter, move |_| {
+        let thread = &self.threads[place % self.threads.len()];
+        let started = PartitionActor::start_in_arbiter(thread, move |_| {
             PartitionActor::new(shared, partition, fence)
         });
         slot.running = Some(started.clone());
@@ -366,6 +389,16 @@ impl<S: Store> Inner<S> {
         }
     }
 
+    /// Tells all threads to end; whoever gets them may wait for it.
+    fn end_threads(&self) -> Vec<Arbiter> {
+        let mut arbiters = self.arbiters.lock().unwrap_or_else(PoisonError::into_inner);
+        let ending = std::mem::take(&mut *arbiters);
+        for arbiter in &ending {
+            arbiter.stop();
+        }
+        ending
+    }
+
     /// One round of what is due in `partition`, started only if something is.
     async fn tend(&self, partition: PartitionId) -> Tended {
         match is_due(&self.shared.store, partition, self.shared.now()).await {
@@ -386,11 +419,11 @@ impl<S: Store> Inner<S> {
     /// Now and then looks for work that is due in partitions that do not run: those that do look
     /// themselves.
     fn begin_rounds(self: &Arc<Self>) {
-        let Some(arbiter) = self.arbiters.first() else {
+        let Some(thread) = self.threads.first() else {
             return;
         };
         let (weak, pause) = (Arc::downgrade(self), self.shared.config.upkeep_interval());
-        arbiter.spawn(async move {
+        thread.spawn(async move {
             loop {
                 tokio::time::sleep(pause).await;
                 for partition in PartitionId::all() {
@@ -415,9 +448,7 @@ fn lock<S: Store>(slot: &Mutex<Slot<S>>) -> MutexGuard<'_, Slot<S>> {
 
 impl<S: Store> Drop for Inner<S> {
     fn drop(&mut self) {
-        for arbiter in &self.arbiters {
-            arbiter.stop();
-        }
+        self.end_threads();
     }
 }
 

@@ -22,6 +22,8 @@ pub mod node;
 pub mod partition;
 pub mod store;
 pub mod system;
+#[cfg(test)]
+mod tests;
 
 pub use config::BackendConfig;
 pub use handle::BackendHandle;

@@ -96,11 +96,11 @@ impl<S: Store> PartitionActor<S> {
 
     /// Begins whatever can be begun.
     fn go_on(&mut self, ctx: &mut Context<Self>) {
-        if matches!(self.flight, Flight::None) {
-            if let Some(reply) = self.stopping.take() {
-                let _gone = reply.send(());
-                return ctx.stop();
-            }
+        if matches!(self.flight, Flight::None)
+            && let Some(reply) = self.stopping.take()
+        {
+            let _gone = reply.send(());
+            return ctx.stop();
         }
         match self.ownership {
             Claim::None if self.has_work() => self.claim(ctx),

@@ -24,7 +24,7 @@ pub(crate) type Outcome = Result<Answer, CallFailure>;
 /// One request that may write, and where its answer goes.
 #[derive(Debug)]
 pub(crate) struct Operation {
-    request: Verified<AccountRequest>,
+    request: Box<Verified<AccountRequest>>,
     bytes: usize,
     reply: oneshot::Sender<Outcome>,
 }
@@ -34,14 +34,14 @@ impl Operation {
         let (reply, answer) = oneshot::channel();
         let bytes = payload_bytes(&request);
         let operation = Self {
-            request,
+            request: Box::new(request),
             bytes,
             reply,
         };
         (operation, answer)
     }
 
-    pub(crate) const fn request(&self) -> &Verified<AccountRequest> {
+    pub(crate) fn request(&self) -> &Verified<AccountRequest> {
         &self.request
     }
 

@@ -69,9 +69,9 @@ async fn state<T: Tx>(tx: &T, id: AccountId) -> Result<AccountState, ReadError> 
         rows(tx, keys.all_retired()),
     )?;
     let missing = |what| RowError::Missing { what };
-    let record = records::account(&record.ok_or(missing("account record"))?)?;
+    let record = records::account(&record.ok_or_else(|| missing("account record"))?)?;
     let mut state = AccountState::new(Arc::new(record));
-    state.tip = records::tip(&tip.ok_or(missing("tip"))?)?.1;
+    state.tip = records::tip(&tip.ok_or_else(|| missing("tip"))?)?.1;
     for row in heads {
         let head = records::head(&row.value)?;
         state.heads.insert(head.name.clone(), Arc::new(head));

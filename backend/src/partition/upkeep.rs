@@ -131,10 +131,10 @@ impl Work {
         now: Timestamp,
     ) -> Result<bool, ReadError> {
         let Some(key) = key else { return Ok(true) };
-        if let Some(row) = tx.get(&key, Read::Snapshot).await? {
-            if records::expires_at(&row)? <= now {
-                self.rows.clear(key);
-            }
+        if let Some(row) = tx.get(&key, Read::Snapshot).await?
+            && records::expires_at(&row)? <= now
+        {
+            self.rows.clear(key);
         }
         Ok(true)
     }
@@ -156,10 +156,11 @@ impl Work {
         let Some(row) = tx.get(&key, Read::Snapshot).await? else {
             return Ok(true);
         };
-        if let DirectoryEntry::Reserved(tombstone) = records::directory(&row)? {
-            if tombstone.account == due.account && tombstone.reserved_until <= now {
-                self.rows.clear(key);
-            }
+        if let DirectoryEntry::Reserved(tombstone) = records::directory(&row)?
+            && tombstone.account == due.account
+            && tombstone.reserved_until <= now
+        {
+            self.rows.clear(key);
         }
         Ok(true)
     }
