@@ -92,6 +92,18 @@ pub fn verify<P: Ed448Provider>(
     P::encode(&P::verification_point(&response, &challenge, point)) == commitment
 }
 
+/// Whether the nonce of `signature` is the public value that the reference uses for composite keys
+/// (crypto §5.5). Such a signature verifies, and gives its private key away. Worth a line in a log;
+/// refusing it would shut out peers that run the reference.
+#[must_use]
+pub fn has_public_nonce<P: Ed448Provider>(
+    message: &[u8],
+    signature: &[u8; SIGNATURE_BYTES],
+) -> bool {
+    let nonce = P::reduce(&shake256(&[DOMAIN, message]));
+    P::encode(&P::base_times(&nonce)) == signature[..POINT_BYTES]
+}
+
 /// `scalar` times a point of prime order, encoded (crypto §6.1).
 #[must_use]
 pub fn agree<P: Ed448Provider>(scalar: &Scalar, point: &P::Point) -> Zeroizing<[u8; POINT_BYTES]> {

@@ -1,9 +1,22 @@
 //! The test vectors: every entry of every file under `tests/data/vectors` is checked, and each file
 //! has one test that fails when an entry was left out. One binary, so that it links once.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a vector that cannot be read fails its test, and that is all there is to do"
+)]
+
+mod cogeneration;
 mod containers;
 mod count;
+mod encryption;
+mod envelopes;
+mod full_objects;
+mod hex;
+mod jsonb;
+mod layout;
 mod synchronization;
+mod udf;
 
 use std::fs;
 use std::path::PathBuf;

@@ -13,6 +13,9 @@ use crate::entropy::Entropy;
 use crate::udf::Udf;
 
 /// A secret key and its public key. Wiped when dropped; `Debug` prints the public key only.
+///
+/// What is wiped is what is kept: intermediate values that the curve's arithmetic leaves on the
+/// stack are not.
 pub struct SecretKey {
     seed: Option<Zeroizing<Vec<u8>>>,
     scalar: Expanded,

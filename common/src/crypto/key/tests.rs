@@ -268,6 +268,7 @@ fn x448_keys_are_carried_but_not_used() {
     assert!(PublicKey::from_octets(Curve::X448, &octets[..56]).is_err());
 }
 
+// I-S-7.2.4-a
 #[test]
 fn keys_are_read_from_the_json_they_are_written_to() {
     let public = key(1).public().clone();
