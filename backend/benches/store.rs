@@ -49,35 +49,56 @@ struct Measured {
     reopen_ms: f64,
 }
 
+/// Rounds in which the contenders take turns; each keeps its folder from round to round.
+const ROUNDS: usize = 3;
+
 fn compare(is_bench: bool) -> Result<(), Box<dyn std::error::Error>> {
-    let seconds = if is_bench { 2.5 } else { 0.05 };
+    let seconds = if is_bench { 1.0 } else { 0.05 };
     let parent = std::env::var_os("MESH_BENCH_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
     for bytes in [1_024, 4_096] {
-        println!("\n{bytes} octets and an index record of {INDEX_BYTES}, {WRITERS} writers");
+        println!(
+            "\n{bytes} octets and an index record of {INDEX_BYTES}, {WRITERS} writers; medians of {ROUNDS} rounds"
+        );
         println!(
             "contender   appends/raw  p99/raw  CPU us  CPU/raw  written/octet  RSS MiB  read us  reopen ms"
         );
-        let mut raw = Measured::default();
-        for contender in CONTENDERS {
-            let folder = tempfile::tempdir_in(&parent)?;
-            let measured = run_measure(contender, bytes, seconds, folder.path())?;
-            if contender == "raw" {
-                raw = measured;
-                println!(
-                    "({:.0} appends/s, p99 {:.1} ms)",
-                    raw.appends_per_s, raw.p99_ms
-                );
+        let folders: Vec<_> = CONTENDERS
+            .iter()
+            .map(|_| tempfile::tempdir_in(&parent))
+            .collect::<Result<_, _>>()?;
+        let mut rounds = Vec::new();
+        for number in 0..ROUNDS {
+            let mut round = Vec::new();
+            for (contender, folder) in CONTENDERS.iter().zip(&folders) {
+                round.push(run_measure(
+                    contender,
+                    bytes,
+                    seconds,
+                    number,
+                    folder.path(),
+                )?);
             }
+            rounds.push(round);
+        }
+        for (place, contender) in CONTENDERS.iter().enumerate() {
+            let median = |figure: &dyn Fn(&Measured, &Measured) -> f64| {
+                let mut figures: Vec<f64> = rounds
+                    .iter()
+                    .map(|round| figure(&round[place], &round[0]))
+                    .collect();
+                figures.sort_by(f64::total_cmp);
+                figures[ROUNDS / 2]
+            };
             println!(
                 "{contender:<10} {:>12.2} {:>8.2} {:>7.1} {:>8.2} {:>14.2} {:>8.0} {:>8.1} {:>10.0}",
-                measured.appends_per_s / raw.appends_per_s,
-                measured.p99_ms / raw.p99_ms,
-                measured.cpu_us,
-                measured.cpu_us / raw.cpu_us,
-                measured.written_per_octet,
-                measured.resident_mib,
-                measured.read_us,
-                measured.reopen_ms,
+                median(&|own, raw| own.appends_per_s / raw.appends_per_s),
+                median(&|own, raw| own.p99_ms / raw.p99_ms),
+                median(&|own, _| own.cpu_us),
+                median(&|own, raw| own.cpu_us / raw.cpu_us),
+                median(&|own, _| own.written_per_octet),
+                median(&|own, _| own.resident_mib),
+                median(&|own, _| own.read_us),
+                median(&|own, _| own.reopen_ms),
             );
         }
     }
@@ -110,6 +131,7 @@ fn run_measure(
     contender: &str,
     bytes: usize,
     seconds: f64,
+    round: usize,
     folder: &Path,
 ) -> Result<Measured, Box<dyn std::error::Error>> {
     let output = child(&[
@@ -117,6 +139,7 @@ fn run_measure(
         contender.as_ref(),
         bytes.to_string().as_ref(),
         seconds.to_string().as_ref(),
+        round.to_string().as_ref(),
         folder.as_ref(),
     ])?;
     let numbers: Vec<f64> = output
@@ -341,10 +364,12 @@ fn append_of(octets: &mut Octets, index: u64, bytes: usize) -> Append {
 }
 
 fn measure(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
-    let [contender, bytes, seconds, folder] = arguments else {
-        return Err("four arguments".into());
+    let [contender, bytes, seconds, round, folder] = arguments else {
+        return Err("five arguments".into());
     };
     let (bytes, seconds): (usize, f64) = (bytes.parse()?, seconds.parse()?);
+    // Every round writes keys of its own.
+    let round = 2 * round.parse::<u64>()?;
     let folder = Path::new(folder);
     let open_engine = || -> Box<dyn Engine> {
         match contender.as_str() {
@@ -376,14 +401,14 @@ fn measure(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
     };
     // What is there before the measurement: enough for tables to be written and merged.
     let preload = Duration::from_secs_f64(seconds / 3.0);
-    runtime.block_on(append_for(&target, bytes, preload, 1));
+    runtime.block_on(append_for(&target, bytes, preload, round + 1));
     let (cpu, written) = (cpu_us()?, written_bytes()?);
     let began = Instant::now();
     let mut appended = runtime.block_on(append_for(
         &target,
         bytes,
         Duration::from_secs_f64(seconds),
-        2,
+        round + 2,
     ));
     let elapsed = began.elapsed().as_secs_f64();
     let appends = appended.times.len() as f64;

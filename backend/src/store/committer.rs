@@ -55,38 +55,59 @@ impl Shared {
 
 /// What can be read: the last versions, each with the engine's view of it.
 pub(super) struct Published {
-    kept: VecDeque<(Version, Arc<Snapshot>)>,
+    kept: VecDeque<Kept>,
+    /// Octets written by the versions behind the oldest kept.
+    bytes: usize,
+}
+
+struct Kept {
+    version: Version,
+    snapshot: Arc<Snapshot>,
+    /// Octets this version wrote.
+    bytes: usize,
 }
 
 impl Published {
     /// Begins with one version.
     pub(super) fn new(version: Version, snapshot: Snapshot) -> Self {
-        Self {
-            kept: VecDeque::from([(version, Arc::new(snapshot))]),
-        }
+        let mut published = Self {
+            kept: VecDeque::new(),
+            bytes: 0,
+        };
+        published.push(version, snapshot, 0);
+        published
     }
 
     /// The newest version.
     pub(super) fn newest(&self) -> Version {
         self.kept
             .back()
-            .map_or_else(Version::default, |(version, _)| *version)
+            .map_or_else(Version::default, |kept| kept.version)
     }
 
     /// The view of a version that is still kept.
     pub(super) fn at(&self, version: Version) -> Option<Arc<Snapshot>> {
         let place = self
             .kept
-            .binary_search_by_key(&version, |(version, _)| *version)
+            .binary_search_by_key(&version, |kept| kept.version)
             .ok()?;
-        self.kept.get(place).map(|(_, snapshot)| snapshot.clone())
+        self.kept.get(place).map(|kept| kept.snapshot.clone())
     }
 
-    fn push(&mut self, version: Version, snapshot: Snapshot) {
-        if self.kept.len() >= limits::SNAPSHOTS_KEPT {
+    /// Adds a version and lets go of old ones beyond the bounds.
+    fn push(&mut self, version: Version, snapshot: Snapshot, bytes: usize) {
+        self.kept.push_back(Kept {
+            version,
+            snapshot: Arc::new(snapshot),
+            bytes,
+        });
+        self.bytes += bytes;
+        while self.kept.len() > 1
+            && (self.kept.len() > limits::SNAPSHOTS_MAX || self.bytes > limits::SNAPSHOTS_BYTES_MAX)
+        {
             self.kept.pop_front();
+            self.bytes -= self.kept.front().map_or(0, |oldest| oldest.bytes);
         }
-        self.kept.push_back((version, Arc::new(snapshot)));
     }
 }
 
@@ -108,6 +129,16 @@ struct Group {
         oneshot::Sender<Result<Committed, CommitError>>,
         Versionstamp,
     )>,
+}
+
+impl Group {
+    /// Octets the group writes.
+    fn bytes(&self) -> usize {
+        let octets = |(key, value): (&Bytes, &Option<Bytes>)| {
+            key.len() + value.as_ref().map_or(0, Bytes::len)
+        };
+        self.writes.iter().map(octets).sum()
+    }
 }
 
 impl Committer {
@@ -279,7 +310,9 @@ impl Committer {
     /// Makes the group visible, wakes who watches, and answers.
     fn publish(&mut self, group: Group, version: Version) {
         let shared = &self.shared;
-        shared.published().push(version, shared.database.snapshot());
+        shared
+            .published()
+            .push(version, shared.database.snapshot(), group.bytes());
         self.newest = version;
         self.history
             .forget(shared.live_reads.floor(version, shared.chain_versions));

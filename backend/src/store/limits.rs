@@ -34,7 +34,11 @@ pub const HISTORY_RANGES_MAX: usize = 65_536;
 pub const CLEAR_KEYS_MAX: usize = 100_000;
 
 /// Newest versions of the embedded engine that can be read by [`super::Tx::set_read_version`].
-pub const SNAPSHOTS_KEPT: usize = 256;
+pub const SNAPSHOTS_MAX: usize = 256;
+
+/// Octets written since the oldest version that is kept readable. A version that is kept also keeps
+/// the engine's memory of what was written after it.
+pub const SNAPSHOTS_BYTES_MAX: usize = 4 * 1_024 * 1_024;
 
 /// Transactions that wait for the committer of the embedded engine; further ones wait before it.
 pub const COMMIT_QUEUE_MAX: usize = 1_024;

@@ -304,6 +304,32 @@ async fn clearing_more_keys_than_the_bound_is_refused_and_the_store_goes_on() {
 }
 
 #[tokio::test]
+async fn a_past_version_is_let_go_once_much_was_written_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let first = put(&store, b"a", b"1").await.version;
+    let pinned = || {
+        let mut tx = store.begin(TxOptions::default());
+        tx.set_read_version(first);
+        tx
+    };
+    let kept = pinned();
+    assert_eq!(kept.get(b"a", Read::Snapshot).await.unwrap().unwrap(), "1");
+    for number in 0..=limits::SNAPSHOTS_BYTES_MAX / 90_000 {
+        let mut tx = store.begin(TxOptions::default());
+        tx.set(&number.to_be_bytes(), vec![0; 90_000]);
+        tx.set(b"a", "2");
+        tx.commit().await.unwrap();
+    }
+    assert!(matches!(
+        pinned().get(b"a", Read::Snapshot).await,
+        Err(StoreError::TooOld)
+    ));
+    // Who had begun to read goes on.
+    assert_eq!(kept.get(b"a", Read::Snapshot).await.unwrap().unwrap(), "1");
+}
+
+#[tokio::test]
 async fn watches_end_with_the_store() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
