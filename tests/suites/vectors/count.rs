@@ -61,6 +61,26 @@ impl Tally {
         }
     }
 
+    /// Checks all entries at and under `pointer` at once, read as one `T`. A `T` refuses members that
+    /// it does not know, and has no member that is not checked.
+    pub(crate) fn whole<T: DeserializeOwned>(&mut self, pointer: &str, check: impl FnOnce(T)) {
+        let value = self.value(pointer).clone();
+        let part: T = serde_json::from_value(value)
+            .unwrap_or_else(|error| panic!("{pointer} cannot be read: {error}"));
+        check(part);
+        let inside = format!("{pointer}/");
+        let entries: Vec<String> = self
+            .entries
+            .iter()
+            .filter(|entry| *entry == pointer || entry.starts_with(&inside))
+            .cloned()
+            .collect();
+        assert!(!entries.is_empty(), "nothing is at {pointer}");
+        for entry in entries {
+            self.mark(&entry);
+        }
+    }
+
     /// Notes that the entry at `pointer` was checked.
     pub(crate) fn mark(&mut self, pointer: &str) {
         assert!(self.entries.contains(pointer), "{pointer} is no entry");

@@ -15,7 +15,10 @@ mod full_objects;
 mod hex;
 mod jsonb;
 mod layout;
+mod objects;
+mod service;
 mod synchronization;
+mod trace;
 mod udf;
 
 use std::fs;
