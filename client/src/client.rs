@@ -213,9 +213,11 @@ impl Client {
         let mut names: Vec<_> = device.state.synced.keys().cloned().collect();
         match std::fs::read_dir(&folder) {
             Ok(files) => names.extend(files.filter_map(|file| {
-                let name = file.ok()?.file_name();
-                let bare = name.to_str()?.strip_suffix(".dare")?;
-                ContainerName::parse(bare).ok()
+                let file = file.ok()?.file_name();
+                let name = ContainerName::parse(file.to_str()?.strip_suffix(".dare")?).ok()?;
+                // Names of unknown kind do not follow from their files; they were noted when they
+                // came from the service.
+                (*name.file_name() == *file).then_some(name)
             })),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(source) => return Err(HomeError::reading(&folder, source).into()),

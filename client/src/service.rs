@@ -347,7 +347,11 @@ impl Client {
                 Err(error) => return Err(error.into()),
             };
             let step = service.receive(attempt, &reply, self.clock.now())?;
-            tracing::debug!(http = reply.http_status, ?step, "answered");
+            tracing::debug!(
+                http = reply.http_status,
+                octets = reply.body.len(),
+                "answered"
+            );
             match step {
                 Step::Done(response) if waits(response.outcome(), &reply) && patience > 0 => {
                     patience -= 1;
