@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::cogeneration::order_of;
 use crate::count::Tally;
+use crate::full_objects::check_type;
 use crate::hex::Hex;
 use crate::{json_of, layout};
 
@@ -96,6 +97,7 @@ impl EnvelopeCase {
             // Folds inside Binary values are no part of the value.
             let read: Value = json::parse(payload).unwrap();
             assert_eq!(unfolded(&read), *object, "{}", self.id);
+            check_type(object.as_object().unwrap().keys().next().unwrap(), object);
         }
         if let Some(layout) = &self.payload_layout {
             assert_eq!(layout, "reproduced by the layout rules");

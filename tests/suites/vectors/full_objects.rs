@@ -1,12 +1,15 @@
 //! `full_objects.json`: every complete example of the two drafts is read, written again to the same
 //! value, and its keys and envelopes hold (crypto §1, §2.4, §4, §7).
 
-use std::collections::BTreeMap;
-
+use mesh_common::assertion::{
+    ActivationAccount, ActivationDevice, Assertion, CatalogedDevice, ConnectionAccount,
+    ConnectionDevice, ProfileAccount, ProfileDevice, ProfileHost, ProfileMesh, ProfileService,
+};
 use mesh_common::catalog::entry::CatalogEntry;
 use mesh_common::crypto::key::{KeyData, KeyOverlay, PublicKey};
 use mesh_common::dare::Envelope;
 use mesh_common::encoding::json;
+use mesh_common::message::Message;
 use mesh_common::protocol::{Request, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -91,18 +94,35 @@ fn same<T: DeserializeOwned + Serialize>(value: &Value) -> T {
     read
 }
 
-/// Reads the object as its type.
-fn check_type(tag: &str, object: &Value) {
+/// Reads the object as its type, and checks that it is written to the same value.
+pub(crate) fn check_type(tag: &str, object: &Value) {
     match tag {
         "Hello" | "CreateAccount" => drop(same::<Request>(object)),
         "MeshHelloResponse" | "CreateResponse" => drop(same::<Response>(object)),
+        "RequestConnection" | "AcknowledgeConnection" => drop(same::<Message>(object)),
         "CatalogedCredential" | "CatalogedBookmark" | "CatalogedTask" => {
             let entry = CatalogEntry::from_json(&json::write(object)).unwrap();
             let written: Value = json::parse(&entry.to_json()).unwrap();
             assert_eq!(written, *object);
         }
-        _ => assert_eq!(same::<BTreeMap<String, Value>>(object).len(), 1),
+        ProfileMesh::TAG => check_assertion::<ProfileMesh>(object),
+        ProfileDevice::TAG => check_assertion::<ProfileDevice>(object),
+        ProfileAccount::TAG => check_assertion::<ProfileAccount>(object),
+        ProfileService::TAG => check_assertion::<ProfileService>(object),
+        ProfileHost::TAG => check_assertion::<ProfileHost>(object),
+        ConnectionDevice::TAG => check_assertion::<ConnectionDevice>(object),
+        ConnectionAccount::TAG => check_assertion::<ConnectionAccount>(object),
+        ActivationDevice::TAG => check_assertion::<ActivationDevice>(object),
+        ActivationAccount::TAG => check_assertion::<ActivationAccount>(object),
+        CatalogedDevice::TAG => check_assertion::<CatalogedDevice>(object),
+        other => panic!("no type is known for {other}"),
     }
+}
+
+fn check_assertion<A: Assertion>(object: &Value) {
+    let assertion = A::from_json(&json::write(object)).unwrap();
+    let written: Value = json::parse(&assertion.to_json()).unwrap();
+    assert_eq!(written, *object);
 }
 
 /// Checks every key and overlay inside `value`: fingerprints are recomputed (architecture A-11).

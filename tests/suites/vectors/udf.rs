@@ -6,11 +6,11 @@ use mesh_common::crypto::digest::sha512;
 use mesh_common::crypto::key::{Curve, PublicKey};
 use mesh_common::encoding::base32;
 use mesh_common::encoding::base64url::Binary;
+use mesh_common::message::witness;
 use mesh_common::udf::derived::DerivationSeed;
 use mesh_common::udf::digest::key_info;
 use mesh_common::udf::{
-    BITS_DEFAULT, DigestAlgorithm, Udf, authenticator, content_digest_with, message_response_id,
-    nonce, shamir,
+    DigestAlgorithm, Udf, authenticator, content_digest_with, message_response_id, nonce, shamir,
 };
 use num_bigint::BigUint;
 use serde::Deserialize;
@@ -255,12 +255,9 @@ impl WitnessCase {
         assert_eq!(device.udf().as_str(), self.device_profile_udf);
         assert_eq!(self.mesh_udf_binary_512, mesh.udf_binary()[..]);
         assert_eq!(self.device_udf_binary_512, device.udf_binary()[..]);
-        let half = |key: &PublicKey, nonce: &Binary| sha512(&[&key.udf_binary(), &nonce.0]);
-        let witness = sha512(&[
-            &half(&mesh, &self.server_nonce_b64url),
-            &half(&device, &self.client_nonce_b64url),
-        ]);
-        assert_eq!(base32::present(&witness, BITS_DEFAULT), self.witness);
+        let (server_nonce, client_nonce) = (&self.server_nonce_b64url, &self.client_nonce_b64url);
+        let text = witness(&mesh, &server_nonce.0, &device, &client_nonce.0);
+        assert_eq!(text, self.witness);
     }
 }
 
