@@ -143,3 +143,53 @@ fn challenge(commitment: &[u8], public: &[u8], message: &[u8]) -> Number {
 fn number(octets: &[u8; POINT_BYTES]) -> Number {
     Number::decode_reduce(octets)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::key::{Curve, PublicKey, SecretKey};
+
+    /// Only the variant with a context signs in the Mesh (crypto §5.2); plain Ed25519 is refused.
+    #[test]
+    fn plain_ed25519_is_no_signature() {
+        let seed = [9; 32];
+        let key = SecretKey::from_seed_on(Curve::Ed25519, &seed).unwrap();
+        let other = crrl::ed25519::PrivateKey::from_seed(&seed);
+        assert_eq!(key.public().octets(), other.public_key.encode());
+        assert_eq!(key.sign(&[1; 64]), other.sign_ctx(&[], &[1; 64]));
+        let verdict = |signature: [u8; SIGNATURE_BYTES]| key.public().verify(&[1; 64], &signature);
+        assert_eq!(verdict(other.sign_ctx(&[], &[1; 64])), Ok(()));
+        assert!(verdict(other.sign_raw(&[1; 64])).is_err());
+        assert!(verdict(other.sign_ph(&[], &[1; 64])).is_err());
+        assert!(verdict(other.sign_ctx(b"context", &[1; 64])).is_err());
+    }
+
+    #[test]
+    fn a_scalar_above_the_group_order_is_refused() {
+        let key = SecretKey::from_seed_on(Curve::Ed25519, &[9; 32]).unwrap();
+        let mut signature = key.sign(&[1; 64]);
+        // The group order, little endian.
+        let mut order = [0; 32];
+        order[..16].copy_from_slice(&0x14de_f9de_a2f7_9cd6_5812_631a_5cf5_d3ed_u128.to_le_bytes());
+        order[31] = 0x10;
+        let mut carry = 0;
+        for (octet, addend) in signature[32..].iter_mut().zip(order) {
+            let sum = u16::from(*octet) + u16::from(addend) + carry;
+            *octet = sum as u8;
+            carry = sum >> 8;
+        }
+        assert!(key.public().verify(&[1; 64], &signature).is_err());
+    }
+
+    #[test]
+    fn only_canonical_points_of_large_order_are_keys() {
+        let identity = std::array::from_fn::<u8, 32, _>(|index| u8::from(index == 0));
+        let mut negative_zero = identity;
+        negative_zero[31] = 0x80;
+        let mut above_prime = [0xff; 32];
+        above_prime[31] = 0x7f;
+        for octets in [identity, negative_zero, above_prime, [0; 32]] {
+            assert!(PublicKey::from_octets(Curve::Ed25519, &octets).is_err());
+        }
+    }
+}

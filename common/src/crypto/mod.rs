@@ -5,7 +5,7 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`digest`], [`derive`], [`cipher`] | SHA-2, SHA-3, SHAKE; HMAC and HKDF; AES in the three modes that are used |
+//! | [`digest`], [`derive`](mod@derive), [`cipher`] | SHA-2, SHA-3, SHAKE; HMAC and HKDF; AES in the three modes that are used |
 //! | [`curve`] | edwards448 behind one trait, and its providers |
 //! | [`eddsa`], [`ed25519`] | signing, verifying, agreeing and adding on octets |
 //! | [`key`] | public and secret keys, and their JSON |

@@ -182,3 +182,108 @@ fn check_digest_name(name: Option<&str>) -> Result<(), EnvelopeError> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encoding::json;
+    use crate::entropy::SeededEntropy;
+
+    fn key(seed: u64) -> SecretKey {
+        SecretKey::generate(&mut SeededEntropy::new(seed))
+    }
+
+    fn signed(signers: &[&SecretKey]) -> Envelope {
+        Envelope::signed(*b"payload", Header::default(), signers)
+    }
+
+    #[test]
+    fn each_signer_is_found_and_nobody_else() {
+        let (alice, bob, mallet) = (key(1), key(2), key(3));
+        let text = json::write(&signed(&[&alice, &bob]));
+        let envelope: Envelope = json::parse(&text).unwrap();
+        assert_eq!(envelope.header.dig.as_deref(), Some("S512"));
+        assert_eq!(envelope.signatures()[0].alg.as_deref(), Some("S512"));
+        assert_eq!(envelope.verify_by(alice.public()), Ok(()));
+        assert_eq!(envelope.verify_by(bob.public()), Ok(()));
+        assert_eq!(
+            envelope.verify_by(mallet.public()),
+            Err(EnvelopeError::NotSignedBy { kid: mallet.udf() })
+        );
+        assert!(!signed(&[]).is_signed());
+        assert!(signed(&[]).trailer.is_none());
+    }
+
+    #[test]
+    fn a_changed_payload_is_refused_with_and_without_its_digest() {
+        let alice = key(1);
+        let mut envelope = signed(&[&alice]);
+        envelope.payload.0[0] ^= 1;
+        assert_eq!(
+            envelope.verify_by(alice.public()),
+            Err(EnvelopeError::DigestDiffers)
+        );
+        envelope.trailer.as_mut().unwrap().payload_digest = None;
+        assert!(matches!(
+            envelope.verify_by(alice.public()),
+            Err(EnvelopeError::Signature { .. })
+        ));
+    }
+
+    #[test]
+    fn digests_are_read_by_three_names() {
+        let alice = key(1);
+        let mut envelope = signed(&[&alice]);
+        for (name, accepted) in [
+            ("S512", true),
+            ("SHA2", true),
+            ("SHA512", true),
+            ("S256", false),
+        ] {
+            envelope.header.dig = Some(name.to_owned());
+            assert_eq!(
+                envelope.verify_by(alice.public()).is_ok(),
+                accepted,
+                "{name}"
+            );
+        }
+        envelope.header.dig = None;
+        assert_eq!(envelope.verify_by(alice.public()), Ok(()));
+        envelope.trailer.as_mut().unwrap().signatures[0].alg = Some("SHA3".to_owned());
+        assert_eq!(
+            envelope.verify_by(alice.public()),
+            Err(EnvelopeError::DigestAlgorithm {
+                name: "SHA3".to_owned()
+            })
+        );
+    }
+
+    #[test]
+    fn every_signature_in_the_name_of_a_key_must_be_by_it() {
+        let (alice, mallet) = (key(1), key(2));
+        let mut envelope = signed(&[&alice, &mallet]);
+        let signatures = &mut envelope.trailer.as_mut().unwrap().signatures;
+        signatures[1].kid = Some(alice.udf().to_string());
+        assert!(matches!(
+            envelope.verify_by(alice.public()),
+            Err(EnvelopeError::Signature { .. })
+        ));
+        envelope.trailer.as_mut().unwrap().signatures[0].kid = None;
+        assert!(
+            envelope.verify_by(mallet.public()).is_err(),
+            "no kid, no claim"
+        );
+    }
+
+    #[test]
+    fn signatures_of_the_header_stay_when_one_is_added() {
+        let (alice, bob) = (key(1), key(2));
+        let mut envelope = signed(&[&alice]);
+        let trailer = envelope.trailer.take().unwrap();
+        envelope.header.signatures = trailer.signatures;
+        assert_eq!(envelope.verify_by(alice.public()), Ok(()));
+        envelope.add_signature(&bob);
+        assert_eq!(envelope.verify_by(alice.public()), Ok(()));
+        assert_eq!(envelope.verify_by(bob.public()), Ok(()));
+    }
+}

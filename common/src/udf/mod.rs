@@ -3,8 +3,8 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`digest`] | fingerprints of content and of keys, EARL content identifiers, response identifiers |
-//! | [`nonce`] | message identifiers, PINs, encryption keys, object identifiers: data as a fingerprint |
-//! | [`authenticator`] | fingerprints under a key |
+//! | [`nonce`](mod@nonce) | message identifiers, PINs, encryption keys, object identifiers: data as a fingerprint |
+//! | [`authenticator`](mod@authenticator) | fingerprints under a key |
 //! | [`derived`] | key pairs from a seed |
 //! | [`shamir`] | secrets in shares |
 //! | [`name`] | URIs, strong names, and what a person types |

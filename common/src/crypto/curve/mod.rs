@@ -5,7 +5,8 @@
 //! is in [`super::eddsa`] and the same for every provider.
 
 mod crrl_provider;
-#[cfg(all(test, feature = "goldilocks"))]
+#[cfg(test)]
+#[cfg(feature = "goldilocks")]
 mod differential;
 #[cfg(feature = "goldilocks")]
 mod goldilocks_provider;
