@@ -30,6 +30,8 @@ pub mod state;
 mod status;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+#[cfg(test)]
+mod tests;
 mod upload;
 
 pub use change::{

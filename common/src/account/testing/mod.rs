@@ -44,7 +44,7 @@ struct Rows {
 }
 
 /// Accounts in memory.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Shell {
     /// The settings.
     pub policy: AccountPolicy,

@@ -74,13 +74,15 @@ impl Device {
     /// The next request of this device.
     pub fn ask(&mut self, request: Request, evidence: Evidence) -> AccountRequest {
         self.requests += 1;
+        let text = json::write(&request);
         let mut id = [0; 16];
-        id[..8].copy_from_slice(&self.requests.to_be_bytes());
+        let drawn = Sha512::digest([&self.requests.to_be_bytes()[..], &text].concat());
+        id.copy_from_slice(&drawn[..16]);
         AccountRequest {
             account: self.address.clone(),
             caller: self.caller.clone(),
             request_id: RequestId(id),
-            request_digest: Sha512::digest(json::write(&request)).into(),
+            request_digest: Sha512::digest(&text).into(),
             received_at: NOON,
             deadline: NOON + Duration::from_secs(5),
             request,
