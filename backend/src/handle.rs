@@ -209,9 +209,9 @@ impl<S: Store> BackendHandle<S> {
         *poison.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
     }
 
-    /// For tests: one round of what is due in one partition.
+    /// For tests: what is due in one partition.
     #[cfg(test)]
-    pub(crate) async fn tend_once(&self, partition: PartitionId) -> Tended {
+    pub(crate) async fn tend_one(&self, partition: PartitionId) -> Tended {
         self.inner.tend(partition).await
     }
 
@@ -399,7 +399,7 @@ impl<S: Store> Inner<S> {
         ending
     }
 
-    /// One round of what is due in `partition`, started only if something is.
+    /// What is due in `partition`, started only if something is.
     async fn tend(&self, partition: PartitionId) -> Tended {
         match is_due(&self.shared.store, partition, self.shared.now()).await {
             Ok(true) => {}

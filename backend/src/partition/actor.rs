@@ -45,6 +45,8 @@ pub(crate) struct PartitionActor<S: Store> {
     /// Operations of the next batch at most: halved while the store finds batches too large.
     operations_max: usize,
     tending: Vec<oneshot::Sender<Tended>>,
+    /// Rows carried out since somebody asked.
+    tended: usize,
     is_tending_due: bool,
     stopping: Option<oneshot::Sender<()>>,
     /// Counts the times everything was forgotten: what was begun in an earlier life is ignored.
@@ -88,6 +90,7 @@ impl<S: Store> PartitionActor<S> {
             flight: Flight::None,
             operations_max: BATCH_OPERATIONS_MAX,
             tending: Vec::new(),
+            tended: 0,
             is_tending_due: false,
             stopping: None,
             life: 0,
@@ -165,7 +168,7 @@ impl<S: Store> PartitionActor<S> {
         for view in self.viewers.drain().flat_map(|(_, views)| views) {
             view.refuse(error.clone());
         }
-        self.end_tending(Tended::default());
+        self.end_tending(false);
     }
 
     // ---- Accounts ----
@@ -362,8 +365,12 @@ impl<S: Store> PartitionActor<S> {
         this.flight = Flight::None;
         match result {
             Ok(tended) => {
+                this.tended += tended.done;
+                // As long as nobody waits, the work goes on; else it makes room and is asked for again.
                 this.is_tending_due |= tended.more && this.queue.is_empty();
-                this.end_tending(tended);
+                if !this.is_tending_due {
+                    this.end_tending(tended.more);
+                }
             }
             Err(error) => {
                 tracing::warn!(
@@ -376,13 +383,17 @@ impl<S: Store> PartitionActor<S> {
                 {
                     this.forget_everything();
                 }
-                this.end_tending(Tended::default());
+                this.end_tending(false);
             }
         }
         this.go_on(ctx);
     }
 
-    fn end_tending(&mut self, tended: Tended) {
+    fn end_tending(&mut self, more: bool) {
+        let tended = Tended {
+            done: std::mem::take(&mut self.tended),
+            more,
+        };
         for reply in self.tending.drain(..) {
             let _gone = reply.send(tended);
         }

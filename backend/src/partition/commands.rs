@@ -103,7 +103,7 @@ impl View {
     }
 }
 
-/// Do some of the work that is due. Answered once a round of it is done.
+/// Do the work that is due. Answered once all of it is done, or once requests wait behind it.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Tend {

@@ -53,7 +53,7 @@ async fn what_accumulates_behind_a_commit_is_the_next_batch() {
     scene.store.close();
     let mut first = pin!(scene.ask(people[0].upload(scene.now(), 1, &[b"first"])));
     assert!(first.as_mut().now_or_never().is_none());
-    scene.status(&people[0]).await;
+    scene.store.arrived().await;
     // Ten uploads of each, sent without waiting: their order of arrival is their order of index.
     let rest = join_all((2..=11).flat_map(|index| {
         let scene = &scene;
@@ -124,13 +124,14 @@ async fn winner_and_loser(
     let [busy, winner, loser] = requests.map(|request| scene.perform(request));
     let (mut busy, mut winner, mut loser) = (pin!(busy), pin!(winner), pin!(loser));
     assert!(busy.as_mut().now_or_never().is_none());
-    scene.status(alice).await;
+    scene.store.arrived().await;
     assert!(winner.as_mut().now_or_never().is_none());
     assert!(loser.as_mut().now_or_never().is_none());
+    scene.status(alice).await; // Commands are taken in order: both wait now.
     scene.store.pass();
     let first = code_of(&busy.await);
     // The second batch is planned and waits at the gate.
-    scene.status(alice).await;
+    scene.store.arrived().await;
     assert!(
         loser.as_mut().now_or_never().is_none(),
         "the refusal rests on what is not durable"
@@ -171,7 +172,7 @@ async fn a_full_mailbox_is_an_overload_with_a_time_to_come_back() {
     scene.store.close();
     let mut flying = pin!(scene.perform(people[0].upload(scene.now(), 1, &[b"flying"])));
     assert!(flying.as_mut().now_or_never().is_none());
-    scene.status(&people[0]).await;
+    scene.store.arrived().await;
     let waiting = people[1..5]
         .iter()
         .map(|one| scene.perform(one.upload(scene.now(), 1, &[b"w"])));
@@ -201,7 +202,7 @@ async fn a_hot_account_meets_its_bound_before_its_neighbours_do() {
     scene.store.close();
     let mut flying = pin!(scene.perform(hot.upload(scene.now(), 1, &[b"flying"])));
     assert!(flying.as_mut().now_or_never().is_none());
-    scene.status(hot).await;
+    scene.store.arrived().await;
     const { assert!(ACCOUNT_WAITING_MAX < PARTITION_MAILBOX_MAX) };
     let storm =
         (0..=ACCOUNT_WAITING_MAX).map(|_| scene.perform(hot.upload(scene.now(), 2, &[b"s"])));
@@ -258,7 +259,7 @@ async fn an_operation_that_waited_past_its_deadline_is_not_carried_out() {
     scene.store.close();
     let mut flying = pin!(scene.perform(alice.upload(scene.now(), 1, &[b"flying"])));
     assert!(flying.as_mut().now_or_never().is_none());
-    scene.status(&alice).await;
+    scene.store.arrived().await;
     let mut late = pin!(scene.perform(alice.upload(scene.now(), 2, &[b"late"])));
     assert!(late.as_mut().now_or_never().is_none());
     scene.clock.advance(Duration::from_secs(60));
@@ -275,7 +276,7 @@ async fn stopping_finishes_what_is_in_flight_and_refuses_the_rest() {
     scene.store.close();
     let mut flying = pin!(scene.perform(alice.upload(scene.now(), 1, &[b"flying"])));
     assert!(flying.as_mut().now_or_never().is_none());
-    scene.status(&alice).await;
+    scene.store.arrived().await;
     let mut waiting = pin!(scene.perform(alice.upload(scene.now(), 2, &[b"waiting"])));
     assert!(waiting.as_mut().now_or_never().is_none());
     let mut stop = pin!(scene.backend.stop());

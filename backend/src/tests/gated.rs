@@ -30,6 +30,8 @@ pub(super) struct GatedStore {
 struct Gate {
     /// Commits that may pass. Open gates have as many as a story can need.
     passes: Semaphore,
+    /// Commits that have come to the gate since it was closed.
+    arrivals: Semaphore,
     script: Mutex<VecDeque<Script>>,
     /// Rows of one commit beyond which it is too large.
     rows_max: Mutex<usize>,
@@ -44,6 +46,7 @@ impl GatedStore {
             inner: MemoryStore::new(),
             gate: Arc::new(Gate {
                 passes: Semaphore::new(OPEN),
+                arrivals: Semaphore::new(0),
                 script: Mutex::default(),
                 rows_max: Mutex::new(usize::MAX),
             }),
@@ -52,6 +55,13 @@ impl GatedStore {
 
     pub(super) fn close(&self) {
         self.gate.passes.forget_permits(usize::MAX);
+        self.gate.arrivals.forget_permits(usize::MAX);
+    }
+
+    /// Waits until one more commit has come to the gate.
+    pub(super) async fn arrived(&self) {
+        let arrival = self.gate.arrivals.acquire().await;
+        arrival.expect("the gate is never taken down").forget();
     }
 
     /// Lets one commit pass.
@@ -152,6 +162,7 @@ impl Tx for GatedTx {
     }
 
     async fn commit(self) -> Result<Committed, CommitError> {
+        self.gate.arrivals.add_permits(1);
         let pass = self.gate.passes.acquire().await;
         pass.expect("the gate is never taken down").forget();
         let scripted = self.gate.script.lock().unwrap().pop_front();

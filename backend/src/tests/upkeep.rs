@@ -158,12 +158,12 @@ async fn a_purge_that_is_interrupted_goes_on_after_a_restart() {
     scene.clock.advance(DELETED_DATA_KEPT);
     let before = rows(&scene.store).await.0;
     scene.store.close();
+    let backend = scene.backend.clone();
+    let home = PartitionId::of(&alice.address);
+    let tending = actix::spawn(async move { backend.tend_one(home).await });
+    scene.store.arrived().await;
     scene.store.pass();
-    let tended = scene
-        .backend
-        .tend_once(PartitionId::of(&alice.address))
-        .await;
-    assert!(tended.more);
+    scene.store.arrived().await;
     let between = rows(&scene.store).await.0;
     assert!(
         0 < between && between < before,
@@ -172,6 +172,7 @@ async fn a_purge_that_is_interrupted_goes_on_after_a_restart() {
     // The second page is on its way and meets a store that takes no writes any more.
     scene.store.script(Script::ReadOnly);
     scene.store.open();
+    assert!(!tending.await.unwrap().more);
     scene.restart().await;
     assert_eq!(rows(&scene.store).await.0, between);
     scene.backend.tend().await;
