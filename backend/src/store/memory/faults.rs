@@ -11,11 +11,11 @@ pub struct Faults {
     pub conflict: u16,
     /// Commits refused as too old.
     pub too_old: u16,
-    /// Commits applied, but answered with [`CommitError::Unknown`].
+    /// Commits applied, but answered with [`CommitError::Unknown`](crate::store::CommitError::Unknown).
     pub unknown_applied: u16,
-    /// Commits not applied and answered with [`CommitError::Unknown`].
+    /// Commits not applied and answered with [`CommitError::Unknown`](crate::store::CommitError::Unknown).
     pub unknown_lost: u16,
-    /// Commits answered with [`CommitError::MayStillLand`], which then do land, if nothing they
+    /// Commits answered with [`CommitError::MayStillLand`](crate::store::CommitError::MayStillLand), which then do land, if nothing they
     /// depend on is written before, after up to [`Faults::land_after_max`] later commits, or never.
     pub may_still_land: u16,
     /// See [`Faults::may_still_land`].
@@ -31,19 +31,19 @@ pub struct Faults {
 /// One fault of one commit.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fault {
-    /// Not applied, [`CommitError::Conflict`].
+    /// Not applied, [`CommitError::Conflict`](crate::store::CommitError::Conflict).
     Conflict,
-    /// Not applied, [`CommitError::TooOld`].
+    /// Not applied, [`CommitError::TooOld`](crate::store::CommitError::TooOld).
     TooOld,
-    /// Not applied, [`CommitError::ReadOnly`].
+    /// Not applied, [`CommitError::ReadOnly`](crate::store::CommitError::ReadOnly).
     ReadOnly,
-    /// Applied, [`CommitError::Unknown`].
+    /// Applied, [`CommitError::Unknown`](crate::store::CommitError::Unknown).
     UnknownApplied,
-    /// Not applied, [`CommitError::Unknown`].
+    /// Not applied, [`CommitError::Unknown`](crate::store::CommitError::Unknown).
     UnknownLost,
-    /// [`CommitError::MayStillLand`]; lands once this many later commits were applied.
+    /// [`CommitError::MayStillLand`](crate::store::CommitError::MayStillLand); lands once this many later commits were applied.
     LandsAfter(u32),
-    /// [`CommitError::MayStillLand`]; never lands.
+    /// [`CommitError::MayStillLand`](crate::store::CommitError::MayStillLand); never lands.
     NeverLands,
 }
 
