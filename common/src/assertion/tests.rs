@@ -30,7 +30,7 @@ fn a_changed_profile_does_not_verify() {
         ProfileMesh::verify(&device),
         Err(AssertionError::Unreadable { .. })
     ));
-    let mut changed = envelope.clone();
+    let mut changed = envelope;
     let position = changed.payload.0.len() - 1;
     changed.payload.0.insert(position, b' ');
     assert!(matches!(

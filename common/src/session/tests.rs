@@ -1,4 +1,10 @@
 //! The two ends of `mmm-kx-1` against each other, and everything the service's end refuses.
 
+mod client;
+mod evidence;
 mod exchange;
+mod properties;
+mod refusals;
+mod rules;
+mod tickets;
 mod world;

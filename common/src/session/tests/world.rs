@@ -1,5 +1,7 @@
 //! A service, a person with a mesh, an account and a device: what the tests talk about.
 
+use std::sync::LazyLock;
+
 use zeroize::Zeroizing;
 
 use crate::address::AccountAddress;
@@ -20,6 +22,7 @@ use crate::session::client::{ClientIdentity, ClientSession, ServiceIdentity};
 use crate::session::evidence::signing_keys;
 use crate::session::{Epoch, HostKeys, TicketKeys};
 use crate::time::Timestamp;
+use crate::udf::Udf;
 
 /// 2020-03-10T12:00:00Z.
 pub(super) const NOW: Timestamp = Timestamp::from_secs(1_583_841_600);
@@ -29,7 +32,6 @@ pub(super) struct World {
     pub(super) entropy: SeededEntropy,
     pub(super) service: ServiceKeys,
     pub(super) profile_service: Envelope,
-    pub(super) host: HostProfileKeys,
     pub(super) profile_host: Envelope,
     pub(super) hosts: HostKeys,
     pub(super) tickets: TicketKeys,
@@ -78,7 +80,6 @@ impl World {
             tickets,
             entropy,
             service,
-            host,
             mesh,
             profile_mesh,
             signed_mesh,
@@ -91,6 +92,17 @@ impl World {
             in_mesh,
             in_account,
         }
+    }
+
+    /// One for all cases of a property.
+    pub(super) fn shared() -> &'static Self {
+        static WORLD: LazyLock<World> = LazyLock::new(World::new);
+        &WORLD
+    }
+
+    /// UDF of the service's KeyAuthentication.
+    pub(super) fn host_key() -> Udf {
+        Self::shared().service.authentication.udf()
     }
 
     pub(super) fn keys(&self) -> SigningKeys {
