@@ -25,6 +25,10 @@ pub enum Command {
     Run(RunArguments),
     /// Read a configuration and say what is wrong with it, without starting anything.
     CheckConfig(ConfigArguments),
+    /// Show the whole story in one process: a service, a device, real files, every digest verified.
+    ///
+    /// Exits with 0 only if every step went as it should.
+    Demo(DemoArguments),
 }
 
 /// Which configuration to use.
@@ -44,4 +48,12 @@ pub struct RunArguments {
     /// Folder for everything that is kept; overrides the configuration's `data_dir`.
     #[arg(long, env = "MESHD_HOME", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+}
+
+/// What `demo` is told.
+#[derive(Debug, Clone, Args)]
+pub struct DemoArguments {
+    /// Keep the demo's folders there instead of in a temporary place that is removed.
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
 }

@@ -15,13 +15,14 @@
 //! | [`service`] | a running service: store, back-end, front-end, admin listener |
 //! | [`admin`] | `/metrics`, `/livez`, `/readyz` |
 //! | [`telemetry`] | logs, and traces by OTLP |
-//! | `demo` | the whole story in one process, as a transcript |
+//! | [`demo`] | the whole story in one process, as a transcript |
 //! | [`run`] | `meshd run`: start, say where, wait for signals, stop |
 
 pub mod admin;
 pub mod args;
 pub mod config;
 pub mod data_dir;
+pub mod demo;
 pub mod development_ca;
 pub mod identity;
 pub mod run;

@@ -11,13 +11,14 @@ use std::process::ExitCode;
 use clap::Parser;
 use meshd::args::{Arguments, Command, ConfigArguments, RunArguments};
 use meshd::config::{ConfigError, MeshdConfig};
-use meshd::run;
 use meshd::service::StartError;
+use meshd::{demo, run};
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Run(arguments) => run_service(&arguments),
         Command::CheckConfig(arguments) => check_config(&arguments),
+        Command::Demo(arguments) => return demo::main(&arguments, |line| println!("{line}")),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,6 @@
 //! Logs to standard error, structured by `tracing`; traces by OTLP when an endpoint is configured.
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider as _;
@@ -13,6 +14,9 @@ use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 /// How long one export to the collector may take.
 const EXPORT_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Ours, and what goes wrong elsewhere: the libraries below are talkative about their own lives.
+const FILTER_DEFAULT: &str = "warn,meshd=info,mesh_frontend=info,mesh_backend=info";
 
 /// What is logged, how, and where traces go.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -71,7 +75,7 @@ pub struct Telemetry {
 impl Default for TelemetryConfig {
     fn default() -> Self {
         Self {
-            filter: "info".into(),
+            filter: FILTER_DEFAULT.into(),
             format: LogFormat::Text,
             otlp_endpoint: None,
         }
@@ -88,7 +92,9 @@ impl TelemetryConfig {
             filter: self.filter.clone(),
             cause,
         })?;
-        let lines = fmt::layer().with_writer(std::io::stderr);
+        let lines = fmt::layer()
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_writer(std::io::stderr);
         let lines = match self.format {
             LogFormat::Text => lines.with_target(false).boxed(),
             LogFormat::Json => lines.json().flatten_event(true).boxed(),
