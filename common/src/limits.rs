@@ -68,6 +68,8 @@ pub const ACCOUNT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Octets of the account quota kept for deletions and completions, which give space back
 /// (containers §12.6).
 pub const ACCOUNT_RESERVE_BYTES: u64 = 1024 * 1024;
+/// One part in this many of a smaller quota is kept instead, so that a reserve is never all of it.
+pub const ACCOUNT_RESERVE_SHARE: u64 = 16;
 
 /// References of one MessageComplete. Above: 413/8 (nobody's rule but ours: each is looked up).
 pub const COMPLETION_REFERENCES_MAX: usize = 128;

@@ -107,6 +107,57 @@ fn the_first_entry_is_that_of_the_bootstrap_device() {
     );
 }
 
+//
+#[test]
+fn a_catalog_that_begins_with_one_entry_is_no_import() {
+    let (mut shell, mut laptop) = alice();
+    let (own, phone) = (laptop.clone(), Device::of(ALICE, "phone"));
+    for (of, evidence, expected) in [
+        (
+            &phone,
+            DeviceEvidence::Valid(phone.facts()),
+            Code::InvalidProfile,
+        ),
+        (&phone, invalid(), Code::InvalidSignature),
+        (&own, invalid(), Code::InvalidSignature),
+        (&own, DeviceEvidence::Valid(own.facts()), Code::Ok),
+    ] {
+        let frames = vec![first_frame(), event(1, "New", &of.unique_id(), "entry")];
+        let upload = laptop.upload_devices(frames, vec![(1, evidence)]);
+        assert_eq!(told(&mut shell, upload), expected);
+    }
+}
+
+/// The own entry and its successor, as the reference uploads them first.
+fn two_versions(device: &Device) -> Vec<crate::dare::Envelope> {
+    let own = device.unique_id();
+    vec![
+        first_frame(),
+        event(1, "New", &own, "one"),
+        event(2, "Update", &own, "two"),
+    ]
+}
+
+//
+#[test]
+fn an_import_that_ends_with_an_unverified_own_entry_is_refused() {
+    let (mut shell, mut laptop) = alice();
+    let evidence = vec![(1, invalid()), (2, invalid())];
+    let upload = laptop.upload_devices(two_versions(&laptop), evidence);
+    assert_eq!(told(&mut shell, upload), Code::InvalidProfile);
+}
+
+// the first version was made before a service was bound.
+#[test]
+fn an_older_version_of_the_own_entry_need_not_verify() {
+    let (mut shell, mut laptop) = alice();
+    let evidence = vec![(1, invalid()), (2, DeviceEvidence::Valid(laptop.facts()))];
+    let upload = laptop.upload_devices(two_versions(&laptop), evidence);
+    assert_eq!(told(&mut shell, upload), Code::Ok);
+    let phase = state(&shell, &laptop).record.bootstrap.phase;
+    assert_eq!(phase, BootstrapPhase::Closed);
+}
+
 //
 #[test]
 fn a_deleted_device_is_refused_with_its_next_request() {

@@ -1,6 +1,7 @@
 //! The account machine from outside, over the shell in memory: one module per subject, one table of
 //! all refusals, and properties.
 
+mod bounds;
 mod create;
 mod devices;
 mod download;

@@ -6,6 +6,7 @@ use super::Upload;
 use super::ledger::Ledger;
 use super::place::Course;
 use super::verdict::Verdict;
+use crate::account::access;
 use crate::account::devices::{DeviceEntry, DeviceIndex};
 use crate::account::state::BootstrapPhase;
 use crate::catalog::replay::Effect;
@@ -122,6 +123,16 @@ impl Upload<'_> {
             })
     }
 
+    /// Whether an entry is that of the bootstrap device asking, by its name alone: it may not verify.
+    fn is_callers(&self, unique_id: &str) -> bool {
+        let caller = &self.scene.request.caller;
+        access::is_bootstrap(self.state, caller)
+            && caller
+                .profile_udf
+                .as_ref()
+                .is_some_and(|udf| Udf::parse(unique_id).as_ref() == Ok(udf))
+    }
+
     /// At the end of an update that imports a Device catalog: once the bootstrap device has a live
     /// entry the import is over, and all live entries must verify (decision Q-50).
     ///
@@ -135,18 +146,16 @@ impl Upload<'_> {
         if course.kind != ContainerKind::Device || !course.imports {
             return Ok(());
         }
-        let mut facts = ledger
-            .devices
-            .live
-            .values()
-            .map(|entry| entry.facts.as_ref());
-        let is_over = facts
-            .clone()
-            .flatten()
-            .any(|facts| self.is_bootstrap_entry(facts));
+        let live = &ledger.devices.live;
+        let is_over = live.iter().any(|(unique_id, entry)| {
+            let is_own = |facts| self.is_bootstrap_entry(facts);
+            entry.facts.as_ref().is_some_and(is_own) || self.is_callers(unique_id)
+        });
         if is_over {
-            let all_verify =
-                facts.all(|facts| facts.is_some_and(|facts| !is_retired(&ledger.devices, facts)));
+            let all_verify = live.values().all(|entry| {
+                let facts = entry.facts.as_ref();
+                facts.is_some_and(|facts| !is_retired(&ledger.devices, facts))
+            });
             if !all_verify {
                 return Err(invalid(
                     "the imported Device catalog has live entries that do not verify",

@@ -12,7 +12,7 @@ use crate::account::frame::{CONTAINER_TYPE, FrameRecord};
 use crate::account::state::{BootstrapPhase, Import};
 use crate::dare::merkle::Digest64;
 use crate::dare::{ContainerKind, ContainerName, Envelope, legacy};
-use crate::limits::ACCOUNT_RESERVE_BYTES;
+use crate::limits::{ACCOUNT_RESERVE_BYTES, ACCOUNT_RESERVE_SHARE};
 use crate::protocol::{Code, ContainerUpdate};
 
 /// What all envelopes of one update share.
@@ -138,7 +138,7 @@ impl Upload<'_> {
         let imports = match kind {
             ContainerKind::Device => match phase {
                 BootstrapPhase::Importing => true,
-                BootstrapPhase::Open => base == 0,
+                BootstrapPhase::Open => base == 0 && update.envelopes.len() > FIRST_UPLOAD_FRAMES,
                 BootstrapPhase::Recovering | BootstrapPhase::Closed => false,
             },
             _ => match draft.head.import {
@@ -341,7 +341,7 @@ impl Upload<'_> {
             .unwrap_or(self.scene.policy.account_bytes_max);
         let gives_back = one.meta.event.as_deref() == Some("Delete")
             || one.meta.message_type.as_deref() == Some("MessageComplete");
-        let reserve = ACCOUNT_RESERVE_BYTES.min(max / RESERVE_SHARE);
+        let reserve = ACCOUNT_RESERVE_BYTES.min(max / ACCOUNT_RESERVE_SHARE);
         let allowed = if gives_back { max } else { max - reserve };
         if bytes_used <= allowed {
             return Ok(());
@@ -435,8 +435,9 @@ impl Upload<'_> {
     }
 }
 
-/// The reserve for deletions and completions is at most one part in this many of the quota.
-const RESERVE_SHARE: u64 = 16;
+/// Frames of a Device catalog that begins here: frame 0 and the entry of the bootstrap device
+/// (decision Q-11). More of them from index 0 on are a catalog from elsewhere (decision Q-50).
+const FIRST_UPLOAD_FRAMES: usize = 2;
 
 fn mixed() -> Verdict {
     Verdict::reject(
