@@ -134,6 +134,11 @@ impl Client {
             .clone()
             .unwrap_or_else(|| default_url(new.address.domain()));
         check_url(&url)?;
+        if keystore::exists(&self.home)? {
+            return Err(ClientError::KeysWithoutAccount {
+                folder: self.home.folder().to_owned(),
+            });
+        }
         if self.transport.is_none() {
             let https = crate::transport::Https::trusting(new.authorities.as_deref())?;
             self.transport = Some(std::sync::Arc::new(https));
@@ -185,6 +190,9 @@ impl Client {
         match response {
             Response::CreateAccount(response) if response.outcome.is_success() => Ok(()),
             Response::CreateAccount(response) => {
+                if is_final(response.outcome.code()) {
+                    self.forget_beginning()?;
+                }
                 let refusal = ServiceFailure::refusal(&response.outcome);
                 let more: Vec<_> = [response.reason, response.url]
                     .into_iter()
@@ -198,6 +206,17 @@ impl Client {
             }
             other => Err(ServiceFailure::other_class(&other).into()),
         }
+    }
+
+    /// Forgets keys and profiles of an account that the service will never have, so that the folder
+    /// can be used for another. What was added meanwhile keeps them.
+    fn forget_beginning(&mut self) -> Result<(), ClientError> {
+        if self.containers()?.is_empty() {
+            self.device = None;
+            State::remove(&self.home)?;
+            keystore::remove(&self.home)?;
+        }
+        Ok(())
     }
 
     /// Begins every catalog, and the Device catalog with this device's entry: the first upload, and
@@ -321,6 +340,15 @@ impl Client {
         self.set_stage(Stage::Deleted)?;
         self.account_facts()
     }
+}
+
+/// Whether the service refused to make the account, and will refuse again. It answers a repeated
+/// CreateAccount of an account that exists with success, so there is none under these keys.
+const fn is_final(code: Option<Code>) -> bool {
+    matches!(
+        code,
+        Some(Code::AccountRegistered | Code::InvalidName | Code::Refused)
+    )
 }
 
 /// The profiles, the device's place and its entry, for keys that were just drawn.

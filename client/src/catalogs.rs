@@ -136,8 +136,8 @@ impl Client {
         Ok(listing)
     }
 
-    /// The one entry of a kind that goes by `wanted`: its id, the start of its id, or its title,
-    /// in this order and the last two ignoring case.
+    /// The one entry of a kind that goes by `wanted`: its id, its title, the start of its id, or the
+    /// start of its title; in this order, and all but the first ignoring case.
     ///
     /// # Errors
     /// [`ClientError::NotFound`], [`ClientError::Ambiguous`].
@@ -149,7 +149,11 @@ impl Client {
             |listed: &Listed| listed.summary(Secrets::Hide).title.to_lowercase() == folded;
         let by_start =
             |listed: &Listed| !folded.is_empty() && listed.id.to_lowercase().starts_with(&folded);
-        let ways: [&dyn Fn(&Listed) -> bool; 3] = [&by_id, &by_title, &by_start];
+        let by_title_start = |listed: &Listed| {
+            let title = listed.summary(Secrets::Hide).title.to_lowercase();
+            !folded.is_empty() && title.starts_with(&folded)
+        };
+        let ways: [&dyn Fn(&Listed) -> bool; 4] = [&by_id, &by_title, &by_start, &by_title_start];
         for way in ways {
             let mut found: Vec<_> = entries.iter().filter(|&listed| way(listed)).collect();
             match found.len() {

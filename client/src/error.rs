@@ -74,6 +74,12 @@ pub enum ClientError {
         /// Its address.
         address: AccountAddress,
     },
+    /// There are keys, and nothing that says what they are for: they are not overwritten.
+    #[error("{} holds keys and no account", folder.display())]
+    KeysWithoutAccount {
+        /// The folder.
+        folder: std::path::PathBuf,
+    },
     /// The account was deleted.
     #[error("the account {address} was deleted at its service")]
     AccountDeleted {
@@ -137,12 +143,14 @@ pub enum ClientError {
     #[error("{} changed here and on another device: {}", count(.0.len()), list(.0))]
     Collisions(Vec<Collision>),
     /// The service shows other frames than it showed before.
-    #[error("the service shows another history of {container} than before, from frame {from} on")]
+    #[error(
+        "the first {frames} frames of {container} at the service are not those it showed before"
+    )]
     Forked {
         /// The container.
         container: String,
-        /// The first frame that cannot be the same.
-        from: u64,
+        /// How many frames cannot be the same.
+        frames: u64,
     },
     /// The service has fewer frames than it had before.
     #[error("the service has {found} frames of {container}, it had {known} before")]
@@ -182,6 +190,9 @@ impl ClientError {
             },
             Self::Identity(_) => "put back keys.json and account.json from one backup".into(),
             Self::NoAccount => "mesh account create ADDRESS".into(),
+            Self::KeysWithoutAccount { .. } => {
+                "put back account.json, or move keys.json away if nobody needs it".into()
+            }
             Self::AccountExists { .. } => {
                 "mesh account status, or --home DIR for another account".into()
             }
@@ -215,6 +226,7 @@ impl ClientError {
             | Self::Export(_)
             | Self::Import { .. }
             | Self::NoAccount
+            | Self::KeysWithoutAccount { .. }
             | Self::Identity(_)
             | Self::Making(_)
             | Self::Sealing { .. } => false,

@@ -32,7 +32,13 @@ pub enum ExportError {
     /// The folder or a file cannot be used.
     #[error(transparent)]
     Home(#[from] HomeError),
-    /// A file of the export is missing, or not what it should be.
+    /// There is no manifest in the folder.
+    #[error("{} is no export: it has no {MANIFEST}", folder.display())]
+    NoExport {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A file of the export is not what it should be.
     #[error("{} is no part of an export", path.display())]
     Unreadable {
         /// The file.
@@ -53,7 +59,9 @@ impl ExportError {
         match self {
             Self::NotEmpty { .. } => "name a folder that does not exist yet".into(),
             Self::Home(error) => error.advice(),
-            Self::Unreadable { .. } => "name the folder that `mesh export` wrote".into(),
+            Self::NoExport { .. } | Self::Unreadable { .. } => {
+                "name the folder that `mesh export` wrote".into()
+            }
             Self::Manifest(_) => "mesh verify".into(),
         }
     }
@@ -164,6 +172,11 @@ fn prepare(folder: &Path) -> Result<(), ExportError> {
 
 /// The manifest and the profiles of the export in `folder`.
 pub(crate) fn open(folder: &Path) -> Result<(Manifest, ExportedProfiles), ExportError> {
+    if !folder.join(MANIFEST).exists() {
+        return Err(ExportError::NoExport {
+            folder: folder.to_owned(),
+        });
+    }
     let manifest: Manifest = read(&folder.join(MANIFEST))?;
     manifest.check().map_err(ExportError::Manifest)?;
     Ok((manifest, read(&folder.join(PROFILES))?))

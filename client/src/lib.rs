@@ -17,7 +17,7 @@
 //! | [`client`] | the device: [`Client`], opened and locked |
 //! | [`home`], [`keystore`], [`state`], [`replica`] | what it keeps, and how a crash leaves it |
 //! | [`identity`] | who it is once its keys are open |
-//! | [`account`] | making, looking at and deleting the account |
+//! | [`account`], [`devices`] | making, looking at and deleting the account; a further device of it |
 //! | [`entries`], [`catalogs`], [`changes`] | entries, put behind the replica |
 //! | [`import`], [`importing`] | files of other programs |
 //! | [`transport`], [`service`], [`sync`] | the service, and agreement with it |
@@ -28,6 +28,7 @@ pub mod ambient;
 pub mod catalogs;
 pub mod changes;
 pub mod client;
+pub mod devices;
 pub mod entries;
 mod error;
 pub mod export;

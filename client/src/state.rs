@@ -84,7 +84,7 @@ pub struct PinnedService {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct State {
-    version: u32,
+    pub(crate) version: u32,
     /// The account's address.
     pub address: AccountAddress,
     /// How far the making of the account has come.
@@ -194,6 +194,11 @@ impl State {
     /// [`HomeError`].
     pub fn save(&self, home: &Home) -> Result<(), HomeError> {
         home.write(FILE, &json::write(self))
+    }
+
+    /// Removes the state kept in `home`.
+    pub(crate) fn remove(home: &Home) -> Result<(), HomeError> {
+        home.remove(FILE)
     }
 
     /// Frames of the replica `name` that the service has too.

@@ -168,6 +168,11 @@ impl Client {
     /// not the one we know.
     fn is_behind(&mut self, container: &Remote) -> Result<bool, ClientError> {
         let name = &container.name;
+        let here = self.replica(name)?.count();
+        if self.synced(name) > here {
+            // A replica that was lost or cut is brought back from where it ends.
+            self.set_synced(name, here)?;
+        }
         let synced = self.synced(name);
         let known = self.replica(name)?.apex_at(synced);
         if container.count < synced {
@@ -185,7 +190,7 @@ impl Client {
         if container.count == synced && differs {
             return Err(ClientError::Forked {
                 container: name.canonical().to_owned(),
-                from: 0,
+                frames: synced,
             });
         }
         Ok(container.count > synced)
@@ -259,7 +264,7 @@ impl Client {
         match (found, apex) {
             (Some(found), Some(apex)) if apex.as_slice() != found => Err(ClientError::Forked {
                 container: name.canonical().to_owned(),
-                from,
+                frames: from + received.len() as u64,
             }),
             _ => Ok(()),
         }

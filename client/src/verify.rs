@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use mesh_common::assertion::{
@@ -105,18 +106,23 @@ impl Client {
         let folder = self.home.path(CONTAINERS);
         let names = self.containers()?;
         let device = self.device.as_ref().ok_or(ClientError::NoAccount)?;
-        let mut files = Vec::new();
-        for name in names {
-            let path = folder.join(name.file_name());
-            let octets = fs::read(&path).map_err(|source| HomeError::reading(&path, source))?;
-            files.push((name, octets));
-        }
         let state = &device.state;
         let mut verification = Verification::new(
             state.address.as_written(),
             &state.profile_mesh,
             &state.profile_account,
         );
+        let mut files = Vec::new();
+        for name in names {
+            let path = folder.join(name.file_name());
+            match fs::read(&path) {
+                Ok(octets) => files.push((name, octets)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    verification.problem(name.canonical(), None, "its file is not there");
+                }
+                Err(source) => return Err(HomeError::reading(&path, source).into()),
+            }
+        }
         verification.key = Some(&device.identity.keys.account_encryption);
         verification.learn_devices(&files);
         let total = files.len() as u64;

@@ -4,4 +4,4 @@ mod kind;
 mod summary;
 
 pub use self::kind::EntryKind;
-pub use self::summary::{HIDDEN, Secrets, Summary, to_json};
+pub use self::summary::{HIDDEN, Secrets, Summary, application_key, to_json};

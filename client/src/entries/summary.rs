@@ -7,6 +7,8 @@ use mesh_common::catalog::entry::{
 };
 use serde_json::{Map, Value};
 
+use super::EntryKind;
+
 /// What stands in the place of a secret that was not asked for.
 pub const HIDDEN: &str = "(hidden)";
 
@@ -60,7 +62,7 @@ impl Summary {
             CatalogEntry::CatalogedApplicationSSH(ssh) => {
                 details.texts("known host", &ssh.known_hosts);
                 details.texts("authorized key", &ssh.authorized_keys);
-                ssh.key.clone()
+                name_in(EntryKind::Ssh, ssh.key.as_deref())
             }
             CatalogEntry::CatalogedApplicationMail(mail) => details.mail(mail),
             CatalogEntry::CatalogedApplication(application)
@@ -183,8 +185,24 @@ impl Details {
                 self.secret("password", server.password.as_ref());
             }
         }
-        mail.key.clone()
+        name_in(EntryKind::Mail, mail.key.as_deref())
     }
+}
+
+/// The key of an application that goes by `name`. SSH profiles and mail accounts share a catalog, so
+/// the kind stands before the name.
+#[must_use]
+pub fn application_key(kind: EntryKind, name: &str) -> String {
+    format!("{kind}:{name}")
+}
+
+/// The name in the key of an application.
+fn name_in(kind: EntryKind, key: Option<&str>) -> Option<String> {
+    let key = key?;
+    let name = key
+        .strip_prefix(kind.word())
+        .and_then(|rest| rest.strip_prefix(':'));
+    Some(name.unwrap_or(key).to_owned())
 }
 
 fn name_of(contact: &Contact) -> Option<String> {

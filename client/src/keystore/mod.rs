@@ -97,6 +97,16 @@ pub fn needs_passphrase(home: &Home) -> Result<bool, KeystoreError> {
     })
 }
 
+/// Whether there are keys.
+pub(crate) fn exists(home: &Home) -> Result<bool, HomeError> {
+    Ok(home.read(FILE)?.is_some())
+}
+
+/// Removes the keys.
+pub(crate) fn remove(home: &Home) -> Result<(), HomeError> {
+    home.remove(FILE)
+}
+
 /// Keeps `keys`, sealed if there is a passphrase.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! From what was typed to entries: what `add` makes, and what `update` changes of an entry that is
 //! there. Members that were not named stay as they are.
 
-use mesh_client::entries::EntryKind;
+use mesh_client::entries::{EntryKind, application_key};
 use mesh_common::catalog::entry::{
     Address, CatalogEntry, CatalogedApplicationMail, CatalogedApplicationSSH, CatalogedBookmark,
     CatalogedContact, CatalogedCredential, CatalogedNetwork, CatalogedTask, Contact, MailServer,
@@ -53,6 +53,12 @@ macro_rules! inner {
 fn set(place: &mut Option<String>, typed: Option<&str>) {
     if let Some(typed) = typed {
         *place = Some(typed.to_owned());
+    }
+}
+
+fn set_key(place: &mut Option<String>, kind: EntryKind, typed: Option<&str>) {
+    if let Some(typed) = typed {
+        *place = Some(application_key(kind, typed));
     }
 }
 
@@ -279,7 +285,7 @@ impl Members for SshFields {
         entry: &mut CatalogEntry,
     ) -> Result<(), Failure> {
         let ssh = inner!(entry, CatalogedApplicationSSH);
-        set(&mut ssh.key, subject);
+        set_key(&mut ssh.key, Self::KIND, subject);
         let mut hosts = self.known_host.clone();
         if let Some(path) = &self.known_hosts {
             hosts.extend(lines_of(path)?);
@@ -308,7 +314,7 @@ impl Members for MailFields {
         entry: &mut CatalogEntry,
     ) -> Result<(), Failure> {
         let mail = inner!(entry, CatalogedApplicationMail);
-        set(&mut mail.key, subject);
+        set_key(&mut mail.key, Self::KIND, subject);
         set_list(&mut mail.addresses, &self.address);
         for (place, typed) in [
             (&mut mail.inbound, &self.inbound),

@@ -21,10 +21,13 @@ pub(crate) fn passphrase_in(file: &Path) -> Result<Passphrase, Failure> {
     };
     let line = line.map_err(|error| Failure::unreadable(file, error))?;
     if line.is_empty() {
-        return Err(
-            Failure::usage(format!("{} holds no passphrase", file.display()))
-                .with_advice("put the passphrase into its first line"),
-        );
+        let place = if file == Path::new("-") {
+            "standard input".to_owned()
+        } else {
+            file.display().to_string()
+        };
+        return Err(Failure::usage(format!("{place} holds no passphrase"))
+            .with_advice("put the passphrase into its first line"));
     }
     Ok(Passphrase::new(line.as_str()))
 }

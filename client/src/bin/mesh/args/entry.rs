@@ -65,7 +65,7 @@ pub(crate) struct Add<F: Fields> {
 /// Changes members of an entry.
 #[derive(Debug, Args)]
 pub(crate) struct Update<F: Fields> {
-    /// Which one: its id, the start of its id, or its title
+    /// Which one: its id, its title, or the start of either
     #[arg(value_name = "ENTRY")]
     pub(crate) entry: String,
     #[arg(long = F::SUBJECT_OPTION, value_name = F::SUBJECT, help = F::SUBJECT_HELP)]
@@ -77,7 +77,7 @@ pub(crate) struct Update<F: Fields> {
 /// Names one entry.
 #[derive(Debug, Args)]
 pub(crate) struct Select {
-    /// Which one: its id, the start of its id, or its title
+    /// Which one: its id, its title, or the start of either
     #[arg(value_name = "ENTRY")]
     pub(crate) entry: String,
     /// Print passwords and other secrets

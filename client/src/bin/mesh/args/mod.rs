@@ -57,7 +57,11 @@ Members may be added to these objects in later versions; none is renamed or remo
 #[derive(Debug, Parser)]
 #[command(name = "mesh", version, propagate_version = false)]
 #[command(after_help = AFTER, after_long_help = AFTER_LONG)]
-#[command(disable_help_subcommand = true, subcommand_required = true)]
+#[command(
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    max_term_width = 100
+)]
 pub(crate) struct Cli {
     /// What is to be done.
     #[command(subcommand)]
@@ -75,7 +79,13 @@ pub(crate) struct Global {
     ///
     /// It is made if it is not there, and only you can read it. Without this option it is the
     /// folder `mesh` below the place where your system keeps the data of programs.
-    #[arg(long, global = true, value_name = "DIR", env = "MESH_HOME")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "MESH_HOME",
+        hide_env_values = true
+    )]
     pub(crate) home: Option<PathBuf>,
     /// Print one JSON object instead of text
     #[arg(long, global = true)]

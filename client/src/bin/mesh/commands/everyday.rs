@@ -76,8 +76,15 @@ pub(super) fn import(global: &Global, import: &Import) -> Result<Done, Failure> 
         text.push_str(&import_text(&report, import.dry_run));
         reports.push(report);
     }
-    if !import.dry_run {
-        text.push_str("\nthe changes wait for `mesh sync`\n");
+    let changes: u64 = reports
+        .iter()
+        .flat_map(|report: &Imported| &report.kinds)
+        .map(|kind| kind.added + kind.updated)
+        .sum();
+    match (import.dry_run, changes) {
+        (true, _) => {}
+        (false, 0) => text.push_str("\nnothing changed\n"),
+        (false, _) => text.push_str("\nthe changes wait for `mesh sync`\n"),
     }
     Ok(Done::new(
         text,

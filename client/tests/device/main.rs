@@ -1,0 +1,27 @@
+//! The device from outside, over a service that lives in the same process: real sessions, real
+//! evidence, the real account machine, no network.
+//!
+//! | module | tells |
+//! | --- | --- |
+//! | [`service`], [`people`] | the scene: a service that can be disturbed, and people with devices |
+//! | [`account`] | making an account, being interrupted, deleting it |
+//! | [`catalogs`] | entries added, found, changed, deleted, imported |
+//! | [`sync`] | two devices: races, collisions, large uploads |
+//! | [`answers`] | refusals, hints, lost answers, wrong clocks, another service |
+//! | [`proof`] | exports and verification, and what they find |
+//! | [`command`], [`golden`] | what the command prints and how it ends, compared with golden files |
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "the scene is part of the test: what it cannot set up, it cannot tell"
+)]
+
+mod account;
+mod answers;
+mod catalogs;
+mod command;
+mod golden;
+mod people;
+mod proof;
+mod service;
+mod sync;

@@ -1,0 +1,310 @@
+//! A Mesh service in the same process: the service's half of `mmm-kx-1` over the account machine in
+//! memory. What it does next can be disturbed.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use mesh_client::Client;
+use mesh_client::transport::{Posting, Reply, Transport, TransportError};
+use mesh_common::account::AccountPolicy;
+use mesh_common::account::testing::Shell;
+use mesh_common::address::AccountAddress;
+use mesh_common::assertion::ProfileService;
+use mesh_common::assertion::make::{HostProfileKeys, ServiceKeys};
+use mesh_common::cluster::{AccountRequest, Evidence, SigningKeys};
+use mesh_common::crypto::digest::sha512;
+use mesh_common::dare::{Digest64, Envelope};
+use mesh_common::encoding::json;
+use mesh_common::entropy::SeededEntropy;
+use mesh_common::error::ServiceError;
+use mesh_common::protocol::{Code, HelloResponse, Outcome, Request, Response, Transaction};
+use mesh_common::session::{
+    Authenticated, Body, HostKeys, Leniency, Mode, Opened, TicketKeys, account_for, check_mode,
+    create_evidence, device_evidence, open_request, parse_request, read_body, touches_devices,
+};
+use mesh_common::time::Timestamp;
+
+/// Where the service is said to be.
+pub(crate) const URL: &str = "https://mmm.example.com";
+
+/// What goes wrong with one request.
+#[derive(Debug, Clone)]
+pub(crate) enum Disturbance {
+    /// It does not reach the service.
+    Lost,
+    /// It is carried out, and its answer is lost.
+    AnswerLost,
+    /// Somebody answers in the service's name.
+    Hint(Code, Option<Duration>),
+    /// The service answers, and HTTP says something else.
+    HttpStatus(u16),
+    /// What answers is no Mesh service.
+    NotMesh(&'static str),
+}
+
+/// The service.
+pub(crate) struct LocalService(Mutex<Inner>);
+
+struct Inner {
+    shell: Shell,
+    hosts: HostKeys,
+    tickets: TicketKeys,
+    profile_service: Envelope,
+    profile_host: Envelope,
+    entropy: SeededEntropy,
+    disturbances: VecDeque<Disturbance>,
+    log: Vec<Transaction>,
+}
+
+impl LocalService {
+    /// A service without accounts, whose keys follow from `seed`.
+    pub(crate) fn new(seed: u64, now: Timestamp) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Inner::new(seed, now))))
+    }
+
+    /// What goes wrong with the next requests, in order.
+    pub(crate) fn disturb(&self, disturbances: impl IntoIterator<Item = Disturbance>) {
+        self.0.lock().unwrap().disturbances.extend(disturbances);
+    }
+
+    /// Another key for sessions; the old one is not known any more.
+    pub(crate) fn change_host_key(&self) {
+        let mut inner = self.0.lock().unwrap();
+        let mut keys = ServiceKeys::generate(&mut SeededEntropy::new(1));
+        keys.authentication = ServiceKeys::generate(&mut SeededEntropy::new(99)).authentication;
+        let updated = inner.shell.now + Duration::from_secs(1);
+        inner.take_keys(&keys, updated);
+    }
+
+    /// Settings of the service.
+    pub(crate) fn set_policy(&self, policy: AccountPolicy) {
+        self.0.lock().unwrap().shell.policy = policy;
+    }
+
+    /// Everything the service keeps.
+    pub(crate) fn snapshot(&self) -> Shell {
+        self.0.lock().unwrap().shell.clone()
+    }
+
+    /// Puts back what the service kept.
+    pub(crate) fn restore(&self, shell: Shell) {
+        self.0.lock().unwrap().shell = shell;
+    }
+
+    /// The transactions that were carried out since this was last asked.
+    pub(crate) fn log(&self) -> Vec<Transaction> {
+        std::mem::take(&mut self.0.lock().unwrap().log)
+    }
+
+    /// The payloads of a container, as they are stored.
+    pub(crate) fn frames(&self, address: &str, name: &str) -> Vec<Digest64> {
+        let address = AccountAddress::parse(address).unwrap();
+        let inner = self.0.lock().unwrap();
+        inner.shell.check();
+        let frames = inner.shell.frames(&address, name);
+        frames.iter().map(|frame| frame.payload_digest).collect()
+    }
+}
+
+impl Transport for LocalService {
+    fn post<'a>(&'a self, url: &'a str, body: Vec<u8>) -> Posting<'a> {
+        assert_eq!(url, URL);
+        let answer = self.0.lock().unwrap().post(&body);
+        Box::pin(async move { answer })
+    }
+}
+
+/// The same service, at which another device synchronizes before the second request arrives.
+pub(crate) struct Overtaking {
+    service: Arc<LocalService>,
+    other: tokio::sync::Mutex<Option<Client>>,
+    requests: AtomicUsize,
+}
+
+impl Overtaking {
+    pub(crate) fn new(service: &Arc<LocalService>, other: Client) -> Self {
+        Self {
+            service: Arc::clone(service),
+            other: tokio::sync::Mutex::new(Some(other)),
+            requests: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl Transport for Overtaking {
+    fn post<'a>(&'a self, url: &'a str, body: Vec<u8>) -> Posting<'a> {
+        Box::pin(async move {
+            if self.requests.fetch_add(1, Ordering::SeqCst) == 1
+                && let Some(mut other) = self.other.lock().await.take()
+            {
+                other.sync(None).await.unwrap();
+            }
+            self.service.post(url, body).await
+        })
+    }
+}
+
+fn lost() -> TransportError {
+    TransportError::Unreachable {
+        url: URL.into(),
+        source: "the line is down".into(),
+    }
+}
+
+impl Inner {
+    fn new(seed: u64, now: Timestamp) -> Self {
+        let mut entropy = SeededEntropy::new(seed);
+        let keys = ServiceKeys::generate(&mut entropy);
+        let profile = keys.profile(now);
+        let udf = ProfileService::verify(&profile).unwrap().udf().clone();
+        let mut tickets = TicketKeys::new(udf.clone());
+        tickets.rotate(now, &mut entropy);
+        let host = HostProfileKeys::generate(&mut entropy);
+        let mut shell = Shell::default();
+        shell.now = now;
+        Self {
+            shell,
+            hosts: HostKeys::new(udf, keys.authentication.clone()).unwrap(),
+            tickets,
+            profile_service: profile,
+            profile_host: host.profile(&keys.offline),
+            entropy,
+            disturbances: VecDeque::new(),
+            log: Vec::new(),
+        }
+    }
+
+    fn take_keys(&mut self, keys: &ServiceKeys, updated: Timestamp) {
+        let host = HostProfileKeys::generate(&mut self.entropy);
+        self.profile_service = keys.profile(updated);
+        self.profile_host = host.profile(&keys.offline);
+        let udf = ProfileService::verify(&self.profile_service).unwrap();
+        self.hosts = HostKeys::new(udf.udf().clone(), keys.authentication.clone()).unwrap();
+    }
+
+    fn post(&mut self, body: &[u8]) -> Result<Reply, TransportError> {
+        let mut reply = Reply {
+            http_status: 200,
+            date: Some(self.shell.now),
+            ..Reply::default()
+        };
+        match self.disturbances.pop_front() {
+            None => reply.body = self.answer(body),
+            Some(Disturbance::Lost) => return Err(lost()),
+            Some(Disturbance::AnswerLost) => {
+                self.answer(body);
+                return Err(lost());
+            }
+            Some(Disturbance::HttpStatus(status)) => {
+                reply.body = self.answer(body);
+                reply.http_status = status;
+            }
+            Some(Disturbance::NotMesh(text)) => reply.body = text.into(),
+            Some(Disturbance::Hint(code, wait)) => {
+                reply.body = bare(&ServiceError::new(code, "not now"));
+                reply.http_status = code.http();
+                reply.retry_after = wait;
+            }
+        }
+        Ok(reply)
+    }
+
+    fn answer(&mut self, body: &[u8]) -> Vec<u8> {
+        match read_body(body) {
+            Ok(Body::Bare(_)) => json::write(&Response::Hello(Box::new(HelloResponse {
+                outcome: Outcome::ok(),
+                enveloped_profile_service: Some(self.profile_service.clone()),
+                enveloped_profile_host: Some(self.profile_host.clone()),
+                ..HelloResponse::default()
+            }))),
+            Ok(Body::Sealed(envelope)) => match self.authenticate(*envelope) {
+                Ok(authenticated) => self.sealed(&authenticated),
+                Err(error) => bare(&error),
+            },
+            Ok(Body::Plain(_)) | Err(_) => bare(&ServiceError::new(
+                Code::Malformed,
+                "the request cannot be read",
+            )),
+        }
+    }
+
+    fn authenticate(&self, envelope: Envelope) -> Result<Authenticated, ServiceError> {
+        let opened = open_request(envelope, &self.hosts, &self.tickets, self.shell.now)?;
+        let exchange = match opened {
+            Opened::Ticket(authenticated) => return Ok(*authenticated),
+            Opened::Exchange(exchange) => exchange,
+        };
+        if exchange.mode() != Mode::Profile {
+            return exchange.verify_alone();
+        }
+        let keys = exchange.account().and_then(|account| self.keys_of(account));
+        exchange.verify_by(keys.as_ref())
+    }
+
+    fn keys_of(&self, account: &AccountAddress) -> Option<SigningKeys> {
+        self.shell.standing(account).signing_keys().cloned()
+    }
+
+    fn sealed(&mut self, authenticated: &Authenticated) -> Vec<u8> {
+        let request = parse_request(&authenticated.plaintext);
+        let transaction = request.as_ref().ok().map(Request::transaction);
+        let response = request
+            .and_then(|request| self.perform(authenticated, request))
+            .unwrap_or_else(|error| Response::refusal(transaction, &error));
+        let envelope = authenticated
+            .sealer
+            .seal_response(
+                transaction,
+                &response,
+                &self.tickets,
+                self.shell.now,
+                &mut self.entropy,
+            )
+            .unwrap();
+        json::write(&envelope)
+    }
+
+    fn perform(
+        &mut self,
+        authenticated: &Authenticated,
+        request: Request,
+    ) -> Result<Response, ServiceError> {
+        let transaction = request.transaction();
+        check_mode(&authenticated.caller, transaction)?;
+        let account = account_for(authenticated, &request)?;
+        if transaction == Transaction::Hello {
+            return Ok(Response::with_outcome(Some(transaction), Outcome::ok()));
+        }
+        let account = account.expect("every transaction of these tests is for an account");
+        self.log.push(transaction);
+        let evidence = match &request {
+            Request::CreateAccount(create) => Evidence::Create(Box::new(create_evidence(
+                create,
+                Some(authenticated),
+                Leniency::default(),
+            )?)),
+            Request::Upload(upload) if touches_devices(upload) => match self.keys_of(&account) {
+                Some(keys) => device_evidence(upload, &keys, &account)?,
+                None => Evidence::Nothing,
+            },
+            _ => Evidence::Nothing,
+        };
+        let answer = self.shell.perform(AccountRequest {
+            account,
+            caller: authenticated.caller.clone(),
+            request_id: authenticated.request_id,
+            request_digest: sha512(&[&authenticated.plaintext]),
+            received_at: self.shell.now,
+            deadline: self.shell.now + Duration::from_secs(5),
+            request,
+            evidence,
+        });
+        Ok(answer.response)
+    }
+}
+
+fn bare(error: &ServiceError) -> Vec<u8> {
+    json::write(&Response::refusal(None, error))
+}
