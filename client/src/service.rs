@@ -161,7 +161,7 @@ impl ServiceFailure {
     pub fn advice(&self) -> Option<String> {
         let advice = match self {
             Self::Refused { code, .. } | Self::Hint { code, .. } => advice_for((*code)?)?,
-            Self::NotMesh { .. } => "check the address of the service (--service)",
+            Self::NotMesh { .. } => "check the address of the service, and what stands before it",
             Self::OtherService { .. } => {
                 "do not go on; ask the operator of the service why its identity changed"
             }
@@ -178,7 +178,7 @@ const fn advice_for(code: Code) -> Option<&'static str> {
     Some(match code {
         Code::AccountRegistered => "choose another address",
         Code::InvalidName => "choose another name before the @",
-        Code::Misdirected => "check the domain of the address, and --service",
+        Code::Misdirected => "check the domain of the address, and the address of the service",
         Code::Pending => "mesh sync, once the operator has approved the account",
         Code::Refused => "ask the operator of the service",
         Code::NotAuthorized | Code::NotFound => {
@@ -192,7 +192,7 @@ const fn advice_for(code: Code) -> Option<&'static str> {
         Code::RateLimited | Code::Overload | Code::Timeout => "wait a while and repeat",
         Code::Internal => "repeat later; report it to the operator if it stays",
         Code::RedirectPermanent | Code::RedirectTemporary => {
-            "name the place the service gives with --service"
+            "ask the operator of the service: the account is served somewhere else now"
         }
         _ => return None,
     })

@@ -95,7 +95,7 @@ impl TransportError {
             Self::Authorities { .. } => "name a file of certificates in PEM form with --ca".into(),
             Self::Tls(_) => "build the program with its default features".into(),
             Self::Unreachable { .. } | Self::TimedOut { .. } => {
-                "check that the service runs and that --service names it, then repeat".into()
+                "check that the service runs and can be reached from here, then repeat".into()
             }
             Self::Untrusted { .. } => {
                 "name the authority that signed it with --ca, if you trust that one".into()
@@ -283,6 +283,7 @@ fn is_about_trust(error: &(dyn std::error::Error + 'static)) -> bool {
 mod tests {
     use super::*;
 
+    // P-4.2.1-c
     #[test]
     fn only_https_addresses_of_hosts_are_services() {
         for url in [

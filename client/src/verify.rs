@@ -52,7 +52,7 @@ pub struct VerifiedContainer {
     pub signatures: u64,
     /// Signatures by keys that no device or profile of the account has or had.
     pub foreign_signatures: u64,
-    /// Frames with content and without any signature.
+    /// Frames with content that nobody signed.
     pub unsigned: u64,
     /// Living entries that were opened and are what their frames say.
     pub entries: u64,
@@ -278,7 +278,7 @@ impl<'a> Verification<'a> {
             {
                 self.problem(place, Some(stored.position), chain(&error));
             }
-            self.signatures(place, stored.position, &stored.envelope, &mut verified);
+            self.signatures(name, stored.position, &stored.envelope, &mut verified);
         }
         let is_sealed = name.kind().is_catalog() && name.kind() != ContainerKind::Device;
         if let Some(key) = self.key.filter(|_| is_sealed) {
@@ -296,21 +296,20 @@ impl<'a> Verification<'a> {
         self.report.containers.push(verified);
     }
 
-    /// Checks the signatures of one frame.
+    /// Checks the signatures of one frame. Whoever knows the account's public key can encrypt to it,
+    /// the service included: an entry counts only if a device of the account signed it.
     fn signatures(
         &mut self,
-        place: &str,
+        name: &ContainerName,
         frame: u64,
         envelope: &Envelope,
         verified: &mut VerifiedContainer,
     ) {
-        if envelope.payload.as_slice().is_empty() {
+        if frame == 0 || envelope.payload.as_slice().is_empty() {
             return;
         }
-        if envelope.signatures().is_empty() {
-            verified.unsigned += u64::from(frame > 0);
-            return;
-        }
+        let place = name.canonical();
+        let mut is_ours = false;
         for signature in envelope.signatures() {
             let kid = signature
                 .kid
@@ -319,10 +318,17 @@ impl<'a> Verification<'a> {
             match kid.and_then(|kid| self.signers.0.get(&kid)) {
                 None => verified.foreign_signatures += 1,
                 Some(key) => match envelope.verify_by(key) {
-                    Ok(()) => verified.signatures += 1,
+                    Ok(()) => {
+                        verified.signatures += 1;
+                        is_ours = true;
+                    }
                     Err(error) => self.problem(place, Some(frame), chain(&error)),
                 },
             }
+        }
+        verified.unsigned += u64::from(envelope.signatures().is_empty());
+        if !is_ours && name.kind().is_catalog() && self.roots.is_some() {
+            self.problem(place, Some(frame), "no device of the account signed it");
         }
     }
 

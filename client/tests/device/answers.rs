@@ -46,6 +46,20 @@ async fn a_ticket_that_is_not_taken_is_replaced_by_one_exchange() {
     assert_eq!(scene.service.log(), [Transaction::Status]);
 }
 
+// P-4.3-b
+#[tokio::test]
+async fn an_altered_answer_is_not_believed() {
+    let (scene, mut laptop) = Scene::with_alice().await;
+    scene.service.disturb([Disturbance::Altered]);
+    let error = laptop.account_status().await.unwrap_err();
+    assert!(
+        matches!(failure(&error), ServiceFailure::Session(_)),
+        "{error:?}"
+    );
+    laptop.account_status().await.unwrap();
+}
+
+// P-4.3-b: what no key of the service made is a hint.
 #[tokio::test]
 async fn hints_are_followed_once_and_then_told_as_hints() {
     let (scene, mut laptop) = Scene::with_alice().await;

@@ -57,6 +57,35 @@ async fn the_replica_of_every_device_verifies_and_its_entries_open() {
     }
 }
 
+#[tokio::test]
+async fn an_entry_that_no_device_signed_is_found() {
+    use mesh_client::changes::{Change, arrange};
+    use mesh_common::dare::{Envelope, Header};
+    use mesh_common::entropy::SeededEntropy;
+    let (_scene, mut laptop) = Scene::with_alice().await;
+    // Everybody who knows the account's public key can make this, its service for one.
+    let forged = Envelope::encrypted(
+        &bookmark("forged", "https://evil.example").to_json(),
+        Header::default(),
+        &[laptop.identity().unwrap().keys.account_encryption.public()],
+        &mut SeededEntropy::new(1),
+    );
+    let change = Change {
+        unique_id: "forged".into(),
+        content: Some(forged.unwrap()),
+    };
+    let name = "mmm_Bookmark".parse().unwrap();
+    let replica = laptop.replica(&name).unwrap();
+    let frames = arrange(replica.index().clone(), 1, vec![change]);
+    replica.append(frames).unwrap();
+    let report = laptop.verify().unwrap();
+    assert_eq!(report.problems.len(), 1);
+    assert_eq!(
+        report.problems[0].what,
+        "no device of the account signed it"
+    );
+}
+
 fn flip(path: &Path, at: usize) {
     let mut octets = fs::read(path).unwrap();
     octets[at] ^= 1;

@@ -40,6 +40,8 @@ pub(crate) enum Disturbance {
     Hint(Code, Option<Duration>),
     /// The service answers, and HTTP says something else.
     HttpStatus(u16),
+    /// One bit of the sealed answer is another on its way.
+    Altered,
     /// What answers is no Mesh service.
     NotMesh(&'static str),
 }
@@ -200,6 +202,11 @@ impl Inner {
             Some(Disturbance::HttpStatus(status)) => {
                 reply.body = self.answer(body);
                 reply.http_status = status;
+            }
+            Some(Disturbance::Altered) => {
+                let mut envelope: Envelope = json::parse(&self.answer(body)).unwrap();
+                *envelope.payload.0.last_mut().unwrap() ^= 1;
+                reply.body = json::write(&envelope);
             }
             Some(Disturbance::NotMesh(text)) => reply.body = text.into(),
             Some(Disturbance::Hint(code, wait)) => {

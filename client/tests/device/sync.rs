@@ -16,6 +16,7 @@ fn paths(device: &mut mesh_client::Client) -> Vec<String> {
     entries.into_iter().map(|listed| listed.id).collect()
 }
 
+// S-4.1.1.3-a
 #[tokio::test]
 async fn what_one_device_adds_the_other_reads() {
     let (_scene, mut laptop, mut phone) = Scene::with_two_devices().await;
@@ -29,11 +30,11 @@ async fn what_one_device_adds_the_other_reads() {
     assert_eq!(bookmarks.unwrap().downloaded, 1);
     assert_eq!(paths(&mut phone), ["a"]);
     assert!(phone.verify().unwrap().sound);
-    let name = "mmm_Bookmark".parse().unwrap();
-    assert_eq!(
-        laptop.replica(&name).unwrap().apex(),
-        phone.replica(&name).unwrap().apex()
-    );
+    for name in ["mmm_Bookmark", "mmm_Device"] {
+        let name = name.parse().unwrap();
+        let apex = laptop.replica(&name).unwrap().apex();
+        assert_eq!(apex, phone.replica(&name).unwrap().apex(), "{name}");
+    }
 }
 
 #[tokio::test]
@@ -44,7 +45,7 @@ async fn agreeing_devices_ask_for_the_status_and_for_nothing_else() {
     assert_eq!(report.rebases, 0);
 }
 
-// P-7.2.1: one wins each round, the loser gets 409 with what it needs to go on.
+// P-7.2.1-a: one wins each round, the loser gets 409 with what it needs to go on.
 #[tokio::test]
 async fn two_devices_racing_for_one_index_both_get_through() {
     let (scene, mut laptop, mut phone) = Scene::with_two_devices().await;

@@ -28,8 +28,8 @@ async fn create(global: &Global, create: Create) -> Result<Done, Failure> {
         .transpose()?
         .map(|octets| String::from_utf8_lossy(&octets).into_owned());
     let mut client = if create.ask_passphrase {
-        super::home_of(global)?;
-        open_with(global, Some(input::new_passphrase()?))?
+        let home = super::home_of(global)?;
+        open_with(&home, global, Some(input::new_passphrase()?))?
     } else {
         open(global)?
     };

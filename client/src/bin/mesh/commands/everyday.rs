@@ -68,6 +68,10 @@ pub(super) fn import(global: &Global, import: &Import) -> Result<Done, Failure> 
     for path in &import.files {
         files.push((path, input::octets_of(path)?));
     }
+    // All files are read before anything is changed: one that cannot be imported stops them all.
+    for (path, octets) in &files {
+        client.import(&path.display().to_string(), octets, format, true)?;
+    }
     let mut reports = Vec::new();
     let mut text = String::new();
     for (path, octets) in files {

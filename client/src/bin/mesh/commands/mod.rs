@@ -6,7 +6,7 @@ mod everyday;
 mod manual;
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -73,10 +73,11 @@ fn open(global: &Global) -> Result<Client, Failure> {
         .as_deref()
         .map(input::passphrase_in)
         .transpose()?;
-    match open_with(global, given.clone()) {
+    let home = home_of(global)?;
+    match open_with(&home, global, given.clone()) {
         Err(ClientError::Keystore(error)) if given.is_none() && error.is_about_passphrase() => {
             match input::passphrase_asked("Passphrase: ")? {
-                Some(typed) => Ok(open_with(global, Some(typed))?),
+                Some(typed) => Ok(open_with(&home, global, Some(typed))?),
                 None => Err(ClientError::Keystore(error).into()),
             }
         }
@@ -85,9 +86,11 @@ fn open(global: &Global) -> Result<Client, Failure> {
     }
 }
 
-fn open_with(global: &Global, passphrase: Option<Passphrase>) -> Result<Client, ClientError> {
-    // A folder that cannot be named is reported when it is opened without a passphrase first.
-    let home = home_of(global).map_err(|_| ClientError::NoAccount)?;
+fn open_with(
+    home: &Path,
+    global: &Global,
+    passphrase: Option<Passphrase>,
+) -> Result<Client, ClientError> {
     let mut builder = Client::builder(home).passphrase(passphrase);
     if std::io::stderr().is_terminal() && !global.json {
         builder = builder.watch(bar());
