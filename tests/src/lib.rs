@@ -1,1 +1,4 @@
-//! (placeholder)
+//! What the suites share.
+
+pub mod device;
+pub mod process;

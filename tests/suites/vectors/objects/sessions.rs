@@ -210,8 +210,7 @@ fn check_creation(authenticated: &Authenticated) {
     let request = creation_of(authenticated);
     let evidence = create_evidence(&request, Some(authenticated), Leniency::default()).unwrap();
     assert!(!evidence.by_offline_key);
-    let key = &authenticated.caller.key_udf;
-    assert_eq!(evidence.device_keys, std::slice::from_ref(key));
+    assert_eq!(evidence.device_keys, [authenticated.caller.key_udf.clone()]);
 }
 
 #[derive(Deserialize)]

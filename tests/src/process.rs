@@ -1,0 +1,423 @@
+//! `meshd` as an operator runs it: the real program, started from a configuration file in a folder of
+//! its own, killed, started again in the same folder. What it prints is what the tests know of it:
+//! its addresses come from its greeting, its log from its standard error.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// How long a start may take on the slowest machine the tests run on; only a hang takes longer.
+pub const START_TIME_MAX: Duration = Duration::from_secs(120);
+/// How long the admin listener may take to answer.
+const ADMIN_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// The program: what `MESHD_PROGRAM` names, or else built if it is not there or older than its
+/// sources, with the features of the whole workspace, so that what the tests were built from is used
+/// again.
+///
+/// # Panics
+/// If it does not build.
+#[must_use]
+pub fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        if let Some(program) = std::env::var_os("MESHD_PROGRAM") {
+            return program.into();
+        }
+        let test = std::env::current_exe().expect("a running test has a path");
+        let profile = test
+            .ancestors()
+            .nth(2)
+            .expect("cargo puts tests into target/PROFILE/deps");
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut build = Command::new(cargo);
+        build.args(["build", "--quiet", "--workspace", "--bin", "meshd"]);
+        if profile.file_name().is_some_and(|name| name == "release") {
+            build.arg("--release");
+        }
+        if let Some(target) = profile.parent() {
+            build.arg("--target-dir").arg(target);
+        }
+        let status = build
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status()
+            .expect("cargo can be run where cargo ran the test");
+        assert!(status.success(), "meshd does not build");
+        profile.join("meshd")
+    })
+}
+
+/// A data folder and a configuration, in which services run one after the other.
+#[derive(Debug)]
+pub struct Place {
+    folder: TempDir,
+    data: PathBuf,
+    config: PathBuf,
+    starts: AtomicU32,
+    wrapper: Vec<String>,
+}
+
+/// A service that did not start.
+#[derive(Debug)]
+pub struct Failed {
+    /// Its exit status.
+    pub status: ExitStatus,
+    /// What it wrote to standard error.
+    pub stderr: String,
+}
+
+impl Place {
+    /// A place with a data folder of its own. `settings` are lines of TOML with dotted keys, read
+    /// after the ports, which the system chooses.
+    #[must_use]
+    pub fn new(settings: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let data = folder.path().join("data");
+        Self::over(folder, data, settings)
+    }
+
+    /// A place whose data folder lies elsewhere.
+    #[must_use]
+    pub fn with_data(data: &Path, settings: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        Self::over(folder, data.to_owned(), settings)
+    }
+
+    fn over(folder: TempDir, data: PathBuf, settings: &str) -> Self {
+        let place = Self {
+            config: folder.path().join("meshd.toml"),
+            folder,
+            data,
+            starts: AtomicU32::new(0),
+            wrapper: Vec::new(),
+        };
+        place.configure(settings);
+        place
+    }
+
+    /// Writes the configuration anew, for the next start.
+    pub fn configure(&self, settings: &str) {
+        let has = |key: &str| settings.lines().any(|line| line.starts_with(key));
+        let mut text = format!("data_dir = {:?}\n", self.data);
+        if !has("frontend.listen ") {
+            text.push_str("frontend.listen = [\"127.0.0.1:0\"]\n");
+        }
+        if !has("admin.listen ") {
+            text.push_str("admin.listen = \"127.0.0.1:0\"\n");
+        }
+        text.push_str(settings);
+        std::fs::write(&self.config, text).expect("the configuration can be written");
+    }
+
+    /// Runs the program under another one, for example `prlimit` or `setpriv` with its arguments.
+    #[must_use]
+    pub fn under(mut self, wrapper: &[&str]) -> Self {
+        self.wrapper = wrapper.iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
+    /// The data folder.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The configuration file.
+    #[must_use]
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// What every service of this place has logged so far.
+    #[must_use]
+    pub fn logs(&self) -> Vec<u8> {
+        (0..self.starts.load(Ordering::SeqCst))
+            .flat_map(|start| std::fs::read(self.log(start)).unwrap_or_default())
+            .collect()
+    }
+
+    fn log(&self, start: u32) -> PathBuf {
+        self.folder.path().join(format!("log-{start}.txt"))
+    }
+
+    /// Starts a service and waits until it says that it serves.
+    ///
+    /// # Panics
+    /// If it ends instead, with what it said.
+    #[must_use]
+    pub fn start(&self) -> Process {
+        self.try_start().unwrap_or_else(|failed| {
+            panic!("meshd did not start ({}): {}", failed.status, failed.stderr)
+        })
+    }
+
+    /// Starts a service and waits until it says that it serves, or ends.
+    ///
+    /// # Errors
+    /// [`Failed`]: it ended.
+    ///
+    /// # Panics
+    /// If it does neither within [`START_TIME_MAX`].
+    pub fn try_start(&self) -> Result<Process, Failed> {
+        let log = self.log(self.starts.fetch_add(1, Ordering::SeqCst));
+        let stderr = File::create(&log).expect("the log can be written");
+        let mut child = self
+            .command()
+            .args(["run", "--config"])
+            .arg(&self.config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(stderr)
+            .spawn()
+            .expect("the program can be started");
+        let lines = lines_of(&mut child);
+        match Greeting::read(&lines) {
+            Some(greeting) => Ok(Process {
+                ca: std::fs::read_to_string(self.data.join("tls/ca.pem")).unwrap_or_default(),
+                greeting,
+                child,
+                log,
+                _lines: lines,
+            }),
+            None => {
+                let status = child.wait().expect("a child can be waited for");
+                let stderr = std::fs::read_to_string(&log).expect("the log can be read");
+                Err(Failed { status, stderr })
+            }
+        }
+    }
+
+    fn command(&self) -> Command {
+        let program = program();
+        let mut words = self.wrapper.iter();
+        let mut command = match words.next() {
+            Some(wrapper) => {
+                let mut command = Command::new(wrapper);
+                command.args(words).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
+        command.current_dir(self.folder.path()).env_clear();
+        command
+    }
+}
+
+/// What the service says of itself once it serves.
+#[derive(Debug, Default)]
+struct Greeting {
+    https: Option<SocketAddr>,
+    plain: Option<SocketAddr>,
+    admin: Option<SocketAddr>,
+}
+
+impl Greeting {
+    /// Reads up to the line that names the data folder, the last with facts; `None` if the output
+    /// ends before it.
+    fn read(lines: &Receiver<String>) -> Option<Self> {
+        let mut greeting = Self::default();
+        loop {
+            let line = match lines.recv_timeout(START_TIME_MAX) {
+                Ok(line) => line,
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => panic!("meshd neither serves nor ends"),
+            };
+            let mut words = line.split_whitespace();
+            let (key, value) = (words.next(), words.next().unwrap_or_default());
+            match key {
+                Some("HTTPS") => greeting.https = address_in(value),
+                Some("HTTP") => greeting.plain = address_in(value),
+                Some("admin") => greeting.admin = address_in(value),
+                Some("data") => return Some(greeting),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn address_in(url: &str) -> Option<SocketAddr> {
+    url.split_once("://")?.1.split('/').next()?.parse().ok()
+}
+
+/// The lines of standard output, read as they come so that the program never waits for a reader.
+fn lines_of(child: &mut Child) -> Receiver<String> {
+    let stdout = child.stdout.take().expect("standard output is piped");
+    let (sender, lines) = sync_channel(1_024);
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            // Whoever does not read any more has seen the greeting.
+            let _ = sender.try_send(line);
+        }
+    });
+    lines
+}
+
+/// A running service. Dropping it kills it.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    greeting: Greeting,
+    ca: String,
+    log: PathBuf,
+    _lines: Receiver<String>,
+}
+
+impl Process {
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where it answers HTTPS, as a client names it.
+    ///
+    /// # Panics
+    /// If it does not answer HTTPS.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let address = self.greeting.https.expect("the service answers HTTPS");
+        format!("https://localhost:{}", address.port())
+    }
+
+    /// Where it answers plain HTTP.
+    ///
+    /// # Panics
+    /// If it does not.
+    #[must_use]
+    pub fn plain(&self) -> SocketAddr {
+        self.greeting
+            .plain
+            .expect("the configuration has a plain listener")
+    }
+
+    /// Where HTTPS is answered.
+    ///
+    /// # Panics
+    /// If it is not.
+    #[must_use]
+    pub fn https(&self) -> SocketAddr {
+        self.greeting.https.expect("the service answers HTTPS")
+    }
+
+    /// The certificate authority a client must trust, as PEM.
+    #[must_use]
+    pub fn ca(&self) -> &str {
+        &self.ca
+    }
+
+    /// What it has logged so far.
+    ///
+    /// # Panics
+    /// If the log cannot be read.
+    #[must_use]
+    pub fn logged(&self) -> String {
+        let octets = std::fs::read(&self.log).expect("the log can be read");
+        String::from_utf8_lossy(&octets).into_owned()
+    }
+
+    /// Asks the admin listener: HTTP status and body.
+    ///
+    /// # Panics
+    /// If it does not answer.
+    #[must_use]
+    pub fn admin(&self, path: &str) -> (u16, String) {
+        let address = self.greeting.admin.expect("the greeting names it");
+        get(address, path).unwrap_or_else(|error| panic!("{path} is not answered: {error}"))
+    }
+
+    /// Sum of the samples of a measure whose line contains `labels`; 0 if there is none.
+    ///
+    /// # Panics
+    /// If `/metrics` is not answered.
+    #[must_use]
+    pub fn measured(&self, name: &str, labels: &str) -> f64 {
+        let (status, text) = self.admin("/metrics");
+        assert_eq!(status, 200);
+        text.lines()
+            .filter(|line| line.starts_with(name) && line.contains(labels))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
+    }
+
+    /// Kibibytes of memory it occupies (`VmRSS`).
+    ///
+    /// # Panics
+    /// If it does not run any more.
+    #[must_use]
+    pub fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()))
+            .expect("a running process has a status");
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .and_then(|rest| rest.split_whitespace().next()?.parse().ok())
+            .expect("the status says how much memory the process has")
+    }
+
+    /// Whether it still runs.
+    ///
+    /// # Panics
+    /// If the system does not know it.
+    pub fn is_running(&mut self) -> bool {
+        let ended = self.child.try_wait().expect("a child can be asked for");
+        ended.is_none()
+    }
+
+    /// Ends it as `kill -9` does, and waits until it is gone.
+    ///
+    /// # Panics
+    /// If the system refuses.
+    pub fn kill(mut self) {
+        self.child.kill().expect("a child can be killed");
+        self.child.wait().expect("a child can be waited for");
+    }
+
+    /// Tells it to stop (SIGTERM), and waits until it has.
+    ///
+    /// # Panics
+    /// If the system refuses.
+    pub fn stop(mut self) -> ExitStatus {
+        let told = Command::new("kill")
+            .arg(self.id().to_string())
+            .status()
+            .expect("`kill` can be run");
+        assert!(told.success(), "SIGTERM was not sent");
+        self.child.wait().expect("a child can be waited for")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One GET over plain HTTP.
+fn get(address: SocketAddr, path: &str) -> std::io::Result<(u16, String)> {
+    let mut stream = TcpStream::connect_timeout(&address, ADMIN_TIME_MAX)?;
+    stream.set_read_timeout(Some(ADMIN_TIME_MAX))?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut octets = Vec::new();
+    stream.read_to_end(&mut octets)?;
+    let text = String::from_utf8_lossy(&octets);
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .unwrap_or_default();
+    Ok((status, body.to_owned()))
+}

@@ -1,0 +1,147 @@
+//! `kill -9` at random moments while several devices of several accounts upload, the start after it,
+//! and what must then hold (issue "What must hold"; cluster §7.3, architecture A-22):
+//!
+//! | test | holds |
+//! | --- | --- |
+//! | `nothing_acknowledged_is_lost…` | every acknowledged frame is there, none twice, digests verify, a repeated request has one effect |
+//!
+//! `MESH_KILLS` sets how often the service is killed (20 unless set; 200 is the long form), and
+//! `MESH_SEED` when.
+
+mod ledger;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use mesh_common::entropy::{SeededEntropy, draw};
+use mesh_tests::device::{Account, Device, Reach};
+use mesh_tests::process::{Place, Process};
+use tokio::sync::watch;
+
+use self::ledger::Ledger;
+use self::writer::{CATALOG, Moments, Writer};
+
+const ACCOUNTS: u64 = 3;
+const DEVICES_PER_ACCOUNT: u64 = 2;
+/// Moments (a request sent, an answer received) that pass at most before the next kill.
+const MOMENTS_MAX: u64 = 60;
+
+const SETTINGS: &str = "limits.rate.enabled = false\nfrontend.workers = 2\n";
+
+fn number_of(variable: &str, otherwise: u64) -> u64 {
+    std::env::var(variable).map_or(otherwise, |text| {
+        text.parse()
+            .unwrap_or_else(|_| panic!("{variable} is not a number: {text}"))
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_and_nothing_is_there_twice_after_kill_9() {
+    let kills = number_of("MESH_KILLS", 20);
+    let mut chance = SeededEntropy::new(number_of("MESH_SEED", 1));
+    let place = Place::new(SETTINGS);
+    let mut process = place.start();
+    let (mut writers, mut readers) = settle(&process).await;
+    let mut totals = Totals::default();
+    for kill in 0..kills {
+        let moments = 1 + u64::from_be_bytes(draw(&mut chance)) % MOMENTS_MAX;
+        writers = run_until_killed(process, writers, moments).await;
+        process = place.start();
+        let reach = Reach::of(&process);
+        for device in writers
+            .iter_mut()
+            .map(Writer::device)
+            .chain(readers.values_mut())
+        {
+            device.reach = reach.clone();
+        }
+        for writer in &mut writers {
+            totals.repeated += u64::from(writer.settle_what_was_not_answered().await);
+        }
+        totals.frames = 0;
+        for (address, reader) in &mut readers {
+            let frames = reader.frames(CATALOG).await;
+            let ledgers = writers
+                .iter()
+                .filter(|writer| writer.address() == address)
+                .map(Writer::ledger);
+            ledger::check(&frames, ledgers)
+                .unwrap_or_else(|problem| panic!("after kill {kill}: {address}: {problem}"));
+            totals.frames += frames.len();
+        }
+    }
+    assert_eq!(process.measured("mesh_panics_contained_total", ""), 0.0);
+    assert!(totals.repeated > 0, "no kill ever met a request in work");
+    assert!(totals.frames as u64 > kills, "hardly anything was uploaded");
+    println!(
+        "{kills} kills: {} frames in {ACCOUNTS} accounts, {} requests repeated after a kill",
+        totals.frames, totals.repeated
+    );
+}
+
+#[derive(Default)]
+struct Totals {
+    frames: usize,
+    repeated: u64,
+}
+
+/// Makes the accounts: writers with their devices, and one reading device for each account.
+async fn settle(process: &Process) -> (Vec<Writer>, BTreeMap<String, Device>) {
+    let reach = Reach::of(process);
+    let (mut writers, mut readers) = (Vec::new(), BTreeMap::new());
+    for number in 0..ACCOUNTS {
+        let address = format!("person{number}@localhost");
+        let seed = 100 * (number + 1);
+        let (account, mut first) = Account::create(&reach, &address, seed).await;
+        writer::begin_catalog(&mut first).await;
+        for device in 1..=DEVICES_PER_ACCOUNT {
+            let connected = account.connect(&mut first, seed + device).await;
+            writers.push(Writer::new(connected, seed + device));
+        }
+        readers.insert(address, first);
+    }
+    (writers, readers)
+}
+
+/// Lets all writers upload until so many moments have passed, kills the service in the midst of it,
+/// and gives the writers back once each has noticed.
+async fn run_until_killed(process: Process, writers: Vec<Writer>, moments: u64) -> Vec<Writer> {
+    let (sender, mut passed) = watch::channel(0_u64);
+    let clock = Moments::new(sender);
+    let stop = Arc::new(AtomicBool::new(false));
+    let running: Vec<_> = writers
+        .into_iter()
+        .map(|writer| tokio::spawn(writer.upload_until_gone(clock.clone(), Arc::clone(&stop))))
+        .collect();
+    passed
+        .wait_for(|&passed| passed >= moments)
+        .await
+        .expect("writers stop only when the service is gone");
+    tokio::task::spawn_blocking(move || process.kill())
+        .await
+        .expect("killing does not panic");
+    stop.store(true, Ordering::SeqCst);
+    let mut back = Vec::new();
+    for writer in running {
+        back.push(writer.await.expect("a writer does not panic"));
+    }
+    back
+}
+
+/// What the check of this suite rests on is itself checked: it finds what it is there to find.
+#[test]
+fn the_check_finds_a_lost_frame_and_a_frame_that_is_there_twice() {
+    let frame = |id: &str| ledger::tests_frame(id);
+    let mut ledger = Ledger::default();
+    ledger.acknowledge(1, &frame("a"));
+    let whole = vec![frame("zero"), frame("a")];
+    assert_eq!(ledger::check(&whole, [&ledger].into_iter()), Ok(()));
+    let lost = vec![frame("zero")];
+    assert!(ledger::check(&lost, [&ledger].into_iter()).is_err());
+    let twice = vec![frame("zero"), frame("a"), frame("a")];
+    assert!(ledger::check(&twice, [&ledger].into_iter()).is_err());
+    let other = vec![frame("zero"), frame("b")];
+    assert!(ledger::check(&other, [&ledger].into_iter()).is_err());
+}
