@@ -10,8 +10,8 @@ use mesh_common::address::AccountAddress;
 use mesh_common::limits::{PARTITION_ACCOUNTS_MAX, PARTITION_MAILBOX_MAX};
 use serde::{Deserialize, Serialize};
 
-/// Accounts kept in memory by the whole node when nothing else is set.
-pub const NODE_ACCOUNTS_DEFAULT: usize = 8_192;
+/// Accounts kept in memory by the whole node when nothing else is set: some 8 KB each, so 32 MB.
+pub const NODE_ACCOUNTS_DEFAULT: usize = 4_096;
 
 /// Settings of the back-end.
 #[derive(Debug, Clone, Serialize, Deserialize)]

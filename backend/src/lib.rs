@@ -13,12 +13,14 @@
 //! | [`partition`] | one owner per partition: queue, batches, fence, rows, upkeep |
 //! | [`node`] | starting: meta, claims, threads |
 //! | [`handle`] | the back-end as front-ends call it |
+//! | [`operator`] | the back-end as the process around it and its operator call it |
 //! | [`config`], [`metrics`], [`system`] | settings, measures, the machine's time and chance |
 
 pub mod config;
 pub mod handle;
 pub mod metrics;
 pub mod node;
+pub mod operator;
 pub mod partition;
 pub mod store;
 pub mod system;
@@ -27,6 +29,7 @@ mod tests;
 
 pub use config::BackendConfig;
 pub use handle::BackendHandle;
+pub use operator::{ListedAccount, NotReady};
 pub use system::{SystemClock, SystemEntropy};
 
 /// The back-end, by the name it is started with: `Backend::start(config, store, clock, entropy)`.

@@ -188,9 +188,6 @@ impl Draft {
         };
         rows.extend(more);
         self.bytes += bytes;
-        for incident in &transition.incidents {
-            tracing::warn!(account = %operation.account(), incident, "incident");
-        }
         let answer = transition.answer.clone();
         working.standing = Arc::new(next);
         working.transitions.push(transition);
@@ -251,6 +248,12 @@ impl Draft {
             shared.metrics.batch_bytes.observe(self.rows.bytes() as f64);
             result = commit(shared, &plan).await;
         }
+        if result.is_ok() {
+            let committed = self.working.values().flat_map(|one| &one.transitions);
+            for transition in committed {
+                report_incidents(transition);
+            }
+        }
         let result = match result {
             Ok(()) => Ok(Committed {
                 standings: self
@@ -271,6 +274,13 @@ impl Draft {
             left,
             tainted,
         }
+    }
+}
+
+/// Tells the operator what happened to an account that somebody should look at.
+fn report_incidents(transition: &Transition) {
+    for incident in &transition.incidents {
+        tracing::warn!(account = %transition.address, incident, "incident");
     }
 }
 

@@ -191,3 +191,121 @@ pub(crate) fn payload_bytes(request: &AccountRequest) -> usize {
         | Request::Connect(_) => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mesh_common::cluster::Verified;
+    use mesh_common::limits::{BATCH_BYTES_MAX, PARTITION_MAILBOX_MAX};
+    use mesh_common::time::Timestamp;
+
+    use super::*;
+    use crate::tests::Person;
+
+    fn operation(person: &Person, payload_bytes: usize) -> Operation {
+        let now = Timestamp::from_secs(0);
+        let upload = person.upload(now, 1, &[&vec![7; payload_bytes]]);
+        Operation::new(Verified::declare(upload)).0
+    }
+
+    fn number_of(operation: &Operation) -> u8 {
+        operation.request().request_id.0[7]
+    }
+
+    fn full(outcome: Result<(), (Operation, Full)>) -> Option<Full> {
+        outcome.err().map(|(_, full)| full)
+    }
+
+    #[test]
+    fn as_many_octets_wait_as_may_and_no_more() {
+        let mut queue = Queue::new(PARTITION_MAILBOX_MAX);
+        let alice = Person::new("alice");
+        let half = PARTITION_MAILBOX_BYTES_MAX / 2;
+        assert_eq!(full(queue.push(operation(&alice, half))), None);
+        assert_eq!(full(queue.push(operation(&alice, half - 1))), None);
+        assert_eq!(full(queue.push(operation(&alice, 1))), None);
+        let max = PARTITION_MAILBOX_BYTES_MAX;
+        let met = full(queue.push(operation(&alice, 1)));
+        assert_eq!(met, Some(Full::Bytes { max }));
+        assert_eq!(full(queue.push(operation(&alice, 0))), None);
+    }
+
+    #[test]
+    fn one_account_fills_its_share_and_the_partition_its_mailbox() {
+        let mut queue = Queue::new(PARTITION_MAILBOX_MAX);
+        let people: Vec<Person> = (0..5).map(|one| Person::new(&one.to_string())).collect();
+        for person in &people[..4] {
+            for _ in 0..ACCOUNT_WAITING_MAX {
+                assert_eq!(full(queue.push(operation(person, 1))), None);
+            }
+            let met = full(queue.push(operation(person, 1)));
+            let is_last = queue.len() == PARTITION_MAILBOX_MAX;
+            let expected = if is_last {
+                Full::Partition {
+                    max: PARTITION_MAILBOX_MAX,
+                }
+            } else {
+                Full::Account {
+                    max: ACCOUNT_WAITING_MAX,
+                }
+            };
+            assert_eq!(met, Some(expected));
+        }
+        assert!(full(queue.push(operation(&people[4], 1))).is_some());
+    }
+
+    #[test]
+    fn what_is_taken_is_the_oldest_and_keeps_the_order_of_each_account() {
+        let mut queue = Queue::new(PARTITION_MAILBOX_MAX);
+        let (ready, away) = (Person::new("ready"), Person::new("away"));
+        for _ in 0..3 {
+            assert!(queue.push(operation(&ready, 1)).is_ok());
+            assert!(queue.push(operation(&away, 1)).is_ok());
+        }
+        let is_ready = |account: &AccountAddress| account.user() == "ready";
+        let taken = queue.take(2, BATCH_BYTES_MAX, is_ready);
+        assert_eq!(taken.iter().map(number_of).collect::<Vec<_>>(), [0, 1]);
+        queue.push_front(taken);
+        let taken = queue.take(9, BATCH_BYTES_MAX, |_| true);
+        let order: Vec<(bool, u8)> = taken
+            .iter()
+            .map(|one| (is_ready(one.account()), number_of(one)))
+            .collect();
+        // What was put back stands in front again; the others kept their places behind it.
+        let expected = [
+            (true, 0),
+            (true, 1),
+            (false, 0),
+            (false, 1),
+            (true, 2),
+            (false, 2),
+        ];
+        assert_eq!(order, expected);
+        assert!(queue.is_empty() && queue.accounts().next().is_none());
+    }
+
+    #[test]
+    fn a_batch_takes_no_more_octets_than_it_may_but_one_operation_always() {
+        let mut queue = Queue::new(PARTITION_MAILBOX_MAX);
+        let alice = Person::new("alice");
+        for bytes in [BATCH_BYTES_MAX + 1, BATCH_BYTES_MAX - 1, 1, 1] {
+            assert!(queue.push(operation(&alice, bytes)).is_ok());
+        }
+        let mut sizes = || queue.take(64, BATCH_BYTES_MAX, |_| true).len();
+        assert_eq!([sizes(), sizes(), sizes(), sizes()], [1, 2, 1, 0]);
+    }
+
+    #[test]
+    fn a_batch_takes_no_more_operations_than_it_may() {
+        let mut queue = Queue::new(PARTITION_MAILBOX_MAX);
+        let people = [Person::new("alice"), Person::new("bob")];
+        for _ in 0..BATCH_OPERATIONS_MAX / 2 + 1 {
+            assert!(
+                people
+                    .iter()
+                    .all(|one| queue.push(operation(one, 0)).is_ok())
+            );
+        }
+        let mut sizes = || queue.take(usize::MAX, BATCH_BYTES_MAX, |_| true).len();
+        assert_eq!([sizes(), sizes()], [BATCH_OPERATIONS_MAX, 2]);
+    }
+}

@@ -382,3 +382,6 @@ pub(crate) fn message(value: &[u8]) -> Result<MessageRow, RowError> {
 pub(crate) fn replay(value: &[u8]) -> Result<ReplayRow, RowError> {
     decode_expiring("replay row", value)
 }
+
+#[cfg(test)]
+mod tests;

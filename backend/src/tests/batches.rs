@@ -284,7 +284,7 @@ async fn stopping_finishes_what_is_in_flight_and_refuses_the_rest() {
     assert_eq!(code_of(&waiting.await), Code::Overload);
     assert_eq!(
         scene.backend.ready().await,
-        Err(crate::handle::NotReady::Stopping)
+        Err(crate::operator::NotReady::Stopping)
     );
     let refused = scene.perform(alice.upload(scene.now(), 2, &[b"new"])).await;
     assert_eq!(code_of(&refused), Code::Overload);

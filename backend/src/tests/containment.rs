@@ -3,7 +3,7 @@
 
 use super::gated::{GatedStore, Script};
 use super::*;
-use crate::handle::NotReady;
+use crate::operator::NotReady;
 
 #[actix::test]
 async fn a_panic_while_deciding_hurts_one_operation_only() {

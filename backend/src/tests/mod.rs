@@ -170,14 +170,14 @@ async fn start<S: Store>(
 }
 
 /// A person with one device and one account.
-struct Person {
+pub(crate) struct Person {
     address: AccountAddress,
     key: Udf,
     requests: AtomicU64,
 }
 
 impl Person {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         Self {
             address: AccountAddress::parse(&format!("{name}@example.com")).unwrap(),
             key: Udf::present(name.as_bytes(), 140),
@@ -277,7 +277,7 @@ impl Person {
     }
 
     /// An Upload of bookmarks from index `base` on: frame 0 itself where `base` is 0.
-    fn upload(&self, now: Timestamp, base: u64, payloads: &[&[u8]]) -> AccountRequest {
+    pub(crate) fn upload(&self, now: Timestamp, base: u64, payloads: &[&[u8]]) -> AccountRequest {
         let mut envelopes = Vec::new();
         if base == 0 {
             envelopes.push(first_frame());

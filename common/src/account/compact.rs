@@ -64,3 +64,23 @@ pub(super) mod millis {
         i64::deserialize(from).map(Timestamp::from_millis)
     }
 }
+
+/// A moment, if there is one, as milliseconds since 1970.
+pub(super) mod optional_millis {
+    use super::{Deserialize, Deserializer, Serialize, Serializer};
+    use crate::time::Timestamp;
+
+    pub(in super::super) fn serialize<S: Serializer>(
+        time: &Option<Timestamp>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        time.map(Timestamp::as_millis).serialize(serializer)
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Timestamp>, D::Error> {
+        let millis = Option::<i64>::deserialize(from)?;
+        Ok(millis.map(Timestamp::from_millis))
+    }
+}

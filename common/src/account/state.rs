@@ -112,7 +112,9 @@ pub enum BootstrapPhase {
 /// A profile's place in its history (decisions ).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProfileVersion {
-    /// `Updated` as the profile states it.
+    /// `Updated` as the profile states it, fractions of a second included: profiles are compared by
+    /// it.
+    #[serde(default, with = "compact::optional_millis")]
     pub updated: Option<Timestamp>,
     /// SHA-512 of its payload.
     #[serde(with = "compact::digest")]

@@ -1,7 +1,7 @@
 //! Making, checking and using assertions.
 
 use super::*;
-use crate::assertion::make::{DeviceKeys, MeshKeys};
+use crate::assertion::make::{DeviceKeys, HostProfileKeys, MeshKeys, ServiceKeys};
 use crate::entropy::SeededEntropy;
 use crate::time::Timestamp;
 
@@ -48,4 +48,105 @@ fn a_changed_profile_does_not_verify() {
         Err(AssertionError::Unsigned { .. })
     ));
     assert!(ProfileMesh::verify_or_unsigned(&changed).is_ok());
+}
+
+// Decision Q-32
+#[test]
+fn unknown_signatures_are_ignored_and_known_ones_must_verify() {
+    let mut entropy = SeededEntropy::new(4);
+    let mesh = MeshKeys::generate(&mut entropy);
+    let stranger = DeviceKeys::generate(&mut entropy);
+    let profile = mesh.profile(Timestamp::from_secs(0));
+    let mut also_by_stranger = profile.clone();
+    also_by_stranger.add_signature(&stranger.signature);
+    assert!(ProfileMesh::verify(&also_by_stranger).is_ok());
+    let mut damaged_stranger = also_by_stranger.clone();
+    let signatures = &mut damaged_stranger.trailer.as_mut().unwrap().signatures;
+    signatures[1].signature = Some(vec![0; 114].into());
+    assert!(ProfileMesh::verify(&damaged_stranger).is_ok());
+    // The online key is known from the profile itself: its signature counts too.
+    let mut by_both = profile.clone();
+    by_both.add_signature(&mesh.online);
+    assert!(ProfileMesh::verify(&by_both).is_ok());
+    let signatures = &mut by_both.trailer.as_mut().unwrap().signatures;
+    signatures[1].signature = Some(vec![0; 114].into());
+    assert!(matches!(
+        ProfileMesh::verify(&by_both),
+        Err(AssertionError::Signature { .. })
+    ));
+    // By the online key alone is not enough.
+    let mut by_online = profile.clone();
+    by_online.trailer = None;
+    by_online.add_signature(&mesh.online);
+    assert!(matches!(
+        ProfileMesh::verify(&by_online),
+        Err(AssertionError::Unsigned { .. })
+    ));
+    let mut many = profile;
+    for _ in 0..crate::limits::SIGNATURES_PER_ENVELOPE_MAX {
+        let signatures = &mut many.trailer.as_mut().unwrap().signatures;
+        signatures.push(signatures[0].clone());
+    }
+    assert!(matches!(
+        ProfileMesh::verify(&many),
+        Err(AssertionError::TooMany { .. })
+    ));
+}
+
+// Crypto §2.4: what a UDF member says is compared, never believed.
+#[test]
+fn a_key_under_a_false_name_is_refused() {
+    let mut entropy = SeededEntropy::new(5);
+    let mesh = MeshKeys::generate(&mut entropy);
+    let envelope = mesh.profile(Timestamp::from_secs(0));
+    let mut profile = ProfileMesh::from_envelope(&envelope).unwrap();
+    let other = profile.keys_online_signature[0].udf.clone();
+    profile.key_encryption.as_mut().unwrap().udf = other;
+    let signed = Envelope::signed(
+        profile.to_json(),
+        crate::dare::Header::default(),
+        &[&mesh.offline],
+    );
+    assert!(matches!(
+        ProfileMesh::verify(&signed),
+        Err(AssertionError::Key {
+            member: "KeyEncryption",
+            ..
+        })
+    ));
+    profile.key_encryption = None;
+    profile.keys_online_signature = vec![profile.keys_online_signature[0].clone(); 33];
+    let signed = Envelope::signed(
+        profile.to_json(),
+        crate::dare::Header::default(),
+        &[&mesh.offline],
+    );
+    assert!(matches!(
+        ProfileMesh::verify(&signed),
+        Err(AssertionError::TooMany { .. })
+    ));
+}
+
+//
+#[test]
+fn a_host_needs_its_own_signature_and_its_services() {
+    let mut entropy = SeededEntropy::new(6);
+    let service = ServiceKeys::generate(&mut entropy);
+    let other = ServiceKeys::generate(&mut entropy);
+    let host = HostProfileKeys::generate(&mut entropy);
+    let signed = ProfileService::verify(&service.profile(Timestamp::from_secs(0))).unwrap();
+    let profile = host.profile(&service.offline);
+    assert!(ProfileHost::verify(&profile, &signed).is_ok());
+    for kept in 0..2 {
+        let mut half = profile.clone();
+        let signatures = &mut half.trailer.as_mut().unwrap().signatures;
+        *signatures = vec![signatures[kept].clone()];
+        assert!(matches!(
+            ProfileHost::verify(&half, &signed),
+            Err(AssertionError::Unsigned { .. })
+        ));
+    }
+    for foreign in [host.profile(&other.offline), host.profile(&service.online)] {
+        assert!(ProfileHost::verify(&foreign, &signed).is_err());
+    }
 }

@@ -99,3 +99,71 @@ pub fn tag_of(text: &[u8]) -> Option<&str> {
     let end = rest.iter().position(|&octet| octet == b'"')?;
     std::str::from_utf8(&rest[..end]).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bare(text: &str) -> BareRequest {
+        match read_body(text.as_bytes()) {
+            Ok(Body::Bare(bare)) => bare,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_three_forms_are_told_apart() {
+        assert_eq!(
+            bare(" \r\n{ \"Hello\" : {}}").transaction,
+            Some(Transaction::Hello)
+        );
+        let plain = read_body(b"[{},\"eyJIZWxsbyI6e319\"]").unwrap();
+        assert_eq!(plain, Body::Plain(BareRequest::of(br#"{"Hello":{}}"#)));
+        let sealed = read_body(br#"[{"enc":"A256GCM","Session":"AA"},""]"#).unwrap();
+        assert!(matches!(sealed, Body::Sealed(_)));
+        for (text, code) in [
+            (r#"[{"enc":"A256CBC"},""]"#, Code::Encoding),
+            ("[{}", Code::Malformed),
+            ("[{},\"=\",{},{}]", Code::Malformed),
+            ("", Code::Malformed),
+            ("\"Hello\"", Code::Malformed),
+            ("null", Code::Malformed),
+        ] {
+            assert_eq!(read_body(text.as_bytes()).unwrap_err().code, code, "{text}");
+        }
+    }
+
+    // Decisions Q-2 and Q-16, X-12
+    #[test]
+    fn a_tag_says_of_which_class_a_refusal_is() {
+        for (text, transaction, code) in [
+            (r#"{"Hello":{}}"#, Some(Transaction::Hello), None),
+            (r#"{"StatusRequest":{}}"#, Some(Transaction::Status), None),
+            (
+                r#"{"Status":{"Account":1}}"#,
+                Some(Transaction::Status),
+                Some(Code::Malformed),
+            ),
+            (
+                r#"{"Hello":{},"Status":{}}"#,
+                Some(Transaction::Hello),
+                Some(Code::Malformed),
+            ),
+            (
+                r#"{"Hello":{},"Hello":{}}"#,
+                Some(Transaction::Hello),
+                Some(Code::Malformed),
+            ),
+            (r#"{"hello":{}}"#, None, Some(Code::UnknownOperation)),
+            (r#"{"Operate":{}}"#, None, Some(Code::UnknownOperation)),
+            (r#"{"Operate":{"a":1,"a":2}}"#, None, Some(Code::Malformed)),
+            ("{}", None, Some(Code::Malformed)),
+            ("{", None, Some(Code::Malformed)),
+        ] {
+            let bare = bare(text);
+            assert_eq!(bare.transaction, transaction, "{text}");
+            let refusal = bare.request().err().map(|error| error.code);
+            assert_eq!(refusal, code, "{text}");
+        }
+    }
+}

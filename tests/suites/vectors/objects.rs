@@ -376,7 +376,7 @@ impl World {
         let identified = identify(&envelope).unwrap();
         let message = identified.message.unwrap();
         let header = message.header(&identified.unique_id);
-        let payload = envelope.payload.0.clone();
+        let payload = envelope.payload.0;
         let made = Envelope::signed(payload, header, &[&self.account.online]);
         assert!(written(&made) == text_of(case));
         let Message::RespondConnection(respond) = message else {

@@ -210,7 +210,8 @@ fn check_creation(authenticated: &Authenticated) {
     let request = creation_of(authenticated);
     let evidence = create_evidence(&request, Some(authenticated), Leniency::default()).unwrap();
     assert!(!evidence.by_offline_key);
-    assert_eq!(evidence.device_keys, [authenticated.caller.key_udf.clone()]);
+    let key = &authenticated.caller.key_udf;
+    assert_eq!(evidence.device_keys, std::slice::from_ref(key));
 }
 
 #[derive(Deserialize)]

@@ -208,7 +208,7 @@ impl TicketCase {
         let request_id = RequestId(sized(&(0x30..0x40).collect::<Vec<u8>>()));
         let ticket = StoredTicket {
             ticket: (0x40..0x70).collect(),
-            secret: secret.clone(),
+            secret,
             expires: Timestamp::from_secs(1_583_928_000),
         };
         let (request, pending) = TicketRequest {

@@ -1,0 +1,187 @@
+//! What an operator, and the process around the back-end, ask of it: whether it is ready, that it stops,
+//! what it holds, and that it does now what is due (architecture A-15, cluster §15).
+
+use std::sync::atomic::Ordering;
+
+use actix::prelude::*;
+use mesh_common::account::{AccountId, DirectoryEntry};
+use mesh_common::address::AccountAddress;
+use mesh_common::cluster::PartitionId;
+use mesh_common::error::ServiceError;
+use tokio::sync::oneshot;
+
+use crate::handle::{BackendHandle, lock};
+use crate::partition;
+use crate::partition::commands::Stop;
+use crate::partition::reading::ReadError;
+use crate::partition::shared::chain;
+use crate::store::{Limit, Order, Page, Read, Store, Tx, TxOptions, keys};
+
+/// Why the back-end should get no requests at present.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotReady {
+    /// It was told to stop.
+    #[error("the back-end is stopping")]
+    Stopping,
+    /// The store takes no writes.
+    #[error("the store takes no writes: {reason}")]
+    Store {
+        /// What the store said.
+        reason: String,
+    },
+}
+
+/// One address of a domain, as an operator lists them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedAccount {
+    /// The canonical address.
+    pub address: String,
+    /// Where the rows of the account lie, or lay.
+    pub account: AccountId,
+    /// Whether the account was deleted and its address is only reserved.
+    pub is_reserved: bool,
+}
+
+impl<S: Store> BackendHandle<S> {
+    /// Whether requests can be carried out. After a write that failed, tries one that changes nothing.
+    ///
+    /// # Errors
+    /// [`NotReady`]: why not.
+    pub async fn ready(&self) -> Result<(), NotReady> {
+        if self.inner.is_stopping() {
+            return Err(NotReady::Stopping);
+        }
+        let shared = &self.inner.shared;
+        let Some(reason) = shared.health.trouble() else {
+            return Ok(());
+        };
+        match self.write_nothing().await {
+            Ok(()) => {
+                shared.health.up(&shared.metrics);
+                Ok(())
+            }
+            Err(error) => {
+                tracing::debug!(
+                    cause = chain(error.as_ref()),
+                    "the store still takes no writes"
+                );
+                Err(NotReady::Store { reason })
+            }
+        }
+    }
+
+    async fn write_nothing(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let shared = &self.inner.shared;
+        let mut tx = shared.store.begin(shared.writing());
+        if let Some(row) = tx.get(&keys::meta(), Read::Serializable).await? {
+            tx.set(&keys::meta(), row);
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Refuses new work, waits for what is being committed, and ends every partition and its thread.
+    pub async fn stop(&self) {
+        self.inner.is_stopping.store(true, Ordering::SeqCst);
+        let mut stopped = Vec::new();
+        for slot in &self.inner.partitions {
+            let running = lock(slot).running.take();
+            if let Some(running) = running.filter(Addr::connected) {
+                let (reply, done) = oneshot::channel();
+                stopped.push((running.send(Stop { reply }), done));
+            }
+        }
+        for (sent, done) in stopped {
+            if sent.await.is_ok() {
+                // An actor that ended otherwise has stopped as well.
+                let _ended = done.await;
+            }
+        }
+        let arbiters = self.inner.end_threads();
+        let ended = tokio::task::spawn_blocking(move || {
+            arbiters
+                .into_iter()
+                .map(Arbiter::join)
+                .all(|ended| ended.is_ok())
+        });
+        if !ended.await.unwrap_or(false) {
+            tracing::error!("a thread of the back-end ended in a panic");
+        }
+    }
+
+    /// Carries out what is due in all partitions, and says how many rows of work that was. Happens by
+    /// itself as well; for operators who do not want to wait, and for tests.
+    pub async fn tend(&self) -> usize {
+        let mut done = 0;
+        for partition in PartitionId::all() {
+            while !self.inner.is_stopping() {
+                let tended = self.inner.tend(partition).await;
+                done += tended.done;
+                if !tended.more {
+                    break;
+                }
+            }
+        }
+        done
+    }
+
+    /// For tests: deciding the operation of this id panics.
+    #[cfg(test)]
+    pub(crate) fn poison(&self, request: mesh_common::session::RequestId) {
+        let poison = &self.inner.shared.poison;
+        *poison
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(request);
+    }
+
+    /// For tests: what is due in one partition.
+    #[cfg(test)]
+    pub(crate) async fn tend_one(&self, partition: PartitionId) -> partition::Tended {
+        self.inner.tend(partition).await
+    }
+
+    /// Addresses of a canonical domain behind `after`, in their order, at most `max`.
+    ///
+    /// # Errors
+    /// The store cannot be read: 503; a row does not read: 500.
+    pub async fn accounts(
+        &self,
+        domain: &str,
+        after: Option<&AccountAddress>,
+        max: usize,
+    ) -> Result<Vec<ListedAccount>, ServiceError> {
+        let mut range = keys::dir_domain(domain);
+        if let Some(after) = after {
+            range = range.rest(&keys::dir(after), Order::Forward);
+        }
+        let tx = self.inner.shared.store.begin(TxOptions::default());
+        let page = tx
+            .range(
+                &range,
+                Limit::rows(max.max(1)),
+                Order::Forward,
+                Read::Snapshot,
+            )
+            .await
+            .map_err(|error| ReadError::from(error).to_refusal())?;
+        listed(&page).map_err(|error| error.to_refusal())
+    }
+}
+
+fn listed(page: &Page) -> Result<Vec<ListedAccount>, ReadError> {
+    page.rows
+        .iter()
+        .filter_map(|row| Some((keys::address_of_dir(&row.key)?, &row.value)))
+        .map(|(address, value)| {
+            let (account, is_reserved) = match partition::directory(value)? {
+                DirectoryEntry::Account(account) => (account, false),
+                DirectoryEntry::Reserved(tombstone) => (tombstone.account, true),
+            };
+            Ok(ListedAccount {
+                address,
+                account,
+                is_reserved,
+            })
+        })
+        .collect()
+}
