@@ -5,7 +5,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use mesh_common::error::ServiceError;
+use mesh_common::protocol::Transaction;
+use tracing::Instrument;
 
+use crate::TRACE_TARGET;
 use crate::admission::Source;
 use crate::body::{self, Bounds};
 use crate::edge::{Edge, Told};
@@ -21,10 +24,24 @@ pub(crate) async fn answer(
     edge: Data<Edge>,
 ) -> HttpResponse {
     let measured = edge.metrics.begin();
-    let told = match respond(&request, payload, &edge).await {
+    let span = tracing::info_span!(
+        target: TRACE_TARGET,
+        "mesh.request",
+        transaction = tracing::field::Empty,
+        status = tracing::field::Empty,
+    );
+    let told = match respond(&request, payload, &edge)
+        .instrument(span.clone())
+        .await
+    {
         Ok(told) => told,
         Err(error) => edge.told_refusal(None, error),
     };
+    span.record(
+        "transaction",
+        told.transaction.map_or("unknown", Transaction::request_tag),
+    );
+    span.record("status", told.outcome.status);
     log(&told);
     measured.end(
         told.transaction,

@@ -41,3 +41,7 @@ pub mod metrics;
 mod respond;
 pub mod server;
 pub mod tls;
+
+/// Target of the spans that make up a trace: one per request, told apart from log lines so that a
+/// collector and a log can be filtered separately.
+pub const TRACE_TARGET: &str = "mesh_trace";

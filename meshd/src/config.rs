@@ -158,7 +158,11 @@ impl MeshdConfig {
             figment = figment.merge(Toml::string(&text));
         }
         let config: Self = figment
-            .merge(Env::prefixed("MESHD_").split("__").ignore(&["home", "log"]))
+            .merge(
+                Env::prefixed("MESHD_")
+                    .split("__")
+                    .ignore(&["config", "home"]),
+            )
             .extract()
             .map_err(|error| ConfigError::Invalid {
                 message: explain(error, file),

@@ -3,11 +3,14 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
+use mesh_frontend::TRACE_TARGET;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{Protocol, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use serde::{Deserialize, Serialize};
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
@@ -104,12 +107,14 @@ impl TelemetryConfig {
             .as_deref()
             .map(tracer_provider)
             .transpose()?;
-        let traces = provider
-            .as_ref()
-            .map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("meshd")));
+        // A filter of its own: without a collector nobody wants the spans, and they cost nothing.
+        let traces = provider.as_ref().map(|provider| {
+            tracing_opentelemetry::layer()
+                .with_tracer(provider.tracer("meshd"))
+                .with_filter(Targets::new().with_target(TRACE_TARGET, Level::INFO))
+        });
         tracing_subscriber::registry()
-            .with(filter)
-            .with(lines)
+            .with(lines.with_filter(filter))
             .with(traces)
             .try_init()
             .map_err(|_| TelemetryError::Twice)?;
