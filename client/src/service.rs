@@ -176,8 +176,7 @@ impl ServiceFailure {
 /// What a person does about a refusal.
 const fn advice_for(code: Code) -> Option<&'static str> {
     Some(match code {
-        Code::AccountRegistered => "choose another address",
-        Code::InvalidName => "choose another name before the @",
+        Code::AccountRegistered | Code::InvalidName => "choose another address",
         Code::Misdirected => "check the domain of the address, and the address of the service",
         Code::Pending => "mesh sync, once the operator has approved the account",
         Code::Refused => "ask the operator of the service",

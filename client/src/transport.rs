@@ -260,21 +260,24 @@ fn failure(url: &str, error: reqwest::Error) -> TransportError {
     }
 }
 
-/// Whether a certificate is what somewhere below this error was wrong.
+/// Whether a certificate is what somewhere below this error was wrong. Errors of input and output
+/// hold another error without calling it their source.
 fn is_about_trust(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
-        let inner = error
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
-        let tls = inner.map_or_else(
-            || error.downcast_ref::<rustls::Error>(),
-            |inner| inner.downcast_ref::<rustls::Error>(),
-        );
-        if matches!(tls, Some(rustls::Error::InvalidCertificate(_))) {
+        if matches!(
+            error.downcast_ref(),
+            Some(rustls::Error::InvalidCertificate(_))
+        ) {
             return true;
         }
-        next = error.source();
+        let held = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        next = match held {
+            Some(held) => Some(held),
+            None => error.source(),
+        };
     }
     false
 }
@@ -321,6 +324,15 @@ mod tests {
             assert!(matches!(error, TransportError::Authorities(_)), "{text}");
         }
         assert!(Https::trusting(None).is_ok());
+    }
+
+    #[test]
+    fn a_certificate_that_is_not_trusted_is_told_however_deep_it_lies() {
+        use std::io::{Error, ErrorKind};
+        let wrong = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let error = Error::other(Error::new(ErrorKind::InvalidData, wrong));
+        assert!(is_about_trust(&error));
+        assert!(!is_about_trust(&Error::other("something else")));
     }
 
     #[tokio::test]
