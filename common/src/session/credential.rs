@@ -139,13 +139,19 @@ impl OpenedExchange {
     /// # Errors
     /// 401/104, to be sent bare.
     pub fn verify_by(self, keys: Option<&SigningKeys>) -> Result<Authenticated, ServiceError> {
-        let established = match keys {
-            Some(keys) => {
-                let mesh = Authority::mesh(keys).map_err(ServiceError::internal)?;
-                let account = Authority::account(keys).map_err(ServiceError::internal)?;
-                self.established_connection(Some(&mesh), Some(&account))
+        let nobody = self.nobody();
+        let known = keys.unwrap_or(&nobody);
+        let mesh = Authority::mesh(known).map_err(ServiceError::internal)?;
+        let account = Authority::account(known).map_err(ServiceError::internal)?;
+        let established = match self.established_connection(Some(&mesh), Some(&account)) {
+            Ok(established) if keys.is_some() => Ok(established),
+            Ok(_) => Err(AssertionError::Unsigned { tag: TAG }),
+            Err(error) => {
+                if !matches!(error, AssertionError::Signature { .. }) {
+                    self.work_in_vain();
+                }
+                Err(error)
             }
-            None => Err(self.work_in_vain()),
         };
         self.authenticated(established)
     }
@@ -297,24 +303,33 @@ impl OpenedExchange {
         })
     }
 
-    /// Verifies the connection against a key that did not sign it, so that an unknown account costs
-    /// what a known one does (decision Q-56).
-    fn work_in_vain(&self) -> AssertionError {
+    /// The keys of an account that does not exist, as many as accounts usually have.
+    fn nobody(&self) -> SigningKeys {
+        let keys = vec![self.client.octets().to_vec(); 2];
+        SigningKeys {
+            profile_version: 0,
+            mesh_udf: self.client.udf(),
+            mesh_keys: keys.clone(),
+            account_udf: self.client.udf(),
+            account_keys: keys,
+        }
+    }
+
+    /// Verifies the connection against a key that did not sign it, so that every refusal costs one
+    /// verification, whether or not the account exists and the signer is known (decision Q-56).
+    fn work_in_vain(&self) {
         let credential = &self.form.credential;
         let envelope = credential
             .enveloped_connection_account
             .as_ref()
             .or(credential.enveloped_connection_device.as_ref());
-        if let Some(envelope) = envelope
-            && let Ok(digest) = envelope.check_digest()
-        {
-            for signature in envelope.signatures().iter().take(1) {
-                let value = signature.signature.as_ref().map(AsRef::as_ref);
-                // The outcome is of no interest: there is no account that this key could be of.
-                let _ = self.client.verify(&digest, value.unwrap_or_default());
-            }
-        }
-        AssertionError::Unsigned { tag: TAG }
+        let signature = envelope.and_then(|envelope| envelope.signatures().first());
+        let value = signature.and_then(|signature| signature.signature.as_ref());
+        // The outcome is of no interest: the request is refused already.
+        let _ = self.client.verify(
+            self.handshake.transcript(),
+            value.map_or(&[0; 114][..], AsRef::as_ref),
+        );
     }
 }
 

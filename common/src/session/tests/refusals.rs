@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use super::exchange::{authenticate, status};
 use super::world::{ALICE, NOW, World};
 use crate::assertion::make::{MeshKeys, ServiceKeys};
-use crate::assertion::{Assertion, ProfileDevice, ProfileMesh, ProfileService, Signed};
+use crate::assertion::{
+    Assertion, ConnectionAccount, ProfileDevice, ProfileMesh, ProfileService, Signed,
+};
 use crate::crypto::cipher::gcm_seal;
 use crate::crypto::curve::POINT_BYTES;
 use crate::crypto::derive::{hkdf512_expand, hkdf512_extract};
@@ -498,4 +500,25 @@ fn an_address_that_is_none_is_noticed_behind_the_seal() {
     assert_eq!(authenticated.caller.account, None);
     let error = crate::session::account_for(&authenticated, &status()).unwrap_err();
     assert_eq!(error.code, Code::NotAuthorized);
+}
+
+// Decision Q-56: the keys that stand in for those of no account vouch for nobody.
+#[test]
+fn a_connection_by_its_own_key_is_no_account() {
+    let mut world = World::new();
+    let key = world.in_account.authentication.clone();
+    let connection = world.entry.accounts[0].enveloped_connection_account.clone();
+    let mut connection = ConnectionAccount::from_envelope(&connection.unwrap()).unwrap();
+    connection.authority_udf = Some(key.udf().to_string());
+    let forged = Envelope::signed(connection.to_json(), Header::default(), &[&key]);
+    let client = ClientIdentity::connected_to_account(forged, None, key, ALICE.into());
+    let envelope = request_as(&mut world, client);
+    for keys in [None, Some(world.keys())] {
+        let opened = open_request(envelope.clone(), &world.hosts, &world.tickets, NOW).unwrap();
+        let Opened::Exchange(opened) = opened else {
+            panic!("not an exchange");
+        };
+        let error = opened.verify_by(keys.as_ref()).unwrap_err();
+        assert_eq!(error.code, Code::AuthenticationFailed);
+    }
 }
