@@ -50,7 +50,7 @@ Examples:
 pub(crate) struct Create {
     /// The address the account is to have, user@domain
     pub(crate) address: AccountAddress,
-    /// Where the service is; without it https://mmm.DOMAIN
+    /// Where the service is; without it at mmm.DOMAIN, port 443
     #[arg(long, value_name = "URL")]
     pub(crate) service: Option<String>,
     /// A PEM file of certificate authorities to trust besides those of the system
