@@ -132,7 +132,7 @@ pub fn write(path: &Path, octets: &[u8]) -> Result<(), DataDirError> {
 }
 
 fn write_whole(path: &Path, octets: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(octets)?;
     file.as_file().sync_all()?;

@@ -1,6 +1,6 @@
 //! `meshd run`: start, say where and what to type next, answer signals, stop.
 
-use std::future::Future;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -62,12 +62,10 @@ fn reload(service: &Service) {
 }
 
 /// Waits until the HTTP server is gone, which it should never be by itself.
-fn ended(service: &Service) -> impl Future<Output = ()> + '_ {
-    async {
-        let mut interval = tokio::time::interval(std::time::Duration::from_secs(1));
-        while service.frontend().is_serving() {
-            interval.tick().await;
-        }
+async fn ended(service: &Service) {
+    let mut interval = tokio::time::interval(Duration::from_secs(1));
+    while service.frontend().is_serving() {
+        interval.tick().await;
     }
 }
 

@@ -1,4 +1,5 @@
 //! The daemon as a process: its help texts, its configuration check, its traces.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

@@ -3,10 +3,10 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`write`] | envelopes to frames |
+//! | [`mod@write`] | envelopes to frames |
 //! | [`read`] | frames to envelopes, whole or as they arrive |
-//! | [`verify`] | indices, positions and digests recomputed |
-//! | [`redact`] | payloads taken out without breaking a digest |
+//! | [`mod@verify`] | indices, positions and digests recomputed |
+//! | [`mod@redact`] | payloads taken out without breaking a digest |
 //!
 //! All of it works on octets that somebody else reads and writes.
 

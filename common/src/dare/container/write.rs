@@ -87,7 +87,7 @@ impl ContainerWriter {
     }
 
     /// A writer that goes on behind the frames of an existing file. Their digests are recomputed,
-    /// not believed; what damage they have stays theirs ([`super::verify`] tells it).
+    /// not believed; what damage they have stays theirs ([`super::verify()`] tells it).
     ///
     /// # Errors
     /// [`ContainerError`] if the file cannot be read to its end, or names no type.
