@@ -350,6 +350,10 @@ impl Edge {
             self.signers.forget(&account);
             answer = self.with_evidence(call, authenticated).await?;
         }
+        if transaction == Transaction::CreateAccount {
+            // Profiles may have been replaced: nobody is verified by the old keys any more.
+            self.signers.forget(&account);
+        }
         match answer {
             Ok(Answer { response, context }) => Ok(Outcomed {
                 response,

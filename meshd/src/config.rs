@@ -289,7 +289,7 @@ mod tests {
         let sentence = load(text).unwrap_err().to_string();
         sentence
             .split_once("meshd.toml: ")
-            .map_or(sentence.clone(), |(_, rest)| rest.to_owned())
+            .map_or_else(|| sentence.clone(), |(_, rest)| rest.to_owned())
     }
 
     #[test]
