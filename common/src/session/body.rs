@@ -48,8 +48,10 @@ impl BareRequest {
 /// Tells the form of a body.
 ///
 /// # Errors
-/// 400/100 if it has none of the three, 400/102 for an envelope encrypted in another way.
+/// 400/100 if it has none of the three, 400/102 for another encoding than JSON (P 4.4) and for an
+/// envelope encrypted in another way.
 pub fn read_body(octets: &[u8]) -> Result<Body, ServiceError> {
+    check_encoding(octets)?;
     match octets.iter().find(|octet| !octet.is_ascii_whitespace()) {
         Some(b'{') => Ok(Body::Bare(BareRequest::of(octets))),
         Some(b'[') => {
@@ -78,8 +80,9 @@ pub fn read_body(octets: &[u8]) -> Result<Body, ServiceError> {
 /// Reads a request, bare or opened.
 ///
 /// # Errors
-/// 501/101 for an unknown tag, 400/100 for anything else.
+/// 400/102 for another encoding than JSON, 501/101 for an unknown tag, 400/100 for anything else.
 pub fn parse_request(text: &[u8]) -> Result<Request, ServiceError> {
+    check_encoding(text)?;
     json::parse(text).map_err(|error| {
         let is_unknown = tag_of(text).is_some_and(|tag| Transaction::from_tag(tag).is_none());
         if is_unknown && json::check(text).is_ok() {
@@ -89,6 +92,21 @@ pub fn parse_request(text: &[u8]) -> Result<Request, ServiceError> {
         }
         .with_context(error)
     })
+}
+
+/// Refuses JSON-B and JSON-C, which Hello does not offer. They are told by their codes, all of them
+/// above ASCII: one stands where JSON has the first text or number.
+fn check_encoding(octets: &[u8]) -> Result<(), ServiceError> {
+    let first = octets
+        .iter()
+        .find(|octet| !octet.is_ascii_whitespace() && !matches!(octet, b'{' | b'['));
+    if first.is_some_and(|octet| !octet.is_ascii()) {
+        return Err(ServiceError::new(
+            Code::Encoding,
+            "requests are encoded as JSON",
+        ));
+    }
+    Ok(())
 }
 
 /// The first member's name of a JSON object, if it is written without escapes.

@@ -36,7 +36,11 @@ pub fn check_mode(caller: &Caller, transaction: Transaction) -> Result<(), Servi
         }
         _ => {}
     }
-    let needs_account = !matches!(transaction, Transaction::Hello | Transaction::Connect);
+    // A CreateAccount names its account itself, and what it names is refused by that name.
+    let needs_account = !matches!(
+        transaction,
+        Transaction::Hello | Transaction::Connect | Transaction::CreateAccount
+    );
     if needs_account
         && caller.account.is_none()
         && matches!(caller.mode, Mode::Device | Mode::Profile)
