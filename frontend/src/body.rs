@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use mesh_common::error::ServiceError;
 use mesh_common::limits::{
     BODY_BARE_BYTES_MAX, BODY_HELLO_BYTES_MAX, BODY_SEALED_BYTES_MAX, DISCARD_BYTES_MAX,
-    DISCARD_TIME_MAX, REQUEST_TIME_MAX,
+    DISCARD_TIME_MAX,
 };
 use mesh_common::protocol::Code;
 
@@ -26,17 +26,20 @@ pub(crate) enum Form {
 pub(crate) struct Bounds {
     /// Octets of a bare body.
     pub(crate) bare_bytes_max: usize,
+    /// Time for the whole body to arrive.
+    pub(crate) time_max: Duration,
 }
 
 impl Bounds {
     /// The usual bounds, or those of interop mode (decision Q-39).
-    pub(crate) const fn new(interop: bool) -> Self {
+    pub(crate) const fn new(interop: bool, time_max: Duration) -> Self {
         Self {
             bare_bytes_max: if interop {
                 BODY_SEALED_BYTES_MAX
             } else {
                 BODY_BARE_BYTES_MAX
             },
+            time_max,
         }
     }
 
@@ -61,7 +64,7 @@ pub(crate) async fn read(
     announced: Option<u64>,
     bounds: Bounds,
 ) -> Result<Bytes, ServiceError> {
-    let reading = tokio::time::timeout(REQUEST_TIME_MAX, read_bounded(payload, announced, bounds));
+    let reading = tokio::time::timeout(bounds.time_max, read_bounded(payload, announced, bounds));
     let outcome = reading.await.unwrap_or_else(|_| {
         Err(ServiceError::new(
             Code::Timeout,

@@ -52,6 +52,9 @@ pub struct FrontendConfig {
 pub struct HttpConfig {
     /// Whether the HTTP code repeats the Mesh status; off: 200 for everything that was parsed.
     pub mirror_status: bool,
+    /// Milliseconds for a whole request to arrive; at most those of
+    /// [`REQUEST_TIME_MAX`](limits::REQUEST_TIME_MAX). Beyond: 408/9.
+    pub request_ms: u64,
 }
 
 /// Rates per source and per device (service §8, decision Q-22).
@@ -118,6 +121,14 @@ pub enum ConfigError {
         /// The listener that is not on loopback.
         listener: SocketAddr,
     },
+    /// A number above its bound.
+    #[error("{setting} must be at most {max}")]
+    TooGreat {
+        /// The setting.
+        setting: &'static str,
+        /// Its greatest value.
+        max: u64,
+    },
     /// A number that must not be zero.
     #[error("{setting} must be at least 1")]
     Zero {
@@ -150,6 +161,7 @@ impl Default for HttpConfig {
     fn default() -> Self {
         Self {
             mirror_status: true,
+            request_ms: limits::REQUEST_TIME_MAX.as_millis() as u64,
         }
     }
 }
@@ -191,7 +203,7 @@ impl FrontendConfig {
         if !self.rate.enabled {
             self.needs_loopback("limits.rate.enabled = false")?;
         }
-        self.numbers_are_positive()
+        self.numbers_are_in_bounds()
     }
 
     fn needs_loopback(&self, setting: &'static str) -> Result<(), ConfigError> {
@@ -203,8 +215,16 @@ impl FrontendConfig {
             })
     }
 
-    fn numbers_are_positive(&self) -> Result<(), ConfigError> {
+    fn numbers_are_in_bounds(&self) -> Result<(), ConfigError> {
+        let request_ms_max = limits::REQUEST_TIME_MAX.as_millis() as u64;
+        if self.http.request_ms > request_ms_max {
+            return Err(ConfigError::TooGreat {
+                setting: "http.request_ms",
+                max: request_ms_max,
+            });
+        }
         let numbers = [
+            ("http.request_ms", self.http.request_ms as usize),
             ("frontend.connections_max", self.connections_max),
             ("frontend.in_flight_max", self.in_flight_max),
             (

@@ -53,6 +53,7 @@ pub struct Edge {
     policies: Policies,
     pub(crate) mirror_status: bool,
     pub(crate) interop: bool,
+    pub(crate) request_time_max: Duration,
 }
 
 /// What an [`Edge`] is made of.
@@ -137,6 +138,7 @@ impl Edge {
             policies: Policies::new(config),
             mirror_status: config.http.mirror_status,
             interop: config.interop.bare_json.is_some(),
+            request_time_max: Duration::from_millis(config.http.request_ms),
         }
     }
 

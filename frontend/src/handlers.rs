@@ -58,7 +58,7 @@ async fn respond(
 ) -> Result<Told, ServiceError> {
     let domain = edge.rules.check(request)?;
     let _in_flight = edge.admission.enter()?;
-    let bounds = Bounds::new(edge.interop);
+    let bounds = Bounds::new(edge.interop, edge.request_time_max);
     let body = body::read(&mut payload, announced_length(request), bounds).await?;
     let named_account = request
         .headers()
