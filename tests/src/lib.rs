@@ -1,4 +1,29 @@
-//! What the suites share.
+//! The harness for tests that see the service as a peer does: from outside, over HTTPS.
+//!
+//! A test starts a [`TestService`], takes [`people`] from the shelf and lets their devices speak.
+//! What comes back is compared with a [`golden`] file where a peer's program depends on it. Nothing
+//! here sleeps: whoever waits reads from a socket with a deadline.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`service`] | a whole service in this process, on its own thread and in its own folder |
+//! | [`people`] | alice, bob and mallet, their keys and devices |
+//! | [`client`] | one device speaking to one service, every detail of a request at hand |
+//! | [`frames`] | frames of catalogs and spools, with their digests |
+//! | [`wire`] | HTTP/1.1 over TLS or plain TCP, octet by octet |
+//! | [`process`] | the daemon as a process of its own, to be killed |
+//! | [`device`] | a device that speaks to such a process, with second tries |
+//! | [`golden`] | transcripts compared with files, what differs by nature masked |
 
+pub mod client;
 pub mod device;
+pub mod frames;
+pub mod golden;
+pub mod people;
 pub mod process;
+pub mod service;
+pub mod wire;
+
+pub use client::{Answer, Client, Form};
+pub use people::{Device, Person, alice, bob, mallet};
+pub use service::TestService;
