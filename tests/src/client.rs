@@ -2,6 +2,7 @@
 //! and returns what came back, opened; there are no second tries.
 
 use mesh_backend::{SystemClock, SystemEntropy};
+use mesh_common::address::AccountAddress;
 use mesh_common::crypto::SecretKey;
 use mesh_common::dare::Envelope;
 use mesh_common::encoding::json;
@@ -136,9 +137,13 @@ impl Client {
     }
 
     /// Makes the account of `person`, with the Proof of their mesh.
+    ///
+    /// # Panics
+    /// If their address is none.
     pub fn create_account(&mut self, person: &Person) -> Answer {
+        let address = AccountAddress::parse(&person.address).expect("people have addresses");
         let circumstances = Circumstances {
-            proof: Some((&person.mesh.online, &person.address)),
+            proof: Some((&person.mesh.online, address.canonical())),
             ..Circumstances::default()
         };
         self.exchange_as(&person.creation(), circumstances)
@@ -372,8 +377,8 @@ impl Answer {
 /// If anything but a Hello is answered.
 pub fn hello(connection: &mut Connection) -> HelloResponse {
     let answer = bare(connection, &ClientSession::bare_hello());
-    match answer.must_be(Code::Ok).response.clone() {
-        Response::Hello(hello) => *hello,
+    match &answer.response {
+        Response::Hello(hello) if hello.outcome.is_success() => (**hello).clone(),
         _ => panic!("not a Hello: {}", answer.told()),
     }
 }
