@@ -54,12 +54,14 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
-/// Memory of the embedded store.
+/// Memory and disk of the embedded store.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreConfig {
     /// Octets of the cache of blocks read from disk.
     pub cache_bytes: u64,
+    /// Octets of the disk that are left free: below them nothing is written until there is more room.
+    pub reserve_bytes: u64,
 }
 
 /// Rates and bounds.
@@ -103,7 +105,9 @@ pub enum ConfigError {
     #[error(transparent)]
     Backend(#[from] BackendError),
     /// The admin listener is open to others.
-    #[error("admin.listen = {listen} is not on loopback: it shows internals to whoever reaches it")]
+    #[error(
+        "admin.listen = {listen} is not on loopback: it shows internals to whoever reaches it; write 127.0.0.1 and a port"
+    )]
     AdminExposed {
         /// The address.
         listen: SocketAddr,
@@ -131,6 +135,7 @@ impl Default for StoreConfig {
     fn default() -> Self {
         Self {
             cache_bytes: EmbeddedOptions::default().cache_bytes,
+            reserve_bytes: EmbeddedOptions::default().reserve_bytes,
         }
     }
 }

@@ -40,7 +40,9 @@ fn advice(cause: &io::Error) -> &'static str {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "the disk is full; free space or set data_dir to another disk"
         }
-        io::ErrorKind::NotADirectory => "something on the way is a file; set data_dir to a folder",
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            "something on the way is a file; set data_dir to a folder"
+        }
         io::ErrorKind::NotFound => "it is not there; restore it from your backup",
         _ => "the system refused",
     }

@@ -11,7 +11,6 @@ use std::process::ExitCode;
 use clap::Parser;
 use meshd::args::{Arguments, Command, ConfigArguments, RunArguments};
 use meshd::config::{ConfigError, MeshdConfig};
-use meshd::service::StartError;
 use meshd::{demo, run};
 
 fn main() -> ExitCode {
@@ -61,15 +60,16 @@ fn load(arguments: &ConfigArguments) -> Result<MeshdConfig, ConfigError> {
     MeshdConfig::load(arguments.config.as_deref())
 }
 
-/// The error, then what caused it.
+/// The error, then what caused it; a cause that says the same again is left out.
 fn tell(error: &(dyn Error + 'static)) {
-    eprintln!("error: {error}");
+    let mut said = error.to_string();
+    eprintln!("error: {said}");
     let mut cause = error.source();
-    // A transparent error repeats its source's sentence.
-    let transparent = error.downcast_ref::<StartError>().is_some();
     while let Some(source) = cause {
-        if !(transparent && source.to_string() == error.to_string()) {
-            eprintln!("caused by: {source}");
+        let sentence = source.to_string();
+        if sentence != said {
+            eprintln!("caused by: {sentence}");
+            said = sentence;
         }
         cause = source.source();
     }

@@ -205,6 +205,7 @@ async fn start_backend(
 ) -> Result<BackendHandle<EmbeddedStore>, StartError> {
     let options = EmbeddedOptions {
         cache_bytes: config.store.cache_bytes,
+        reserve_bytes: config.store.reserve_bytes,
         ..EmbeddedOptions::default()
     };
     let store = EmbeddedStore::open(folder.store(), options)

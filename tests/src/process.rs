@@ -60,6 +60,8 @@ pub fn program() -> &'static Path {
 pub struct Place {
     folder: TempDir,
     data: PathBuf,
+    /// The data folder as the tests see it.
+    seen: PathBuf,
     config: PathBuf,
     starts: AtomicU32,
     wrapper: Vec<String>,
@@ -95,6 +97,7 @@ impl Place {
         let place = Self {
             config: folder.path().join("meshd.toml"),
             folder,
+            seen: data.clone(),
             data,
             starts: AtomicU32::new(0),
             wrapper: Vec::new(),
@@ -121,6 +124,13 @@ impl Place {
     #[must_use]
     pub fn under(mut self, wrapper: &[&str]) -> Self {
         self.wrapper = wrapper.iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
+    /// Says where the tests find the data folder, if the program is in a mount namespace of its own.
+    #[must_use]
+    pub fn seen_at(mut self, seen: &Path) -> Self {
+        seen.clone_into(&mut self.seen);
         self
     }
 
@@ -181,7 +191,7 @@ impl Place {
         let lines = lines_of(&mut child);
         match Greeting::read(&lines) {
             Some(greeting) => Ok(Process {
-                ca: std::fs::read_to_string(self.data.join("tls/ca.pem")).unwrap_or_default(),
+                ca: std::fs::read_to_string(self.seen.join("tls/ca.pem")).unwrap_or_default(),
                 greeting,
                 child,
                 log,

@@ -16,6 +16,7 @@ use super::conflict::{HeldRead, History, LiveReads, Verdict};
 use super::embedded::engine_error;
 use super::folder::{Acknowledged, io_error};
 use super::pending::{Effects, Prepared, RESERVED};
+use super::room::Room;
 use super::watch::Watches;
 use super::{CommitError, Committed, KeyRange, StoreError, Version, Versionstamp, limits};
 
@@ -117,6 +118,7 @@ pub(super) struct Committer {
     acknowledged: Acknowledged,
     history: History,
     newest: Version,
+    room: Room,
 }
 
 /// A group while it is put together.
@@ -142,8 +144,14 @@ impl Group {
 }
 
 impl Committer {
-    pub(super) fn new(shared: Arc<Shared>, acknowledged: Acknowledged, newest: Version) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        acknowledged: Acknowledged,
+        newest: Version,
+        room: Room,
+    ) -> Self {
         Self {
+            room,
             shared,
             acknowledged,
             history: History::since(newest),
@@ -176,6 +184,12 @@ impl Committer {
         if let Some(error) = self.shared.stopped.get() {
             for request in requests {
                 answer(request.reply, Err(CommitError::Fatal(error.clone())));
+            }
+            return;
+        }
+        if !self.room.suffices() {
+            for request in requests {
+                answer(request.reply, Err(CommitError::ReadOnly));
             }
             return;
         }

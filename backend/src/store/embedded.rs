@@ -26,6 +26,7 @@ use super::committer::{Committer, Published, Request, Shared, VERSION_KEY};
 use super::conflict::{HeldRead, LiveReads};
 use super::folder::{Acknowledged, Folder, io_error};
 use super::pending::Prepared;
+use super::room::Room;
 use super::watch::Watches;
 use super::{
     Caps, CommitError, Committed, Store, StoreError, TxOptions, Version, Watch, damage, journal,
@@ -43,6 +44,9 @@ pub struct EmbeddedOptions {
     /// Values from this many octets on are kept apart from their keys and are not rewritten when
     /// tables are merged; nothing keeps all values with their keys. Fixed when the folder is made.
     pub separation_bytes: Option<u32>,
+    /// Octets of the disk that commits leave free for the engine's own work; below them writing stops
+    /// until there is more room.
+    pub reserve_bytes: u64,
     /// See [`Caps::chain_versions`].
     pub chain_versions: u64,
 }
@@ -53,10 +57,15 @@ impl Default for EmbeddedOptions {
             cache_bytes: 16 * 1_024 * 1_024,
             memtable_bytes: 8 * 1_024 * 1_024,
             separation_bytes: Some(512),
+            reserve_bytes: RESERVE_BYTES_DEFAULT,
             chain_versions: limits::CHAIN_VERSIONS,
         }
     }
 }
+
+/// Octets of the disk that commits leave free, unless set otherwise: all newest writes as tables, and
+/// a merge of some of them.
+const RESERVE_BYTES_DEFAULT: u64 = 64 * 1_024 * 1_024;
 
 /// Files the engine keeps open at once.
 const OPEN_FILES_MAX: usize = 256;
@@ -102,6 +111,8 @@ impl EmbeddedStore {
     /// store, or of a newer format.
     pub fn open(folder: impl AsRef<Path>, options: EmbeddedOptions) -> Result<Self, StoreError> {
         let folder = Folder::open(folder.as_ref())?;
+        let room = Room::new(folder.path().to_owned(), options.reserve_bytes);
+        room.check()?;
         let (acknowledged, promised) = Acknowledged::open(&folder)?;
         folder.clear_unfinished_engine(promised)?;
         let engine = folder.engine();
@@ -137,7 +148,7 @@ impl EmbeddedStore {
             next_failure: Mutex::default(),
         });
         let (queue, waiting) = mpsc::channel(limits::COMMIT_QUEUE_MAX);
-        let committer = Committer::new(shared.clone(), acknowledged, newest);
+        let committer = Committer::new(shared.clone(), acknowledged, newest, room);
         let committer = std::thread::Builder::new()
             .name("store-committer".to_owned())
             .spawn(move || committer.run(waiting))

@@ -35,6 +35,7 @@ mod memory;
 mod page;
 mod pending;
 mod probe;
+mod room;
 mod watch;
 
 use std::fmt;

@@ -123,7 +123,10 @@ fn change_json(dice: &mut Dice, value: &mut Value) {
         1 => *node = other,
         2 => change_members(dice, node),
         3 => *node = Value::Array(vec![node.clone(), node.clone()]),
-        4 => *node = Value::Array(vec![node.clone(); 1 + dice.below(600)]),
+        4 => {
+            let copies = dice.pick(&[2, 3, 20, 65, 130, 501]);
+            *node = Value::Array(vec![node.clone(); copies]);
+        }
         5 => {
             let name = dice.pick(&["Status", "x", "", "Header", "Envelopes"]);
             *node = Value::Object(Map::from_iter([(name.to_owned(), node.clone())]));
@@ -186,7 +189,7 @@ fn odd_value(dice: &mut Dice) -> Value {
         4 => Value::from(1e300),
         5 => Value::from(0),
         6 => Value::from(""),
-        7 => Value::from("x".repeat(1 + dice.below(70_000))),
+        7 => Value::from("x".repeat(dice.pick(&[1, 33, 65, 1_025, 17_000, 70_000]))),
         8 => Value::from("\u{0}\u{202e}\u{1f600}\u{fffd}"),
         9 => Value::from("9999-12-31T23:59:59.999999999Z"),
         10 => Value::from("-0001-01-01T00:00:00Z"),
@@ -235,7 +238,7 @@ fn with_odd_number(dice: &mut Dice, text: &str) -> Vec<u8> {
 
 /// The text deep inside arrays or objects.
 fn nested(dice: &mut Dice, text: &str) -> Vec<u8> {
-    let depth = dice.pick(&[10, 63, 64, 65, 1_000, 20_000]);
+    let depth = dice.pick(&[10, 62, 63, 64, 65, 66, 1_000, 20_000]);
     let (open, close) = dice.pick(&[("[", "]"), ("{\"a\":", "}")]);
     let at = text.find(':').map_or(0, |colon| colon + 1);
     let (head, rest) = text.split_at(at);
