@@ -1,6 +1,7 @@
 //! A whole service in this process: listeners on ports the system chooses, an actix system on its
 //! own thread, a data folder that goes away with the test.
 
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -91,8 +92,19 @@ impl TestService {
     }
 
     /// Stops the service, lets `change` have its data folder, and starts it again.
+    ///
+    /// # Panics
+    /// If the folder is not as a service leaves it.
     pub fn restart_after(&mut self, change: impl FnOnce(&Path)) {
         self.stop();
+        // The last threads of the HTTP server may still be on their way out, and with them the
+        // last handle to the store: whoever gets its lock knows that they are gone.
+        let lock = File::options()
+            .write(true)
+            .open(self.config.data_dir.join("store/lock"))
+            .expect("a store has a lock");
+        lock.lock().expect("a lock can be waited for");
+        drop(lock);
         change(&self.config.data_dir);
         self.run();
     }

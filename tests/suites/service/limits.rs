@@ -1,15 +1,18 @@
 //! Bounds at, below and above their value; those of HTTP, of single requests and of load stand
 //! with their transcripts in the `wire` suite.
 
-use mesh_common::dare::Envelope;
+use mesh_common::assertion::{Assertion, ProfileMesh};
+use mesh_common::crypto::KeyData;
+use mesh_common::dare::{Envelope, Header};
 use mesh_common::encoding::json;
 use mesh_common::limits::{
-    COMPLETION_REFERENCES_MAX, CONTAINERS_PER_ACCOUNT_MAX, FRAME_HEADER_BYTES_MAX, JSON_DEPTH_MAX,
-    UNIQUE_ID_BYTES_MAX,
+    COMPLETION_REFERENCES_MAX, CONTAINER_NAME_BYTES_MAX, CONTAINER_PREFIX_BYTES_MAX,
+    CONTAINERS_PER_ACCOUNT_MAX, FRAME_HEADER_BYTES_MAX, JSON_DEPTH_MAX, KEYS_PER_PROFILE_MAX,
+    SIGNATURES_PER_ENVELOPE_MAX, UNIQUE_ID_BYTES_MAX,
 };
 use mesh_common::protocol::Code;
 use mesh_tests::client::bare;
-use mesh_tests::{TestService, frames};
+use mesh_tests::{Client, Person, TestService, alice, frames, mallet};
 
 use crate::alices_service;
 
@@ -129,6 +132,54 @@ fn json_has_at_most_64_levels() {
     bare(&mut connection, above.as_bytes()).must_be(Code::Malformed);
 }
 
+//
+#[test]
+fn the_name_of_a_container_has_two_bounded_parts() {
+    let (_service, mut client) = alices_service();
+    let name = |prefix: usize, rest: usize| format!("{}_{}", "a".repeat(prefix), "b".repeat(rest));
+    let (prefix, rest) = (CONTAINER_PREFIX_BYTES_MAX, CONTAINER_NAME_BYTES_MAX);
+    for name in [name(prefix - 1, rest - 1), name(prefix, rest)] {
+        client
+            .ask(&frames::upload(&name, frames::catalog(0)))
+            .must_be(Code::Ok);
+        client.ask(&frames::status_of(&name)).must_be(Code::Ok);
+    }
+    for name in [name(prefix + 1, rest), name(prefix, rest + 1)] {
+        let upload = frames::upload(&name, frames::catalog(0));
+        client.ask(&upload).must_be(Code::UnknownStore);
+        client
+            .ask(&frames::status_of(&name))
+            .must_be(Code::UnknownStore);
+    }
+}
+
+//
+#[test]
+fn a_profile_has_at_most_32_keys_and_16_signatures() {
+    let service = TestService::start();
+    let alice = alice();
+    let creation = |keys: usize, signatures: usize| {
+        let mut profile = ProfileMesh::from_envelope(&alice.profile_mesh).unwrap();
+        // Beside its online and its encryption key; the key it is named by is not counted.
+        profile.keys_master_escrow = vec![KeyData::of(alice.account.online.public()); keys - 2];
+        let signers = vec![&alice.mesh.offline; signatures];
+        let profile_mesh = Envelope::signed(profile.to_json(), Header::default(), &signers);
+        Person {
+            profile_mesh,
+            ..alice.clone()
+        }
+    };
+    let create =
+        |person: &Person| Client::new(&service, person.device.as_device()).create_account(person);
+    for (keys, signatures) in [
+        (KEYS_PER_PROFILE_MAX + 1, 1),
+        (KEYS_PER_PROFILE_MAX, SIGNATURES_PER_ENVELOPE_MAX + 1),
+    ] {
+        create(&creation(keys, signatures)).must_be(Code::InvalidProfile);
+    }
+    create(&creation(KEYS_PER_PROFILE_MAX, SIGNATURES_PER_ENVELOPE_MAX)).must_be(Code::Ok);
+}
+
 // P-9.1.2.1-a, X-60
 #[test]
 fn failed_attempts_of_one_do_not_hinder_another_device() {
@@ -136,8 +187,8 @@ fn failed_attempts_of_one_do_not_hinder_another_device() {
         config.limits.rate.enabled = true;
         config.limits.rate.failed_authentication_per_minute = 1_000;
     });
-    let mut alices = mesh_tests::Client::of_new_account(&service, &mesh_tests::alice());
-    let mut mallets = mesh_tests::Client::new(&service, mesh_tests::mallet().device.as_connected());
+    let mut alices = Client::of_new_account(&service, &alice());
+    let mut mallets = Client::new(&service, mallet().device.as_connected());
     for _ in 0..50 {
         mallets
             .exchange(&frames::status())

@@ -44,7 +44,7 @@ fn an_exchange_in_each_mode_yields_a_ticket_that_works() {
         keys.profile(now()),
         None,
         "example.org".into(),
-        keys.authentication.clone(),
+        keys.authentication,
     );
     let mut as_service = Client::new(&service, peer);
     as_service.exchange(&hello).must_be(Code::Ok);
@@ -360,11 +360,10 @@ fn date_of(text: &str) -> Timestamp {
 //
 #[test]
 fn a_wrong_clock_is_corrected_by_the_date_of_the_refusal() {
-    let (service, mut client) = alices_service();
+    let (_service, mut client) = alices_service();
     let mut session = ClientSession::new(client.service.clone(), alice().device.as_connected());
     assert_eq!(carried(&mut client, &mut session, -86_400), (2, Code::Ok));
     assert_eq!(carried(&mut client, &mut session, -86_400), (1, Code::Ok));
-    drop(service);
 }
 
 //

@@ -7,6 +7,7 @@
 //! | `http` | what HTTP itself gets wrong: methods, paths, hosts, types, sizes, headers |
 //! | `forms` | bare JSON, envelopes, tags, encodings, what may come unauthenticated |
 //! | `sessions` | exchanges and tickets that are not as they should be |
+//! | `permissions` | who authenticated and may not |
 //! | `accounts` | CreateAccount and DeleteAccount |
 //! | `reading` | Hello, Status and Download |
 //! | `writing` | Upload |
@@ -23,6 +24,7 @@ mod coverage;
 mod forms;
 mod http;
 mod load;
+mod permissions;
 mod reading;
 mod sessions;
 mod writing;
