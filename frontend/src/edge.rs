@@ -288,7 +288,9 @@ impl Edge {
                     .await
             }
             Err(error) => {
-                self.sealed(&authenticated, None, refused(None, error))
+                // Of a known tag it is answered in its class, as a bare one is (decision Q-2).
+                let transaction = BareRequest::of(&authenticated.plaintext).transaction;
+                self.sealed(&authenticated, transaction, refused(transaction, error))
                     .await
             }
         }

@@ -37,7 +37,10 @@ pub enum EventError {
     #[error("the content metadata cannot be read")]
     Unreadable(#[source] JsonError),
     /// Neither `New` nor `Update` nor `Delete`.
-    #[error("an entry of a catalog needs the event New, Update or Delete, found {found:?}")]
+    #[error(
+        "an entry of a catalog needs the event New, Update or Delete, found {}",
+        found.as_deref().unwrap_or("none")
+    )]
     BadEvent {
         /// What stands there.
         found: Option<String>,
@@ -64,7 +67,10 @@ pub enum EventError {
     #[error("there is no object to delete")]
     DeleteMissing,
     /// `Previous` names another frame than the live one.
-    #[error("frame {claimed} is not the live frame of the object, which is {live:?}")]
+    #[error(
+        "frame {claimed} is not the live frame of the object, {}",
+        live.map_or_else(|| "which is not there".to_owned(), |live| format!("which is {live}"))
+    )]
     PreviousDiffers {
         /// The frame that `Previous` names.
         claimed: u64,

@@ -16,24 +16,33 @@ use crate::{alices_service, sealed};
 #[test]
 fn a_sealed_text_that_is_no_request_is_refused_sealed() {
     let (_service, mut client) = alices_service();
-    for (slug, code, text) in [
-        ("sealed-no-json", Code::Malformed, &b"hello"[..]),
+    let status = Some(Transaction::Status);
+    for (slug, transaction, code, text) in [
+        ("sealed-no-json", None, Code::Malformed, &b"hello"[..]),
         (
             "sealed-unknown-tag",
+            None,
             Code::UnknownOperation,
             br#"{"Publish":{}}"#,
         ),
+        ("sealed-json-b", None, Code::Encoding, b"{\x80\x06Status{}}"),
         (
-            "sealed-second-member",
+            "a-second-member",
+            status,
             Code::Malformed,
             br#"{"Status":{},"Hello":{}}"#,
         ),
-        ("sealed-json-b", Code::Encoding, b"{\x80\x06Status{}}"),
+        (
+            "a-member-of-another-type",
+            status,
+            Code::Malformed,
+            br#"{"Status":{"Spools":7}}"#,
+        ),
     ] {
         let (envelope, pending) = client.seal_ticket(text, &Circumstances::default());
         let answer = client.send(Form::Ticket, text.to_vec(), &envelope, &pending);
         assert!(answer.is_sealed);
-        crate::shown(None, code, slug, &answer);
+        crate::shown(transaction, code, slug, &answer);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use mesh_common::assertion::make::{cataloged_device, connect_to_mesh};
 use mesh_common::assertion::{Assertion, ProfileDevice};
-use mesh_common::dare::{DigestStack, Envelope};
+use mesh_common::dare::{ContentMeta, DigestStack, Envelope};
 use mesh_common::encoding::base64url::Binary;
 use mesh_common::limits::{
     ENTRY_PAYLOAD_BYTES_MAX, MESSAGE_PAYLOAD_BYTES_MAX, UPLOAD_ENVELOPES_MAX,
@@ -102,6 +102,27 @@ fn an_event_is_new_update_or_delete_of_an_entry() {
         Code::Malformed,
         "an-unknown-event",
         &client.ask(&renamed),
+    );
+    let mut eventless = entry(3, b"x");
+    let meta = ContentMeta {
+        event: None,
+        ..eventless.header.content_meta().unwrap()
+    };
+    eventless.header = eventless.header.with_content_meta(&meta);
+    let answer = client.ask(&frames::upload(BOOKMARKS, vec![eventless]));
+    sealed(UPLOAD, Code::Malformed, "no-event", &answer);
+    let mut outdated = frames::event(3, "Update", "entry-1", b"x");
+    let meta = ContentMeta {
+        previous: Some(2),
+        ..outdated.header.content_meta().unwrap()
+    };
+    outdated.header = outdated.header.with_content_meta(&meta);
+    let answer = client.ask(&frames::upload(BOOKMARKS, vec![outdated]));
+    sealed(
+        UPLOAD,
+        Code::Conflict,
+        "an-update-of-another-frame",
+        &answer,
     );
     let nameless = frames::upload(BOOKMARKS, vec![frames::event(3, "New", "", b"x")]);
     sealed(
@@ -222,12 +243,10 @@ fn a_device_entry_verifies() {
     let phone = alice().another_device("phone", &[]);
     let mut misnamed = phone.frame(2, "New");
     let meta = misnamed.header.content_meta().unwrap();
-    misnamed.header = misnamed
-        .header
-        .with_content_meta(&mesh_common::dare::ContentMeta {
-            unique_id: Some(stranger.udf()),
-            ..meta
-        });
+    misnamed.header = misnamed.header.with_content_meta(&ContentMeta {
+        unique_id: Some(stranger.udf()),
+        ..meta
+    });
     let answer = client.ask(&frames::upload(frames::DEVICES, vec![misnamed]));
     sealed(
         UPLOAD,
