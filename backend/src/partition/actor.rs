@@ -28,7 +28,7 @@ use super::queue::Queue;
 use super::reading::{self, ReadError};
 use super::shared::{Shared, chain};
 use super::upkeep::{self, Tended, UpkeepError};
-use crate::store::{ProbeError, Store, TxOptions};
+use crate::store::{CommitError, ProbeError, Store, TxOptions};
 
 /// The owner of one partition.
 pub(crate) struct PartitionActor<S: Store> {
@@ -117,7 +117,8 @@ impl<S: Store> PartitionActor<S> {
     }
 
     fn has_work(&self) -> bool {
-        !self.queue.is_empty() || !self.viewers.is_empty() || self.is_tending_due
+        let is_seen_to = |address| self.loading.contains(address);
+        !self.queue.is_empty() || !self.viewers.keys().all(is_seen_to) || self.is_tending_due
     }
 
     // ---- Claiming ----
@@ -138,16 +139,40 @@ impl<S: Store> PartitionActor<S> {
         match result.map(|fences| fences.first().copied()) {
             Ok(Some(fence)) => {
                 this.ownership = Claim::Held(fence);
+                // What was read without owning the partition is not to be kept.
+                this.life += 1;
+                this.loading.clear();
                 this.shared.health.up(&this.shared.metrics);
             }
             Ok(None) => this.ownership = Claim::None,
             Err(error) => {
                 this.ownership = Claim::None;
                 this.shared.health.down(&this.shared.metrics, &error);
-                this.refuse_all(&ServiceError::unavailable(chain(&error)));
+                this.go_without(&error, ctx);
             }
         }
         this.go_on(ctx);
+    }
+
+    /// A claim that the store does not take ends writing. Reading goes on where nobody else can own
+    /// the partition: what the store shows is true, and is not kept.
+    fn go_without(&mut self, error: &ClaimError, ctx: &mut Context<Self>) {
+        let refusal = ServiceError::unavailable(chain(error));
+        let takes_no_writes = matches!(
+            error,
+            ClaimError::Commit(
+                ProbeError::NotCommitted(_) | ProbeError::Unresolved(CommitError::Fatal(_))
+            )
+        );
+        if !takes_no_writes || self.shared.store.caps().is_shared {
+            return self.refuse_all(&refusal);
+        }
+        self.refuse_operations(&refusal);
+        let unseen = |address: &&AccountAddress| !self.loading.contains(*address);
+        let missing: Vec<_> = self.viewers.keys().filter(unseen).cloned().collect();
+        for address in missing {
+            self.load(address, ctx);
+        }
     }
 
     /// Believes nothing any more: another owner may have written, or a commit may still land. The
@@ -162,11 +187,16 @@ impl<S: Store> PartitionActor<S> {
 
     /// Refuses everything that waits.
     fn refuse_all(&mut self, error: &ServiceError) {
-        for operation in self.queue.remove(|_| true) {
-            operation.refuse(error.clone());
-        }
+        self.refuse_operations(error);
         for view in self.viewers.drain().flat_map(|(_, views)| views) {
             view.refuse(error.clone());
+        }
+    }
+
+    /// Refuses everything that waits to write.
+    fn refuse_operations(&mut self, error: &ServiceError) {
+        for operation in self.queue.remove(|_| true) {
+            operation.refuse(error.clone());
         }
         self.end_tending(false);
     }
@@ -216,7 +246,8 @@ impl<S: Store> PartitionActor<S> {
         for view in self.viewers.remove(&address).unwrap_or_default() {
             view.show(&standing, &self.shared.signing_keys);
         }
-        if standing.account().is_some() || self.queue.holds(&address) {
+        let is_ours = matches!(self.ownership, Claim::Held(_));
+        if is_ours && (standing.account().is_some() || self.queue.holds(&address)) {
             self.keep(address, standing);
         }
     }

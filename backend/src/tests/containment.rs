@@ -70,6 +70,32 @@ async fn a_store_that_takes_no_writes_is_not_ready_until_it_does() {
 }
 
 #[actix::test]
+async fn a_store_that_has_stopped_writing_is_still_read() {
+    let scene = Scene::over(GatedStore::new(), BackendConfig::default()).await;
+    let alice = Person::new("alice");
+    scene.settle(&alice).await;
+    let upload = alice.upload(scene.now(), 1, &[b"x"]);
+    scene.store.script(Script::Fatal);
+    assert_eq!(
+        code_of(&scene.perform(upload.clone()).await),
+        Code::Overload
+    );
+    // The partition is not owned any more, and cannot be claimed.
+    for _ in 0..3 {
+        scene.store.script(Script::Fatal);
+        assert_eq!(scene.bookmarks(&alice).await.0, 1, "reads go on");
+    }
+    scene.store.script(Script::Fatal);
+    assert_eq!(
+        code_of(&scene.perform(upload.clone()).await),
+        Code::Overload
+    );
+    assert_eq!(scene.backend.metrics().accounts_loaded.get(), 0);
+    assert_eq!(code_of(&scene.perform(upload).await), Code::Ok);
+    assert_eq!(scene.bookmarks(&alice).await.0, 2);
+}
+
+#[actix::test]
 async fn an_owner_that_was_replaced_writes_nothing_and_starts_over() {
     let store = MemoryStore::new();
     let former = Scene::over(store.clone(), BackendConfig::default()).await;

@@ -19,6 +19,8 @@ pub(super) enum Script {
     Panic,
     /// The engine takes no writes.
     ReadOnly,
+    /// The engine has stopped writing for good.
+    Fatal,
 }
 
 #[derive(Clone)]
@@ -169,6 +171,7 @@ impl Tx for GatedTx {
         match scripted {
             Some(Script::Panic) => panic!("a story asked for this panic"),
             Some(Script::ReadOnly) => return Err(CommitError::ReadOnly),
+            Some(Script::Fatal) => return Err(CommitError::Fatal(StoreError::Closed)),
             None => {}
         }
         let max = *self.gate.rows_max.lock().unwrap();

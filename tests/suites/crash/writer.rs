@@ -16,9 +16,9 @@ use super::ledger::Ledger;
 pub(crate) const CATALOG: &str = "mmm_Bookmark";
 /// Objects one device changes over and over.
 const OBJECTS: u64 = 8;
-/// Octets of most entries, and of one in sixteen, which needs several rows in the store.
+/// Octets of most entries, and of one in thirty-two, which needs several rows in the store.
 const SMALL_BYTES: usize = 600;
-const LARGE_BYTES: usize = 100_000;
+const LARGE_BYTES: usize = 70_000;
 
 /// Counts what happens: requests sent and answers received.
 #[derive(Debug, Clone)]
@@ -160,7 +160,7 @@ impl Writer {
             self.objects.push(object);
             "New"
         };
-        let bytes = if size % 16 == 0 {
+        let bytes = if size % 32 == 0 {
             LARGE_BYTES
         } else {
             SMALL_BYTES

@@ -154,9 +154,7 @@ async fn a_disk_that_others_fill_to_the_last_octet_costs_nothing_acknowledged() 
         }
     }
     assert_eq!(refusals, 2, "the disk never was full");
-    let (status, reason) = process.admin("/readyz");
-    assert_eq!(status, 503, "{reason}");
-    assert!(device.reach.hello().await.unwrap().outcome.is_success());
+    check_that_it_only_reads(&process, &mut device, count).await;
     process.kill();
     fs::remove_file(&ballast).unwrap();
     let process = place.start();
