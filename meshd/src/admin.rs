@@ -24,6 +24,7 @@ pub trait Readiness: Send + Sync + 'static {
 pub struct Admin {
     address: SocketAddr,
     handle: ServerHandle,
+    serving: tokio::task::JoinHandle<io::Result<()>>,
 }
 
 struct Shown {
@@ -60,8 +61,11 @@ impl Admin {
         .listen(listener)?
         .run();
         let handle = server.handle();
-        drop(tokio::spawn(server));
-        Ok(Self { address, handle })
+        Ok(Self {
+            address,
+            handle,
+            serving: tokio::spawn(server),
+        })
     }
 
     /// Where it answers.
@@ -73,6 +77,8 @@ impl Admin {
     /// Stops answering.
     pub async fn stop(self) {
         self.handle.stop(true).await;
+        // The task ends with the server; its result says nothing more than that.
+        drop(self.serving.await);
     }
 }
 

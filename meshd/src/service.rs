@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix_rt::task::JoinHandle;
 use mesh_backend::config::BackendConfig;
-use mesh_backend::store::{EmbeddedOptions, EmbeddedStore, StoreError};
+use mesh_backend::store::{EmbeddedOptions, EmbeddedStore, Released, StoreError};
 use mesh_backend::{BackendHandle, SystemClock, SystemEntropy};
 use mesh_common::entropy::Entropy;
 use mesh_common::time::Clock;
@@ -29,6 +29,8 @@ use crate::ticket_keys::TicketKeyFile;
 
 /// How often ticket keys are looked after: far more often than their epochs change.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(60);
+/// How long a stopping service waits for the last reader of its store.
+const RELEASE_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Why a service cannot start; the sentence says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +89,7 @@ pub struct Service {
     frontend: Frontend,
     admin: Admin,
     backend: BackendHandle<EmbeddedStore>,
+    released: Released,
     certificates: Arc<CertificateSlot>,
     certificate: Certificate,
     service_udf: Udf,
@@ -118,7 +121,7 @@ impl Service {
         let registry = Registry::new();
         registry.register(Box::new(ProcessCollector::for_self()))?;
         let metrics = FrontendMetrics::register(&registry)?;
-        let backend = start_backend(config, &folder, &registry).await?;
+        let (backend, released) = start_backend(config, &folder, &registry).await?;
         let edge = Edge::new(
             &config.effective_frontend(),
             Components {
@@ -131,7 +134,7 @@ impl Service {
             },
         );
         let listeners =
-            start_listeners(config, Arc::clone(&certificates), edge, registry, &backend);
+            start_listeners(config, Arc::clone(&certificates), edge, registry, &backend).await;
         let (frontend, admin) = match listeners {
             Ok(listeners) => listeners,
             Err(error) => {
@@ -143,6 +146,7 @@ impl Service {
             frontend,
             admin,
             backend,
+            released,
             certificates,
             certificate,
             service_udf,
@@ -189,12 +193,20 @@ impl Service {
             .reload(&self.certificate.chain, &self.certificate.key)
     }
 
-    /// Takes no new requests, finishes those in work, makes everything durable, and ends.
+    /// Takes no new requests, finishes those in work, makes everything durable, and ends. Afterwards
+    /// the data folder can be used again.
     pub async fn stop(self) {
         self.upkeep.abort();
         self.frontend.stop().await;
         self.backend.stop().await;
         self.admin.stop().await;
+        drop(self.backend);
+        if tokio::time::timeout(RELEASE_TIME_MAX, self.released.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("something still reads the store; its folder is free when that ends");
+        }
     }
 }
 
@@ -202,7 +214,7 @@ async fn start_backend(
     config: &MeshdConfig,
     folder: &DataDir,
     registry: &Registry,
-) -> Result<BackendHandle<EmbeddedStore>, StartError> {
+) -> Result<(BackendHandle<EmbeddedStore>, Released), StartError> {
     let options = EmbeddedOptions {
         cache_bytes: config.store.cache_bytes,
         reserve_bytes: config.store.reserve_bytes,
@@ -210,14 +222,15 @@ async fn start_backend(
     };
     let store = EmbeddedStore::open(folder.store(), options)
         .map_err(|cause| StartError::Store { cause })?;
+    let released = store.released();
     let settings: BackendConfig = config.effective_backend();
     let backend =
         BackendHandle::start(settings, store, Arc::new(SystemClock), SystemEntropy).await?;
     backend.metrics().register(registry)?;
-    Ok(backend)
+    Ok((backend, released))
 }
 
-fn start_listeners(
+async fn start_listeners(
     config: &MeshdConfig,
     certificates: Arc<CertificateSlot>,
     edge: Edge,
@@ -226,10 +239,14 @@ fn start_listeners(
 ) -> Result<(Frontend, Admin), StartError> {
     let readiness = Arc::new(BackendReadiness(backend.clone()));
     let listen = config.admin.listen;
-    let admin = Admin::start(listen, registry, readiness)
-        .map_err(|cause| StartError::Admin { listen, cause })?;
     let frontend = Frontend::start(&config.effective_frontend(), certificates, edge)?;
-    Ok((frontend, admin))
+    match Admin::start(listen, registry, readiness) {
+        Ok(admin) => Ok((frontend, admin)),
+        Err(cause) => {
+            frontend.stop().await;
+            Err(StartError::Admin { listen, cause })
+        }
+    }
 }
 
 /// The certificate of `[tls]`, or the development CA's, which is made if it is not there.

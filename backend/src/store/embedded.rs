@@ -19,7 +19,7 @@ use fjall::config::CompressionPolicy;
 use fjall::{
     CompressionType, Database, KeyspaceCreateOptions, KvSeparationOptions, Readable, Snapshot,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 pub use self::tx::EmbeddedTx;
 use super::committer::{Committer, Published, Request, Shared, VERSION_KEY};
@@ -88,6 +88,21 @@ struct Inner {
     shared: Arc<Shared>,
     /// Last, so that the folder is released when all else is closed.
     _folder: Folder,
+    /// Behind the folder: whoever holds a [`Released`] learns that the folder is free.
+    released: watch::Sender<()>,
+}
+
+/// Tells when a store's folder is free again; see [`EmbeddedStore::released`].
+#[derive(Debug, Clone)]
+pub struct Released(watch::Receiver<()>);
+
+impl Released {
+    /// Waits until the last handle and the last transaction of the store are dropped and its folder
+    /// can be opened again.
+    pub async fn wait(mut self) {
+        // Nothing is ever sent: the channel ends with the store.
+        while self.0.changed().await.is_ok() {}
+    }
 }
 
 impl Drop for Inner {
@@ -158,8 +173,15 @@ impl EmbeddedStore {
             committer: Some(committer),
             shared,
             _folder: folder,
+            released: watch::Sender::new(()),
         };
         Ok(Self(Arc::new(inner)))
+    }
+
+    /// For whoever wants to open the folder again after the handles are dropped.
+    #[must_use]
+    pub fn released(&self) -> Released {
+        Released(self.0.released.subscribe())
     }
 
     /// The folder of the store.

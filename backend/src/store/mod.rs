@@ -44,7 +44,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-pub use embedded::{EmbeddedOptions, EmbeddedStore, EmbeddedTx};
+pub use embedded::{EmbeddedOptions, EmbeddedStore, EmbeddedTx, Released};
 pub use error::{CommitError, StoreError};
 pub use memory::{Fault, Faults, MemoryStore, MemoryTx};
 pub use probe::{Landing, Plan, PlanError, ProbeError, commit_with_probe};
