@@ -15,7 +15,17 @@ pub struct FrontendMetrics {
 #[derive(Debug)]
 pub(crate) struct Measured<'a> {
     metrics: &'a FrontendMetrics,
-    timer: prometheus::HistogramTimer,
+    timer: Option<prometheus::HistogramTimer>,
+}
+
+impl Drop for Measured<'_> {
+    /// In work no more: answered, or given up because the sender is gone.
+    fn drop(&mut self) {
+        self.metrics.in_flight.dec();
+        if let Some(timer) = self.timer.take() {
+            timer.stop_and_discard();
+        }
+    }
 }
 
 impl FrontendMetrics {
@@ -57,21 +67,43 @@ impl FrontendMetrics {
         self.in_flight.inc();
         Measured {
             metrics: self,
-            timer: self.seconds.start_timer(),
+            timer: Some(self.seconds.start_timer()),
         }
     }
 }
 
 impl Measured<'_> {
     /// The request was answered. Labels are bounded by the two tables they come from.
-    pub(crate) fn end(self, transaction: Option<Transaction>, status: u16, extended: Option<u16>) {
+    pub(crate) fn end(
+        mut self,
+        transaction: Option<Transaction>,
+        status: u16,
+        extended: Option<u16>,
+    ) {
         let name = transaction.map_or("unknown", Transaction::request_tag);
         let extended = extended.map_or_else(String::new, |code| code.to_string());
         self.metrics
             .requests
             .with_label_values(&[name, status.to_string().as_str(), extended.as_str()])
             .inc();
-        self.metrics.in_flight.dec();
-        self.timer.observe_duration();
+        if let Some(timer) = self.timer.take() {
+            timer.observe_duration();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_is_given_up_is_in_work_no_more() {
+        let metrics = FrontendMetrics::register(&Registry::new()).unwrap();
+        let given_up = metrics.begin();
+        metrics.begin().end(Some(Transaction::Hello), 201, None);
+        assert_eq!(metrics.in_flight.get(), 1);
+        drop(given_up);
+        assert_eq!(metrics.in_flight.get(), 0);
+        assert_eq!(metrics.seconds.get_sample_count(), 1);
     }
 }
