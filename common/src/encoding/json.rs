@@ -13,6 +13,9 @@ use serde::de::DeserializeOwned;
 
 use crate::limits::{JSON_DEPTH_MAX, JSON_MEMBERS_SCANNED_MAX};
 
+/// Characters of a reason: one line of a log.
+const REASON_CHARACTERS_MAX: usize = 200;
+
 /// Why a text is not the JSON that was expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
@@ -27,7 +30,7 @@ pub enum JsonError {
     /// One object has the same member twice.
     #[error("member {name:?} stands twice in one object")]
     DuplicateMember {
-        /// The member's name.
+        /// The first 40 characters of the member's name.
         name: String,
     },
     /// Arrays and objects are nested deeper than [`JSON_DEPTH_MAX`].
@@ -48,8 +51,20 @@ pub enum JsonError {
 pub fn parse<T: DeserializeOwned>(octets: &[u8]) -> Result<T, JsonError> {
     let clean = check(octets)?;
     serde_json::from_slice(&clean).map_err(|error| JsonError::Unreadable {
-        reason: error.to_string(),
+        reason: without_values(&error.to_string()),
     })
+}
+
+/// What the reader says, without the text it quotes from a message, which may be secret, and within
+/// a line of a log.
+fn without_values(reason: &str) -> String {
+    let reason = match (reason.find('"'), reason.rfind('"')) {
+        (Some(first), Some(last)) if first < last => {
+            [&reason[..=first], "…", &reason[last..]].concat()
+        }
+        _ => reason.to_owned(),
+    };
+    reason.chars().take(REASON_CHARACTERS_MAX).collect()
 }
 
 /// Writes strict JSON without white space.
@@ -183,7 +198,7 @@ impl<'a> Scan<'a> {
             Ok(())
         } else {
             Err(JsonError::DuplicateMember {
-                name: String::from_utf8_lossy(&name).into_owned(),
+                name: String::from_utf8_lossy(&name).chars().take(40).collect(),
             })
         }
     }
@@ -253,6 +268,17 @@ mod tests {
         assert_eq!(twice, Err(JsonError::DuplicateMember { name: "a".into() }));
         assert!(parse::<Value>(br#"{"a":{"x":1},"b":{"x":1}}"#).is_ok());
         assert!(parse::<Value>(br#"["a","a",{"a":"a"}]"#).is_ok());
+    }
+
+    #[test]
+    fn what_was_read_does_not_reach_a_log() {
+        let error = parse::<u32>(br#""a secret \"and\" more""#).unwrap_err();
+        let sentence = error.to_string();
+        assert!(sentence.starts_with("invalid type: string"), "{sentence}");
+        assert!(!sentence.contains("secret") && !sentence.contains("more"));
+        let long = format!("{{\"{}\":1}}", "x".repeat(10_000));
+        let error = parse::<crate::time::Timestamp>(long.as_bytes()).unwrap_err();
+        assert!(error.to_string().chars().count() <= REASON_CHARACTERS_MAX);
     }
 
     #[test]
