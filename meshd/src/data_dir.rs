@@ -102,7 +102,23 @@ fn make_private(path: &Path) -> io::Result<()> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
+    let is_new = !path.exists();
+    builder.create(path)?;
+    if is_new {
+        // Else a crash could take the folder away, with everything in it that was made durable.
+        sync_folder(path.parent().unwrap_or(path))?;
+    }
+    Ok(())
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let here = Path::new(".");
+    fs::File::open(if path.as_os_str().is_empty() {
+        here
+    } else {
+        path
+    })?
+    .sync_all()
 }
 
 /// Reads a file; `None` if there is none.
@@ -139,7 +155,7 @@ fn write_whole(path: &Path, octets: &[u8]) -> io::Result<()> {
     file.write_all(octets)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
-    fs::File::open(folder)?.sync_all()
+    sync_folder(folder)
 }
 
 #[cfg(test)]

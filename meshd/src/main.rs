@@ -51,6 +51,9 @@ fn check_config(arguments: &ConfigArguments) -> Result<(), Box<dyn Error>> {
     for address in &config.frontend.listen {
         println!("  HTTPS     {address}");
     }
+    for address in &config.frontend.listen_plain {
+        println!("  HTTP      {address}");
+    }
     println!("  admin     {}", config.admin.listen);
     println!("  data      {}", config.data_dir.display());
     Ok(())
