@@ -17,6 +17,11 @@ pub const HTTP_HEADER_BYTES_MAX: usize = 16 * 1024;
 pub const DISCARD_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Time for that (decision Q-43).
 pub const DISCARD_TIME_MAX: Duration = Duration::from_secs(2);
+/// Octets of all request bodies that one front-end holds at once. Above: 503 with Retry-After.
+pub const BODIES_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Requests per core that wait for curve arithmetic (service §4.9): a quarter of a second of it.
+/// Above: 503 with Retry-After.
+pub const ARITHMETIC_WAITING_PER_CORE_MAX: usize = 128;
 /// Time until the first octet of a request (service §8). Above: the connection closes.
 pub const REQUEST_FIRST_BYTE_TIME_MAX: Duration = Duration::from_secs(5);
 /// Time for a whole request to arrive (service §8). Above: HTTP 408, 408/9.
@@ -172,6 +177,8 @@ pub const RATE_CREATE_PER_HOUR: u32 = 5;
 pub const RATE_CONNECT_PER_HOUR: u32 = 10;
 /// Failed authentications per source address and minute. Above: 429/114 for ten minutes.
 pub const RATE_FAILED_AUTHENTICATION_PER_MINUTE: u32 = 30;
+/// Sources or devices whose rate one front-end remembers; beyond it the rarest are forgotten.
+pub const RATE_KEYS_MAX: u64 = 65_536;
 /// How long a source waits after too many failed authentications.
 pub const RATE_FAILED_AUTHENTICATION_PAUSE: Duration = Duration::from_secs(600);
 /// Requests per device and second, sustained. Above: 429/114.

@@ -6,10 +6,8 @@ use std::sync::Arc;
 use mesh_common::cluster::SigningKeys;
 use mesh_common::dare::Envelope;
 use mesh_common::error::ServiceError;
-use mesh_common::protocol::Request;
-use mesh_common::session::{
-    Authenticated, Mode, Opened, OpenedExchange, authentication_failed, examine, parse_request,
-};
+use mesh_common::protocol::{Code, Request};
+use mesh_common::session::{Authenticated, Mode, Opened, OpenedExchange, examine, parse_request};
 use mesh_common::time::Timestamp;
 
 use crate::admission::Source;
@@ -32,13 +30,13 @@ impl Edge {
         let examined = examine(envelope, &identity.host_keys, &self.tickets.load(), now)?;
         self.admission.source(source)?;
         let authenticated = if examined.is_exchange() {
-            // Milliseconds of curve arithmetic: not on a thread that serves connections.
-            let opened = off_thread(move || examined.open()).await?;
+            let opened = self.arithmetic.run(move || examined.open()).await?;
             self.verified(opened, deadline).await
         } else {
             self.verified(examined.open(), deadline).await
         };
-        if authenticated.is_err() {
+        // Only what the sender did wrong: that we are busy is nothing it pays for.
+        if matches!(&authenticated, Err(error) if error.code == Code::AuthenticationFailed) {
             self.admission.failed_authentication(source);
         }
         authenticated
@@ -55,13 +53,15 @@ impl Edge {
             Opened::Exchange(exchange) => exchange,
         };
         if exchange.mode() != Mode::Profile {
-            return off_thread(move || exchange.verify_alone()).await?;
+            return self.arithmetic.run(move || exchange.verify_alone()).await?;
         }
         let keys = match exchange.account() {
             Some(account) => self.signers.keys(account, deadline).await?,
             None => None,
         };
-        off_thread(move || verify_profile(exchange, keys)).await?
+        self.arithmetic
+            .run(move || verify_profile(exchange, keys))
+            .await?
     }
 }
 
@@ -75,13 +75,4 @@ fn verify_profile(
         Ok(Request::CreateAccount(request)) => exchange.verify_creating(&request),
         _ => exchange.verify_by(keys.as_deref()),
     }
-}
-
-/// Runs `work` on a thread that may be busy.
-async fn off_thread<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, ServiceError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| authentication_failed(format!("verification ended early: {error}")))
 }

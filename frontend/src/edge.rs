@@ -26,6 +26,7 @@ use mesh_common::time::{Clock, Timestamp};
 use mesh_common::udf::Udf;
 
 use crate::admission::{Admission, Source};
+use crate::arithmetic::Arithmetic;
 use crate::body;
 use crate::config::FrontendConfig;
 use crate::evidence::Signers;
@@ -42,6 +43,7 @@ pub type EntropySource = Arc<dyn Fn() -> Box<dyn Entropy + Send> + Send + Sync>;
 pub struct Edge {
     pub(crate) rules: HttpRules,
     pub(crate) admission: Admission,
+    pub(crate) arithmetic: Arc<Arithmetic>,
     pub(crate) signers: Signers,
     pub(crate) tickets: Arc<ArcSwap<TicketKeys>>,
     pub(crate) metrics: FrontendMetrics,
@@ -122,10 +124,13 @@ impl Edge {
     /// The edge of one front-end; `config` has been checked.
     #[must_use]
     pub fn new(config: &FrontendConfig, components: Components) -> Self {
+        let arithmetic = Arc::new(Arithmetic::of_this_machine());
+        let backend = Arc::clone(&components.backend);
         Self {
             rules: HttpRules::new(config),
             admission: Admission::new(config),
-            signers: Signers::new(Arc::clone(&components.backend)),
+            signers: Signers::new(backend, Arc::clone(&arithmetic)),
+            arithmetic,
             tickets: components.tickets,
             metrics: components.metrics,
             identities: components.identities,
@@ -245,9 +250,9 @@ impl Edge {
             domain: None,
         };
         self.check_name(&request, &account)?;
-        let evidence = self
+        let (request, evidence) = self
             .signers
-            .evidence(&request, &account, None, self.leniency, arrival.deadline)
+            .evidence(request, &account, None, self.leniency, arrival.deadline)
             .await?;
         let call = AccountRequest {
             account,
@@ -277,7 +282,7 @@ impl Edge {
             )
             .await;
         let authenticated = match authenticated {
-            Ok(authenticated) => authenticated,
+            Ok(authenticated) => Arc::new(authenticated),
             Err(error) => return self.told_refusal(None, error),
         };
         match parse_request(&authenticated.plaintext) {
@@ -299,7 +304,7 @@ impl Edge {
     /// Everything from check 7 on; a refusal is an answer like any other.
     async fn carry_out(
         &self,
-        authenticated: &Authenticated,
+        authenticated: &Arc<Authenticated>,
         request: Request,
         arrival: Arrival<'_>,
     ) -> Outcomed {
@@ -317,7 +322,7 @@ impl Edge {
 
     async fn transact(
         &self,
-        authenticated: &Authenticated,
+        authenticated: &Arc<Authenticated>,
         request: Request,
         arrival: Arrival<'_>,
     ) -> Result<Outcomed, ServiceError> {
@@ -373,19 +378,24 @@ impl Edge {
     /// Establishes the evidence for `call` and carries it out once.
     async fn with_evidence(
         &self,
-        mut call: AccountRequest,
-        authenticated: &Authenticated,
+        call: AccountRequest,
+        authenticated: &Arc<Authenticated>,
     ) -> Result<Result<Answer, CallFailure>, ServiceError> {
-        call.evidence = self
+        let (request, evidence) = self
             .signers
             .evidence(
-                &call.request,
+                call.request,
                 &call.account,
-                Some(authenticated),
+                Some(Arc::clone(authenticated)),
                 self.leniency,
                 call.deadline,
             )
             .await?;
+        let call = AccountRequest {
+            request,
+            evidence,
+            ..call
+        };
         Ok(self.perform(call).await)
     }
 

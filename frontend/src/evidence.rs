@@ -16,6 +16,8 @@ use mesh_common::session::{
 use mesh_common::time::Timestamp;
 use moka::sync::Cache;
 
+use crate::arithmetic::Arithmetic;
+
 /// Accounts whose keys are kept.
 const ACCOUNTS_MAX: u64 = 16_384;
 /// How long keys are believed without asking again; staleness is found by version, not by time.
@@ -24,16 +26,21 @@ const KEPT: Duration = Duration::from_secs(60);
 /// The signing keys of accounts, from their homes.
 pub(crate) struct Signers {
     backend: Arc<dyn Backend>,
+    arithmetic: Arc<Arithmetic>,
     cache: Cache<String, Arc<SigningKeys>>,
 }
 
 impl Signers {
-    pub(crate) fn new(backend: Arc<dyn Backend>) -> Self {
+    pub(crate) fn new(backend: Arc<dyn Backend>, arithmetic: Arc<Arithmetic>) -> Self {
         let cache = Cache::builder()
             .max_capacity(ACCOUNTS_MAX)
             .time_to_live(KEPT)
             .build();
-        Self { backend, cache }
+        Self {
+            backend,
+            arithmetic,
+            cache,
+        }
     }
 
     /// The keys that may sign for `account`; `None` if there is no such account, which is not
@@ -68,29 +75,41 @@ impl Signers {
 
     /// What the content of `request` proves. `authenticated` is `None` in interop mode.
     ///
+    /// For an account that does not exist the same work is done for nothing: how long the refusal
+    /// takes must not tell.
+    ///
     /// # Errors
-    /// What the content fails; the account's home is away.
+    /// What the content fails, with the request gone; the account's home is away; 503 when too many
+    /// signatures wait to be verified.
     pub(crate) async fn evidence(
         &self,
-        request: &Request,
+        request: Request,
         account: &AccountAddress,
-        authenticated: Option<&Authenticated>,
+        authenticated: Option<Arc<Authenticated>>,
         leniency: Leniency,
         deadline: Timestamp,
-    ) -> Result<Evidence, ServiceError> {
+    ) -> Result<(Request, Evidence), ServiceError> {
         match request {
             Request::CreateAccount(request) => {
-                let evidence = create_evidence(request, authenticated, leniency)?;
-                Ok(Evidence::Create(Box::new(evidence)))
+                let work = move || {
+                    create_evidence(&request, authenticated.as_deref(), leniency)
+                        .map(|evidence| (request, evidence))
+                };
+                let (request, evidence) = self.arithmetic.run(work).await??;
+                let evidence = Evidence::Create(Box::new(evidence));
+                Ok((Request::CreateAccount(request), evidence))
             }
-            Request::Upload(request) if touches_devices(request) => {
-                match self.keys(account, deadline).await? {
-                    Some(keys) => device_evidence(request, &keys, account),
-                    // The back-end says what an unknown account says.
-                    None => Ok(Evidence::Nothing),
-                }
+            Request::Upload(request) if touches_devices(&request) => {
+                let keys = self.keys(account, deadline).await?;
+                let account = account.clone();
+                let work = move || {
+                    device_evidence(&request, keys.as_deref(), &account)
+                        .map(|evidence| (request, evidence))
+                };
+                let (request, evidence) = self.arithmetic.run(work).await??;
+                Ok((Request::Upload(request), evidence))
             }
-            _ => Ok(Evidence::Nothing),
+            other => Ok((other, Evidence::Nothing)),
         }
     }
 }

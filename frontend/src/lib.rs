@@ -21,6 +21,7 @@
 //! | `body` | reading a body within its bound |
 //! | [`edge`] | the story of one request, from its octets to its reply |
 //! | `authenticate` | exchange and ticket to caller and request |
+//! | `arithmetic` | the threads for agreements and signatures, with a bounded queue before them |
 //! | `evidence` | signature checks over a request's content, with the account's keys |
 //! | `hello` | the one transaction answered here |
 //! | `admission` | rates per source and device, shedding under load |
@@ -28,6 +29,7 @@
 //! | [`metrics`] | names and help of every measure this crate keeps |
 
 mod admission;
+mod arithmetic;
 mod authenticate;
 mod body;
 pub mod config;

@@ -293,7 +293,7 @@ impl Inner {
                 Leniency::default(),
             )?)),
             Request::Upload(upload) if touches_devices(upload) => match self.keys_of(&account) {
-                Some(keys) => device_evidence(upload, &keys, &account)?,
+                Some(keys) => device_evidence(upload, Some(&keys), &account)?,
                 None => Evidence::Nothing,
             },
             _ => Evidence::Nothing,

@@ -230,7 +230,7 @@ fn entries_of_devices_are_verified_in_every_spelling_of_the_catalog() {
             ],
         );
         assert!(touches_devices(&request), "{container}");
-        let evidence = device_evidence(&request, &world.keys(), &World::address()).unwrap();
+        let evidence = device_evidence(&request, Some(&world.keys()), &World::address()).unwrap();
         let Evidence::Devices {
             profile_version: 0,
             entries,
@@ -253,8 +253,18 @@ fn entries_of_devices_are_verified_in_every_spelling_of_the_catalog() {
     }
     let other = upload("mmm_Bookmark", vec![good]);
     assert!(!touches_devices(&other));
-    let evidence = device_evidence(&other, &world.keys(), &World::address()).unwrap();
+    let evidence = device_evidence(&other, Some(&world.keys()), &World::address()).unwrap();
     assert_eq!(evidence, Evidence::Nothing);
+}
+
+//
+#[test]
+fn entries_for_an_account_that_does_not_exist_prove_nothing() {
+    let world = World::new();
+    let entry = frame("New", world.device.signature.udf().as_str(), &world.entry);
+    let request = upload("mmm_Device", vec![entry]);
+    let evidence = device_evidence(&request, None, &World::address());
+    assert_eq!(evidence, Ok(Evidence::Nothing));
 }
 
 // Decision Q-9
@@ -264,7 +274,7 @@ fn one_bad_envelope_makes_an_entry_invalid() {
     let udf = world.device.signature.udf();
     let code = |entry: &CatalogedDevice, unique_id: &str| {
         let request = upload("mmm_Device", vec![frame("Update", unique_id, entry)]);
-        match device_evidence(&request, &world.keys(), &World::address()).unwrap() {
+        match device_evidence(&request, Some(&world.keys()), &World::address()).unwrap() {
             Evidence::Devices { entries, .. } => match &entries[0].1 {
                 DeviceEvidence::Valid(_) => None,
                 DeviceEvidence::Invalid(error) => Some(error.code),
