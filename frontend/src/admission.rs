@@ -1,8 +1,8 @@
 //! Who may come in: rates per source and per device, and what is shed first under load
 //! (service §8, P 9.1.2.1).
 //!
-//! Rates are kept in memory per front-end, keyed by source network or device. The maps are swept of
-//! idle keys as they grow, so that a flood of sources costs a bounded amount of memory.
+//! Rates are kept in memory per front-end, keyed by source network or device, for a bounded number of
+//! keys: a flood of sources costs no more memory, and no more time per request.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -11,34 +11,66 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use mesh_common::error::ServiceError;
-use mesh_common::limits::RATE_FAILED_AUTHENTICATION_PAUSE;
+use mesh_common::limits::{BODIES_BYTES_MAX, RATE_FAILED_AUTHENTICATION_PAUSE, RATE_KEYS_MAX};
 use mesh_common::protocol::{Code, Transaction};
 use mesh_common::session::Mode;
 use mesh_common::udf::Udf;
 use moka::sync::Cache;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::config::{FrontendConfig, RateConfig};
 
-/// Keys of one rate table at which idle ones are swept.
-const RATE_KEYS_SWEPT_AT: usize = 65_536;
-/// Sources that can be on pause at once; beyond it the oldest pause ends early.
-const PAUSED_SOURCES_MAX: u64 = 65_536;
+/// Octets of the portions in which bodies take their room.
+const ROOM_BYTES: usize = 16 * 1024;
 
 /// The doorkeeper of one front-end.
 pub(crate) struct Admission {
     in_flight: Arc<AtomicUsize>,
     in_flight_max: usize,
+    rooms: Semaphore,
     rates: Option<Rates>,
 }
 
 struct Rates {
-    create: DefaultKeyedRateLimiter<Source>,
-    connect: DefaultKeyedRateLimiter<Source>,
-    failed: DefaultKeyedRateLimiter<Source>,
-    device: DefaultKeyedRateLimiter<Udf>,
+    create: Rate<Source>,
+    connect: Rate<Source>,
+    failed: Rate<Source>,
+    device: Rate<Udf>,
     paused: Cache<Source, ()>,
+}
+
+/// One rate for each of the keys seen lately.
+struct Rate<K> {
+    quota: Quota,
+    seen: Cache<K, Arc<DefaultDirectRateLimiter>>,
+}
+
+impl<K: Clone + Eq + std::hash::Hash + Send + Sync + 'static> Rate<K> {
+    fn new(quota: Quota) -> Self {
+        Self::with_keys_max(quota, RATE_KEYS_MAX)
+    }
+
+    /// A key is forgotten once it has its whole quota again.
+    fn with_keys_max(quota: Quota, keys_max: u64) -> Self {
+        let seen = Cache::builder()
+            .max_capacity(keys_max)
+            .time_to_idle(quota.burst_size_replenished_in())
+            .build();
+        Self { quota, seen }
+    }
+
+    /// Counts one more for `key`.
+    ///
+    /// # Errors
+    /// The time to wait.
+    fn count(&self, key: &K) -> Result<(), Duration> {
+        self.seen
+            .get_with_by_ref(key, || Arc::new(RateLimiter::direct(self.quota)))
+            .check()
+            .map_err(|until| until.wait_time_from(DefaultClock::default().now()))
+    }
 }
 
 /// Where a request comes from: an IPv4 address, or the /64 network of an IPv6 address.
@@ -70,11 +102,41 @@ impl Drop for InFlight {
     }
 }
 
+/// The memory one body takes, out of that for all of them; giving it back is dropping it.
+#[derive(Debug)]
+pub(crate) struct Room<'a> {
+    rooms: &'a Semaphore,
+    taken: Option<SemaphorePermit<'a>>,
+}
+
+impl Room<'_> {
+    /// Makes room for a body of `octets`.
+    ///
+    /// # Errors
+    /// 503 when all bodies together would take more than
+    /// [`BODIES_BYTES_MAX`](mesh_common::limits::BODIES_BYTES_MAX).
+    pub(crate) fn grow_to(&mut self, octets: usize) -> Result<(), ServiceError> {
+        let taken = self.taken.as_ref().map_or(0, SemaphorePermit::num_permits);
+        let more = octets.div_ceil(ROOM_BYTES).saturating_sub(taken);
+        let more = u32::try_from(more).unwrap_or(u32::MAX);
+        let permit = self
+            .rooms
+            .try_acquire_many(more)
+            .map_err(|_| ServiceError::unavailable("shed: bodies take all their memory"))?;
+        match &mut self.taken {
+            Some(taken) => taken.merge(permit),
+            none => *none = Some(permit),
+        }
+        Ok(())
+    }
+}
+
 impl Admission {
     pub(crate) fn new(config: &FrontendConfig) -> Self {
         Self {
             in_flight: Arc::default(),
             in_flight_max: config.in_flight_max,
+            rooms: Semaphore::new(BODIES_BYTES_MAX / ROOM_BYTES),
             rates: config.rate.enabled.then(|| Rates::new(&config.rate)),
         }
     }
@@ -89,6 +151,14 @@ impl Admission {
             return Err(overloaded());
         }
         Ok(guard)
+    }
+
+    /// Room for one body, none of it taken yet.
+    pub(crate) const fn room(&self) -> Room<'_> {
+        Room {
+            rooms: &self.rooms,
+            taken: None,
+        }
     }
 
     /// Lets a request through whose transaction is known now: under load, CreateAccount and Connect
@@ -121,7 +191,7 @@ impl Admission {
     /// Notes that a request of this source failed to authenticate.
     pub(crate) fn failed_authentication(&self, source: Source) {
         if let Some(rates) = &self.rates
-            && rates.failed.check_key(&source).is_err()
+            && rates.failed.count(&source).is_err()
         {
             rates.paused.insert(source, ());
         }
@@ -165,12 +235,12 @@ impl Rates {
             .allow_burst(at_least_one(config.device_burst));
         let failed = at_least_one(config.failed_authentication_per_minute);
         Self {
-            create: RateLimiter::keyed(Quota::per_hour(at_least_one(config.create_per_hour))),
-            connect: RateLimiter::keyed(Quota::per_hour(at_least_one(config.connect_per_hour))),
-            failed: RateLimiter::keyed(Quota::per_minute(failed)),
-            device: RateLimiter::keyed(device),
+            create: Rate::new(Quota::per_hour(at_least_one(config.create_per_hour))),
+            connect: Rate::new(Quota::per_hour(at_least_one(config.connect_per_hour))),
+            failed: Rate::new(Quota::per_minute(failed)),
+            device: Rate::new(device),
             paused: Cache::builder()
-                .max_capacity(PAUSED_SOURCES_MAX)
+                .max_capacity(RATE_KEYS_MAX)
                 .time_to_live(RATE_FAILED_AUTHENTICATION_PAUSE)
                 .build(),
         }
@@ -193,21 +263,12 @@ const fn load_percent_max(transaction: Transaction, mode: Mode) -> usize {
     }
 }
 
-fn check<K: Clone + Eq + std::hash::Hash>(
-    limiter: &DefaultKeyedRateLimiter<K>,
+fn check<K: Clone + Eq + std::hash::Hash + Send + Sync + 'static>(
+    rate: &Rate<K>,
     key: &K,
     sentence: &str,
 ) -> Result<(), ServiceError> {
-    if limiter.len() > RATE_KEYS_SWEPT_AT {
-        limiter.retain_recent();
-        limiter.shrink_to_fit();
-    }
-    limiter.check_key(key).map_err(|until| {
-        too_often(
-            sentence,
-            until.wait_time_from(DefaultClock::default().now()),
-        )
-    })
+    rate.count(key).map_err(|wait| too_often(sentence, wait))
 }
 
 fn too_often(sentence: &str, wait: Duration) -> ServiceError {
@@ -301,6 +362,32 @@ mod tests {
         assert_eq!(door.enter().unwrap_err().code, Code::Overload);
         drop((guards, fourth));
         assert!(door.enter().is_ok());
+    }
+
+    #[test]
+    fn a_flood_of_sources_is_remembered_within_the_bound() {
+        let rate = Rate::with_keys_max(Quota::per_hour(NonZeroU32::MIN), 64);
+        for number in 0..1_024 {
+            assert_eq!(rate.count(&number), Ok(()), "each for the first time");
+        }
+        rate.seen.run_pending_tasks();
+        assert!(rate.seen.entry_count() <= 64);
+    }
+
+    #[test]
+    fn bodies_share_their_memory() {
+        let door = Admission::new(&FrontendConfig::default());
+        let mut large = door.room();
+        large.grow_to(1).unwrap();
+        large.grow_to(BODIES_BYTES_MAX).unwrap();
+        let mut other = door.room();
+        assert_eq!(other.grow_to(1).unwrap_err().code, Code::Overload);
+        drop(large);
+        other.grow_to(1).unwrap();
+        let mut rest = door.room();
+        rest.grow_to(BODIES_BYTES_MAX - ROOM_BYTES).unwrap();
+        assert_eq!(other.grow_to(ROOM_BYTES), Ok(()), "that much it has");
+        assert!(other.grow_to(ROOM_BYTES + 1).is_err());
     }
 
     #[test]

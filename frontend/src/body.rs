@@ -12,6 +12,8 @@ use mesh_common::limits::{
 };
 use mesh_common::protocol::Code;
 
+use crate::admission::Room;
+
 /// The two forms a body has, told by its first octet that is no white space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -55,16 +57,20 @@ impl Bounds {
 ///
 /// `announced` is the Content-Length, if there is one: a body that announces too much is refused
 /// before it is read. After a refusal for size, some of the rest is read and thrown away, so that a
-/// client that writes first and reads later sees the answer (decision Q-43).
+/// client that writes first and reads later sees the answer (decision Q-43). `room` is the memory the
+/// body takes, to be held for as long as the body.
 ///
 /// # Errors
-/// 413 over the bound, 408 when the body takes too long, 400 when it breaks off.
+/// 413 over the bound, 408 when the body takes too long, 400 when it breaks off, 503 when there is no
+/// room.
 pub(crate) async fn read(
     payload: &mut Payload,
     announced: Option<u64>,
     bounds: Bounds,
+    room: &mut Room<'_>,
 ) -> Result<Bytes, ServiceError> {
-    let reading = tokio::time::timeout(bounds.time_max, read_bounded(payload, announced, bounds));
+    let reading = read_bounded(payload, announced, bounds, room);
+    let reading = tokio::time::timeout(bounds.time_max, reading);
     let outcome = reading.await.unwrap_or_else(|_| {
         Err(ServiceError::new(
             Code::Timeout,
@@ -81,17 +87,20 @@ async fn read_bounded(
     payload: &mut Payload,
     announced: Option<u64>,
     bounds: Bounds,
+    room: &mut Room<'_>,
 ) -> Result<Bytes, ServiceError> {
     if announced.is_some_and(|length| length > BODY_SEALED_BYTES_MAX as u64) {
         return Err(too_large(BODY_SEALED_BYTES_MAX));
     }
     let capacity = announced.map_or(0, |length| (length as usize).min(BODY_BARE_BYTES_MAX));
+    room.grow_to(capacity)?;
     let mut body = BytesMut::with_capacity(capacity);
     let mut bytes_max = BODY_SEALED_BYTES_MAX;
     while let Some(part) = payload.next().await {
         let part = part.map_err(|error| {
             ServiceError::new(Code::Malformed, "the request broke off").with_context(error)
         })?;
+        room.grow_to(body.len() + part.len())?;
         body.extend_from_slice(&part);
         if bytes_max == BODY_SEALED_BYTES_MAX && form(&body).is_some() {
             bytes_max = bounds.for_form(form(&body));

@@ -59,7 +59,9 @@ async fn respond(
     let domain = edge.rules.check(request)?;
     let _in_flight = edge.admission.enter()?;
     let bounds = Bounds::new(edge.interop, edge.request_time_max);
-    let body = body::read(&mut payload, announced_length(request), bounds).await?;
+    let mut room = edge.admission.room();
+    let announced = announced_length(request);
+    let body = body::read(&mut payload, announced, bounds, &mut room).await?;
     let named_account = request
         .headers()
         .get(ACCOUNT_HEADER)
