@@ -1,7 +1,8 @@
 //! What operators ask on loopback: `/metrics`, `/livez`, `/readyz`.
 //!
 //! `/livez` says that the process answers. `/readyz` says whether a request sent now would be served,
-//! and if not, why: the store, then the listeners.
+//! and if not, why: the store takes no writes, or the service is stopping. The listeners for devices
+//! are open before this one is, and the process ends with them.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};

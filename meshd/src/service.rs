@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_rt::task::JoinHandle;
@@ -94,6 +95,7 @@ pub struct Service {
     certificate: Certificate,
     service_udf: Udf,
     upkeep: JoinHandle<()>,
+    stopping: Arc<AtomicBool>,
 }
 
 impl Service {
@@ -133,8 +135,13 @@ impl Service {
                 metrics,
             },
         );
-        let listeners =
-            start_listeners(config, Arc::clone(&certificates), edge, registry, &backend).await;
+        let stopping = Arc::new(AtomicBool::new(false));
+        let readiness = BackendReadiness {
+            backend: backend.clone(),
+            stopping: Arc::clone(&stopping),
+        };
+        let slot = Arc::clone(&certificates);
+        let listeners = start_listeners(config, slot, edge, registry, readiness).await;
         let (frontend, admin) = match listeners {
             Ok(listeners) => listeners,
             Err(error) => {
@@ -151,6 +158,7 @@ impl Service {
             certificate,
             service_udf,
             upkeep: actix_rt::spawn(keep_tickets(tickets)),
+            stopping,
         })
     }
 
@@ -196,6 +204,7 @@ impl Service {
     /// Takes no new requests, finishes those in work, makes everything durable, and ends. Afterwards
     /// the data folder can be used again.
     pub async fn stop(self) {
+        self.stopping.store(true, Ordering::SeqCst);
         self.upkeep.abort();
         self.frontend.stop().await;
         self.backend.stop().await;
@@ -230,17 +239,17 @@ async fn start_backend(
     Ok((backend, released))
 }
 
+/// Last the one for operators: what answers `/readyz` answers requests already.
 async fn start_listeners(
     config: &MeshdConfig,
     certificates: Arc<CertificateSlot>,
     edge: Edge,
     registry: Registry,
-    backend: &BackendHandle<EmbeddedStore>,
+    readiness: BackendReadiness,
 ) -> Result<(Frontend, Admin), StartError> {
-    let readiness = Arc::new(BackendReadiness(backend.clone()));
-    let listen = config.admin.listen;
     let frontend = Frontend::start(&config.effective_frontend(), certificates, edge)?;
-    match Admin::start(listen, registry, readiness) {
+    let listen = config.admin.listen;
+    match Admin::start(listen, registry, Arc::new(readiness)) {
         Ok(admin) => Ok((frontend, admin)),
         Err(cause) => {
             frontend.stop().await;
@@ -301,13 +310,19 @@ async fn keep_tickets(tickets: TicketKeyFile) {
     }
 }
 
-/// Ready is who can write.
-struct BackendReadiness(BackendHandle<EmbeddedStore>);
+/// Ready is who can write, and takes new requests.
+struct BackendReadiness {
+    backend: BackendHandle<EmbeddedStore>,
+    stopping: Arc<AtomicBool>,
+}
 
 impl Readiness for BackendReadiness {
     fn obstacles(&self) -> futures_util::future::BoxFuture<'_, Vec<String>> {
         Box::pin(async {
-            match self.0.ready().await {
+            if self.stopping.load(Ordering::SeqCst) {
+                return vec!["the service is stopping".to_owned()];
+            }
+            match self.backend.ready().await {
                 Ok(()) => Vec::new(),
                 Err(error) => vec![error.to_string()],
             }
