@@ -9,7 +9,7 @@ use super::authentication_failed;
 use super::caller::{Caller, Mode, RequestId, Via};
 use super::form::{CredentialForm, ExchangeForm, ExchangeMode};
 use super::schedule::Handshake;
-use super::sealer::Sealer;
+use super::sealer::{Sealer, VouchedBy};
 use crate::address::{AccountAddress, canonical_domain};
 use crate::assertion::{
     Assertion, AssertionError, Authority, Connection, ConnectionAccount, ConnectionDevice,
@@ -130,7 +130,7 @@ impl OpenedExchange {
                 ));
             }
         };
-        self.authenticated(established)
+        self.authenticated(established, VouchedBy::ItselfOrAccount)
     }
 
     /// Profile mode: the connection is verified by the account's keys. `None` says that there is
@@ -153,7 +153,7 @@ impl OpenedExchange {
                 Err(error)
             }
         };
-        self.authenticated(established)
+        self.authenticated(established, VouchedBy::ItselfOrAccount)
     }
 
     /// Profile mode with CreateAccount: the connection is verified by the profiles in the request
@@ -179,12 +179,13 @@ impl OpenedExchange {
             .as_ref()
             .map(Authority::from);
         let established = self.established_connection(mesh.as_ref(), account.as_ref());
-        self.authenticated(established)
+        self.authenticated(established, VouchedBy::Presented)
     }
 
     fn authenticated(
         self,
         established: Result<Established, AssertionError>,
+        vouched_by: VouchedBy,
     ) -> Result<Authenticated, ServiceError> {
         let established = established.map_err(|error| error.credential_refusal())?;
         let account_is_readable = self.form.account.is_none() || self.account.is_some();
@@ -211,6 +212,7 @@ impl OpenedExchange {
             self.ephemeral,
             caller.clone(),
             self.request_id,
+            vouched_by,
         );
         Ok(Authenticated {
             caller,

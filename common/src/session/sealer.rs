@@ -35,6 +35,17 @@ struct ExchangeSealer {
     client: PublicKey,
     ephemeral: PublicKey,
     caller: Caller,
+    vouched_by: VouchedBy,
+}
+
+/// By what it is known that the sender is what its credential says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum VouchedBy {
+    /// The credential itself, or the keys of the account at its home.
+    ItselfOrAccount,
+    /// Profiles that came in the same request, which anybody can make: they speak for the account
+    /// only once the request has been granted.
+    Presented,
 }
 
 /// Whether an answer carries a ticket.
@@ -54,6 +65,7 @@ impl Sealer {
         ephemeral: PublicKey,
         caller: Caller,
         request_id: RequestId,
+        vouched_by: VouchedBy,
     ) -> Self {
         Self {
             request_id,
@@ -62,6 +74,7 @@ impl Sealer {
                 client,
                 ephemeral,
                 caller,
+                vouched_by,
             })),
         }
     }
@@ -82,7 +95,9 @@ impl Sealer {
 
     /// Whether an answer with `code` to a request of `transaction` carries a ticket: never to a
     /// revoked device (decision Q-56); in a Device-mode exchange after Hello, CreateAccount and
-    /// Connect only; else always, also when it refuses (decision Q-1).
+    /// Connect only; else always, also when it refuses (decision Q-1). The exception to the last is a
+    /// connection that only the profiles of a CreateAccount vouch for, once that is refused: its
+    /// ticket would be one of somebody else's account.
     #[must_use]
     pub fn grant(&self, transaction: Option<Transaction>, code: Option<Code>) -> TicketGrant {
         if code == Some(Code::DeviceRevoked) {
@@ -90,6 +105,9 @@ impl Sealer {
         }
         let withholds = match &self.kind {
             Kind::Ticket { .. } => false,
+            Kind::Exchange(exchange) if exchange.vouched_by == VouchedBy::Presented => {
+                !matches!(code, Some(Code::Ok | Code::Pending))
+            }
             Kind::Exchange(exchange) => {
                 exchange.caller.mode == Mode::Device
                     && !matches!(

@@ -7,7 +7,7 @@ use mesh_common::encoding::json;
 use mesh_common::protocol::{Code, HelloRequest, Request, StatusRequest, Transaction};
 use mesh_common::session::client::ClientIdentity;
 use mesh_tests::client::{Circumstances, now};
-use mesh_tests::people::entropy_of;
+use mesh_tests::people::{Person, entropy_of};
 use mesh_tests::{Client, Form, alice, bob, frames, mallet};
 
 use crate::{alices_service, sealed};
@@ -267,4 +267,18 @@ fn a_deleted_device_is_refused_on_its_next_request() {
         exchanged.must_be(code).ticket.is_none(),
         "and gets no ticket (decision Q-56)"
     );
+}
+
+// while an account has no device, a ticket for it would be all that an administrator needs.
+#[test]
+fn a_creation_that_is_refused_is_no_way_into_the_account() {
+    let (service, _client) = alices_service();
+    let impostor = Person::at("mallet", &alice().address);
+    let mut mallets = Client::new(&service, impostor.device.as_connected());
+    let taken = mallets.create_account(&impostor);
+    assert!(taken.must_be(Code::AccountRegistered).ticket.is_none());
+    let bobs = Person::at("mallet", &bob().address);
+    let mut mallets = Client::new(&service, bobs.device.as_connected());
+    let unproven = mallets.exchange(&bobs.creation());
+    assert!(unproven.must_be(Code::NotAuthorized).ticket.is_none());
 }

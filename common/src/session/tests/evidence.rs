@@ -6,11 +6,11 @@ use crate::cluster::{CreateEvidence, DeviceEvidence, Evidence};
 use crate::crypto::SecretKey;
 use crate::dare::{ContentMeta, Envelope, Header};
 use crate::error::ServiceError;
-use crate::protocol::{Code, ContainerUpdate, CreateRequest, Request, UploadRequest};
+use crate::protocol::{Code, ContainerUpdate, CreateRequest, Request, Transaction, UploadRequest};
 use crate::session::client::ClientIdentity;
 use crate::session::{
-    Authenticated, Leniency, Mode, Opened, create_evidence, device_evidence, open_request,
-    parse_request, touches_devices,
+    Authenticated, Leniency, Mode, Opened, TicketGrant, create_evidence, device_evidence,
+    open_request, parse_request, touches_devices,
 };
 
 fn creation(world: &World) -> CreateRequest {
@@ -103,6 +103,30 @@ fn a_connected_device_creates_by_the_mesh_it_presents() {
     let client = world.as_connected_to_mesh();
     let refusal = creating(&mut world, client, &without_mesh, Some(&online)).unwrap_err();
     assert_eq!(refusal.code, Code::AuthenticationFailed);
+}
+
+// Service §4.5, decisions: while an account has no devices, a ticket for it is all that an
+// administrator needs.
+#[test]
+fn a_creation_that_is_refused_gives_no_ticket_for_the_account() {
+    let mut world = World::new();
+    let request = creation(&world);
+    let online = world.mesh.online.clone();
+    let granted = |authenticated: &Authenticated, code| {
+        let transaction = Some(Transaction::CreateAccount);
+        authenticated.sealer.grant(transaction, Some(code)) == TicketGrant::Grant
+    };
+    let client = world.as_connected();
+    let connected = creating(&mut world, client, &request, Some(&online)).unwrap();
+    let client = world.as_device();
+    let device = creating(&mut world, client, &request, Some(&online)).unwrap();
+    for code in [Code::Ok, Code::Pending] {
+        assert!(granted(&connected, code) && granted(&device, code));
+    }
+    for code in [Code::AccountRegistered, Code::NotAuthorized, Code::Overload] {
+        assert!(!granted(&connected, code), "{code:?}");
+        assert!(granted(&device, code), "its key alone says what it may");
+    }
 }
 
 // X-30, decision Q-25
