@@ -43,8 +43,7 @@ pub struct MeshdConfig {
     pub telemetry: TelemetryConfig,
 }
 
-/// Where the certificate lies. Both files are read again when `meshd` gets SIGHUP, and when they
-/// change.
+/// Where the certificate lies. Both files are read again when `meshd` gets SIGHUP.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsFiles {
