@@ -22,7 +22,7 @@ use prometheus::Registry;
 use prometheus::process_collector::ProcessCollector;
 
 use crate::admin::{Admin, Readiness};
-use crate::config::MeshdConfig;
+use crate::config::{ConfigError, MeshdConfig};
 use crate::data_dir::{self, DataDir, DataDirError};
 use crate::development_ca;
 use crate::identity::{self, IdentityError};
@@ -36,6 +36,9 @@ const RELEASE_TIME_MAX: Duration = Duration::from_secs(10);
 /// Why a service cannot start; the sentence says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The data folder.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
@@ -104,6 +107,8 @@ impl Service {
     /// # Errors
     /// [`StartError`], with what to do about it. What was started before is stopped.
     pub async fn start(config: &MeshdConfig) -> Result<Self, StartError> {
+        // Here too: no way leads around what only loopback may have.
+        config.check()?;
         let clock = SystemClock;
         let mut entropy = SystemEntropy;
         let folder = DataDir::open(&config.data_dir)?;
