@@ -7,7 +7,7 @@
 //!    keys.json            secrets, sealed by a passphrase when one was given  (keystore)
 //!    account.json         addresses, profiles, the pinned service             (state)
 //!    session.sealed       the ticket of the last exchange                     (service)
-//!    containers/*.dcat    one replica per container, in file form             (replica)
+//!    containers/*.dare    one replica per container, in file form             (replica)
 //! ```
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -236,10 +236,10 @@ fn close(folder: &Path, facts: &fs::Metadata) -> Result<(), HomeError> {
         .map_err(|source| HomeError::reading(folder, source))?
         .filter_map(|entry| Some(entry.ok()?.file_name()))
         .collect();
-    let is_ours = names.is_empty()
-        || names
-            .iter()
-            .any(|name| MARKS.iter().any(|mark| name == mark));
+    let is_ours = names
+        .iter()
+        .any(|name| MARKS.iter().any(|mark| name == mark))
+        || names.iter().all(|name| is_replica(Path::new(name)));
     if !is_ours {
         return Err(HomeError::Open {
             folder: folder.to_owned(),
@@ -247,6 +247,13 @@ fn close(folder: &Path, facts: &fs::Metadata) -> Result<(), HomeError> {
     }
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
         .map_err(|source| HomeError::writing(folder, source))
+}
+
+/// Whether a file is one of the folder `containers`, which a copy of a device may have left open.
+#[cfg(unix)]
+fn is_replica(name: &Path) -> bool {
+    name.extension()
+        .is_some_and(|extension| extension == "dare" || extension == "new")
 }
 
 #[cfg(not(unix))]
@@ -348,6 +355,20 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&folder), 0o700);
         assert_eq!(mode(&home.path("keys.json")), 0o600);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_copied_folder_of_replicas_is_closed_again() {
+        use std::os::unix::fs::PermissionsExt;
+        let place = here();
+        let folder = place.path().join("containers");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("mmm_Contact.dare"), "").unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+        make_private(&folder).unwrap();
+        let mode = fs::metadata(&folder).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
     }
 
     #[cfg(unix)]

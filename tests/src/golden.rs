@@ -182,7 +182,9 @@ fn content_meta(name: &str, value: &Value) -> Option<Value> {
     Some(Value::Object(members))
 }
 
-fn masked_text(text: String) -> String {
+/// The same word, or what stands for it if it differs by nature.
+#[must_use]
+pub fn masked_text(text: String) -> String {
     if is_udf(&text) {
         "<UDF>".into()
     } else if is_time(&text) {

@@ -19,7 +19,7 @@ pub const START_TIME_MAX: Duration = Duration::from_secs(120);
 /// How long the admin listener may take to answer.
 const ADMIN_TIME_MAX: Duration = Duration::from_secs(30);
 
-/// The program: what `MESHD_PROGRAM` names, or else built if it is not there or older than its
+/// The daemon: what `MESHD_PROGRAM` names, or else built if it is not there or older than its
 /// sources, with the features of the whole workspace, so that what the tests were built from is used
 /// again.
 ///
@@ -28,31 +28,43 @@ const ADMIN_TIME_MAX: Duration = Duration::from_secs(30);
 #[must_use]
 pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        if let Some(program) = std::env::var_os("MESHD_PROGRAM") {
-            return program.into();
-        }
-        let test = std::env::current_exe().expect("a running test has a path");
-        let profile = test
-            .ancestors()
-            .nth(2)
-            .expect("cargo puts tests into target/PROFILE/deps");
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--workspace", "--bin", "meshd"]);
-        if profile.file_name().is_some_and(|name| name == "release") {
-            build.arg("--release");
-        }
-        if let Some(target) = profile.parent() {
-            build.arg("--target-dir").arg(target);
-        }
-        let status = build
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status()
-            .expect("cargo can be run where cargo ran the test");
-        assert!(status.success(), "meshd does not build");
-        profile.join("meshd")
-    })
+    PROGRAM.get_or_init(|| named_or_built("MESHD_PROGRAM", "meshd"))
+}
+
+/// The command of a person's device: what `MESH_PROGRAM` names, or else built as [`program`] is.
+///
+/// # Panics
+/// If it does not build.
+#[must_use]
+pub fn mesh_program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| named_or_built("MESH_PROGRAM", "mesh"))
+}
+
+fn named_or_built(variable: &str, name: &str) -> PathBuf {
+    if let Some(program) = std::env::var_os(variable) {
+        return program.into();
+    }
+    let test = std::env::current_exe().expect("a running test has a path");
+    let profile = test
+        .ancestors()
+        .nth(2)
+        .expect("cargo puts tests into target/PROFILE/deps");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.args(["build", "--quiet", "--workspace", "--bin", name]);
+    if profile.file_name().is_some_and(|name| name == "release") {
+        build.arg("--release");
+    }
+    if let Some(target) = profile.parent() {
+        build.arg("--target-dir").arg(target);
+    }
+    let status = build
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .expect("cargo can be run where cargo ran the test");
+    assert!(status.success(), "{name} does not build");
+    profile.join(name)
 }
 
 /// A data folder and a configuration, in which services run one after the other.
@@ -65,6 +77,14 @@ pub struct Place {
     config: PathBuf,
     starts: AtomicU32,
     wrapper: Vec<String>,
+    typed: Option<Typed>,
+}
+
+/// What a person types instead of the configuration that tests write.
+#[derive(Debug)]
+struct Typed {
+    folder: PathBuf,
+    config: Option<PathBuf>,
 }
 
 /// A service that did not start.
@@ -93,6 +113,30 @@ impl Place {
         Self::over(folder, data.to_owned(), settings)
     }
 
+    /// A place without a configuration: `meshd run`, typed in the folder `typed_in`. Only the ports
+    /// are chosen by the system, through the environment.
+    #[must_use]
+    pub fn without_configuration(typed_in: &Path) -> Self {
+        Self::typing(typed_in, None)
+    }
+
+    /// A place with the configuration `config`, used as it is, in the folder `typed_in`. Only the
+    /// ports are chosen by the system, through the environment.
+    #[must_use]
+    pub fn with_configuration(typed_in: &Path, config: &Path) -> Self {
+        Self::typing(typed_in, Some(config.to_owned()))
+    }
+
+    fn typing(folder: &Path, config: Option<PathBuf>) -> Self {
+        Self {
+            typed: Some(Typed {
+                folder: folder.to_owned(),
+                config,
+            }),
+            ..Self::with_data(&folder.join("meshd-data"), "")
+        }
+    }
+
     fn over(folder: TempDir, data: PathBuf, settings: &str) -> Self {
         let place = Self {
             config: folder.path().join("meshd.toml"),
@@ -101,6 +145,7 @@ impl Place {
             data,
             starts: AtomicU32::new(0),
             wrapper: Vec::new(),
+            typed: None,
         };
         place.configure(settings);
         place
@@ -179,10 +224,22 @@ impl Place {
     pub fn try_start(&self) -> Result<Process, Failed> {
         let log = self.log(self.starts.fetch_add(1, Ordering::SeqCst));
         let stderr = File::create(&log).expect("the log can be written");
-        let mut child = self
-            .command()
-            .args(["run", "--config"])
-            .arg(&self.config)
+        let mut command = self.command();
+        command.arg("run");
+        let config = match &self.typed {
+            Some(typed) => {
+                command
+                    .current_dir(&typed.folder)
+                    .env("MESHD_FRONTEND__LISTEN", "[\"127.0.0.1:0\"]")
+                    .env("MESHD_ADMIN__LISTEN", "127.0.0.1:0");
+                typed.config.as_deref()
+            }
+            None => Some(self.config.as_path()),
+        };
+        if let Some(config) = config {
+            command.arg("--config").arg(config);
+        }
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(stderr)
@@ -195,7 +252,7 @@ impl Place {
                 greeting,
                 child,
                 log,
-                _lines: lines,
+                lines,
             }),
             None => {
                 let status = child.wait().expect("a child can be waited for");
@@ -277,7 +334,7 @@ pub struct Process {
     greeting: Greeting,
     ca: String,
     log: PathBuf,
-    _lines: Receiver<String>,
+    lines: Receiver<String>,
 }
 
 impl Process {
@@ -285,6 +342,18 @@ impl Process {
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The line with which it says what to type next.
+    ///
+    /// # Panics
+    /// If it says nothing of the kind.
+    #[must_use]
+    pub fn line_to_type_next(&self) -> String {
+        let next = || self.lines.recv_timeout(START_TIME_MAX).ok();
+        std::iter::from_fn(next)
+            .find_map(|line| line.trim().starts_with("mesh ").then(|| line.trim().into()))
+            .expect("the greeting ends with a line to type")
     }
 
     /// Where it answers HTTPS, as a client names it.

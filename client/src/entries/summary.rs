@@ -165,6 +165,8 @@ impl Details {
             finish,
             location,
             repeat,
+            trigger,
+            busy,
             description,
             title,
             ..
@@ -173,6 +175,8 @@ impl Details {
         self.text("finish", finish.map(|time| time.to_text()).as_deref());
         self.text("where", location.as_deref());
         self.text("repeat", repeat.as_deref());
+        self.texts("remind", &trigger);
+        self.text("busy", busy.map(|busy| if busy { "yes" } else { "no" }));
         self.text("description", description.as_deref());
         title
     }

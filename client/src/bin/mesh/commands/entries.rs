@@ -60,7 +60,7 @@ fn list<F: Members>(global: &Global, list: &List) -> Result<Done, Failure> {
     let mut client = open(global)?;
     let secrets = secrets(list.show_secrets);
     let listing = client.list(F::KIND)?;
-    let found: Vec<(Listed, Summary)> = listing
+    let mut found: Vec<(Listed, Summary)> = listing
         .entries
         .into_iter()
         .map(|listed| {
@@ -73,6 +73,8 @@ fn list<F: Members>(global: &Global, list: &List) -> Result<Done, Failure> {
             })
         })
         .collect();
+    // By title, as a person looks for them; ids are chance for some kinds.
+    found.sort_by_cached_key(|(listed, summary)| (summary.title.to_lowercase(), listed.id.clone()));
     let mut rows = vec![vec![
         "TITLE".to_owned(),
         "ID".to_owned(),

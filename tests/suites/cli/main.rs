@@ -1,0 +1,21 @@
+//! The command `mesh` as people type it, against a `meshd` that runs as a process of its own: end to
+//! end, from the README's first line to two devices that were killed in the middle of their work.
+//! What a person or a program reads is kept as transcripts below `tests/data/golden/cli`.
+//!
+//! | module | tells |
+//! | --- | --- |
+//! | [`desk`] | the scene: a service, folders of devices, lines that are typed, transcripts |
+//! | [`tour`] | every line of the README that can be typed |
+//! | [`catalogs`] | each verb for each catalog, and what programs are answered with `--json` |
+//! | [`answers`] | what goes wrong and what is said then, with its exit code |
+//! | [`devices`] | two devices of one account, one after the other and at once |
+//! | [`killed`] | `kill -9` in the middle of an import or a synchronization |
+//! | [`sealed`] | keys under a passphrase |
+
+mod answers;
+mod catalogs;
+mod desk;
+mod devices;
+mod killed;
+mod sealed;
+mod tour;
