@@ -152,8 +152,8 @@ pub fn verify_export(folder: &Path) -> Result<VerifyReport, ClientError> {
                 verification.manifest_row(row, &octets);
                 files.push((row.container.clone(), octets));
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                verification.problem(&row.file, None, "the file is missing".to_owned());
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                verification.problem(&row.file, None, "it is not there");
             }
             Err(error) => verification.problem(&row.file, None, error.to_string()),
         }

@@ -11,6 +11,10 @@ use mesh_tests::process::{Place, Process, mesh_program};
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// Lines of one command that a transcript holds; of a longer output it shows the first and the last.
+const LINES_MAX: usize = 80;
+const LINES_SHOWN: usize = 20;
+
 /// A service and the folder in which people type.
 #[derive(Debug)]
 pub(crate) struct Desk {
@@ -239,6 +243,7 @@ impl<'a> Transcript<'a> {
     pub(crate) fn ends_with(&mut self, code: i32, line: &str, input: &str) -> Ended {
         let ended = self.desk.typed(self.device, line, input);
         let said = self.desk.masked(&ended.out) + &self.desk.masked(&ended.err);
+        let said = abridged(&said, line.ends_with(" --json"));
         assert_eq!(ended.code, Some(code), "{line}:\n{said}");
         let line = self.desk.masked(line);
         let _ = writeln!(self.text, "$ {line}\n{said}[{code}]\n");
@@ -321,6 +326,22 @@ fn masked_word(word: &str) -> String {
         return format!("<digest>{end}");
     }
     golden::masked_text(core.to_owned()) + end
+}
+
+/// Long lists for people without their middle; lists for programs are short already.
+fn abridged(text: &str, is_json: bool) -> String {
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    if is_json || lines.len() <= LINES_MAX {
+        return text.to_owned();
+    }
+    let (first, rest) = lines.split_at(LINES_SHOWN);
+    let (hidden, last) = rest.split_at(rest.len() - 1);
+    format!(
+        "{}<{} more lines>\n{}",
+        first.concat(),
+        hidden.len(),
+        last.concat()
+    )
 }
 
 /// How large encrypted entries are depends on the digits of their numbers.

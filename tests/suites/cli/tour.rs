@@ -72,9 +72,9 @@ fn every_line_of_the_tour_does_what_the_readme_says() {
     assert!(typed >= 8, "the tour has only {typed} lines");
     told.check("tour");
     assert!(desk.home("alice").join("keys.json").exists());
-    let result = desk.result("alice", "mesh account status");
-    let containers = result["containers"].as_array().expect("there are catalogs");
-    assert_eq!(containers.len(), 7);
+    let status = desk.result("alice", "mesh account status");
+    let containers = status["containers"].as_array().expect("a list");
+    assert_eq!(containers.len(), 10, "seven catalogs and three spools");
 }
 
 #[test]

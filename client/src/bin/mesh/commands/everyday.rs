@@ -162,10 +162,10 @@ pub(super) fn export(global: &Global, export: &Export) -> Result<Done, Failure> 
     text.push_str(&columns(&rows));
     let waiting: u64 = report.containers.iter().map(|one| one.waiting).sum();
     if waiting > 0 {
+        let verb = if waiting == 1 { "is" } else { "are" };
         let _ = writeln!(
             text,
-            "\n{} of them are not at the service yet",
-            counted(waiting, "frame")
+            "\n{waiting} of these frames {verb} not at the service yet: mesh sync"
         );
     }
     let _ = writeln!(
