@@ -14,11 +14,15 @@
 //! | [`process`] | the daemon as a process of its own, to be killed |
 //! | [`device`] | a device that speaks to such a process, with second tries |
 //! | [`golden`] | transcripts compared with files, what differs by nature masked |
+//! | [`load`] | a load generator: many connections, bodies made beforehand |
+//! | [`measured`] | server processes, and what they cost |
 
 pub mod client;
 pub mod device;
 pub mod frames;
 pub mod golden;
+pub mod load;
+pub mod measured;
 pub mod people;
 pub mod process;
 pub mod service;

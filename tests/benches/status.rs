@@ -1,0 +1,470 @@
+//! What a ticketed Status costs the server, measured against a bare HTTPS echo of the same sizes.
+//!
+//! `cargo bench -p mesh-tests --bench status` runs three processes: this one is the load generator,
+//! and it starts itself twice more, as the echo (A) and as the whole service (B). Rounds alternate
+//! A B A B …, so that what disturbs the machine disturbs both; only the ratio is worth quoting. Every
+//! answer of every round is opened and checked after its round; a wrong one ends the bench with an
+//! error.
+//!
+//! Options behind `--`: `--rounds N`, `--requests N` (per round), `--connections N`, `--pin CORE`
+//! (both servers on one core, by `taskset`).
+
+use std::error::Error;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web::Bytes;
+use actix_web::{App, HttpResponse, HttpServer, web};
+use mesh_backend::{SystemClock, SystemEntropy};
+use mesh_client::Client;
+use mesh_client::account::NewAccount;
+use mesh_client::transport::WELL_KNOWN_PATH;
+use mesh_common::address::AccountAddress;
+use mesh_common::crypto::digest::sha512;
+use mesh_common::encoding::base64url::Binary;
+use mesh_common::encoding::json;
+use mesh_common::protocol::{Code, HelloRequest, Request, Response, StatusRequest};
+use mesh_common::session::client::{ClientIdentity, ClientSession, Pending, ServiceIdentity};
+use mesh_common::session::{Body, read_body};
+use mesh_common::time::Clock;
+use mesh_frontend::tls::{CertificateSlot, server_config};
+use mesh_tests::load::{Answer, Fleet};
+use mesh_tests::measured::{MeasuredServer, announce};
+use meshd::config::MeshdConfig;
+use meshd::service::Service;
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+const ADDRESS: &str = "alice@localhost";
+const ROLE_ECHO: &str = "serve-echo";
+const ROLE_SERVICE: &str = "serve-service";
+/// Both servers answer on as many threads.
+const WORKERS: usize = 1;
+/// Rates as no device has them: counting stays on, refusing does not happen.
+const RATE_UNREACHED: u32 = 1_000_000;
+/// What must hold, and what shall hold one day.
+const RATIO_MUST: f64 = 2.5;
+const RATIO_GOAL: f64 = 1.5;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        [ROLE_ECHO, folder, octets] => serve_echo(Path::new(folder), octets),
+        [ROLE_SERVICE, folder] => serve_service(Path::new(folder)),
+        options => Options::read(options).and_then(|options| measure(&options)),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let mut stderr = std::io::stderr().lock();
+            drop(writeln!(stderr, "error: {error} ({error:?})"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// How much is measured.
+struct Options {
+    rounds: usize,
+    requests: usize,
+    connections: usize,
+    pin: Option<String>,
+}
+
+impl Options {
+    fn read(words: &[&str]) -> Outcome<Self> {
+        let mut options = Self {
+            rounds: 7,
+            requests: 4_000,
+            connections: 16,
+            pin: None,
+        };
+        // Cargo says `--bench`; a filter is of no use here.
+        let mut words = words.iter().copied().filter(|&word| word != "--bench");
+        while let Some(word) = words.next() {
+            let value = words
+                .next()
+                .ok_or_else(|| format!("{word} needs a value"))?;
+            match word {
+                "--rounds" => options.rounds = value.parse()?,
+                "--requests" => options.requests = value.parse()?,
+                "--connections" => options.connections = value.parse()?,
+                "--pin" => options.pin = Some(value.to_owned()),
+                other => return Err(format!("there is no option {other}").into()),
+            }
+        }
+        if options.rounds * options.requests * options.connections == 0 {
+            return Err("rounds, requests and connections are at least 1".into());
+        }
+        Ok(options)
+    }
+
+    fn pin(&self, server: &MeasuredServer) -> Outcome<()> {
+        let Some(core) = &self.pin else {
+            return Ok(());
+        };
+        let process = server.id().to_string();
+        let taskset = Command::new("taskset")
+            .args(["--all-tasks", "--pid", "--cpu-list", core, &process])
+            .stdout(Stdio::null())
+            .status()?;
+        taskset
+            .success()
+            .then_some(())
+            .ok_or_else(|| format!("taskset cannot pin to core {core}").into())
+    }
+}
+
+/// A device of the measured service, with a ticket.
+struct Device {
+    session: ClientSession,
+    status: Request,
+    containers: usize,
+}
+
+impl Device {
+    /// Makes an account with its containers, then a ticket by one more exchange.
+    async fn join(folder: &Path, fleet: &mut Fleet, url: String, authority: &str) -> Outcome<Self> {
+        let mut client = Client::open(folder)?;
+        let report = client
+            .create_account(&NewAccount {
+                address: AccountAddress::parse(ADDRESS)?,
+                service_url: Some(url),
+                authorities: Some(authority.to_owned()),
+                device: None,
+            })
+            .await?;
+        let (state, identity) = client
+            .state()
+            .zip(client.identity())
+            .ok_or("the account was not kept")?;
+        let mut device = Self {
+            session: ClientSession::new(
+                greet(fleet)?,
+                ClientIdentity::connected_to_account(
+                    identity.enveloped_connection_account.clone(),
+                    None,
+                    identity.in_account.authentication.clone(),
+                    ADDRESS.to_owned(),
+                ),
+            ),
+            status: Request::Status(StatusRequest {
+                account: Some(ADDRESS.to_owned()),
+                profile_master_digest: Some(Binary::from(sha512(&[state
+                    .profile_mesh
+                    .payload
+                    .as_slice()]))),
+                ..StatusRequest::default()
+            }),
+            containers: report.containers.len(),
+        };
+        device.fetch_ticket(fleet)?;
+        Ok(device)
+    }
+
+    fn fetch_ticket(&mut self, fleet: &mut Fleet) -> Outcome<()> {
+        let (body, pending) = self.sealed()?;
+        let volley = fleet.fire(WELL_KNOWN_PATH, &[body])?;
+        let answer = volley.answers.first().ok_or("no answer")?;
+        let opened = pending.open_sealed(&envelope(answer)?)?;
+        let session = ClientSession::new(
+            self.session.service().clone(),
+            self.session.client().clone(),
+        );
+        self.session = session.with_ticket(opened.ticket);
+        self.session
+            .ticket()
+            .map(drop)
+            .ok_or_else(|| "the exchange brought no ticket".into())
+    }
+
+    /// One Status of its own RequestID and salt, and what opens the answer.
+    fn sealed(&self) -> Outcome<(Vec<u8>, Pending)> {
+        let now = SystemClock.now();
+        let (envelope, pending) = self
+            .session
+            .request(now, &mut SystemEntropy, &self.status)?;
+        Ok((json::write(&envelope), pending))
+    }
+
+    /// Opens the answer: it must be a success with all containers and without the profile.
+    fn check(&self, pending: &Pending, answer: &Answer) -> Outcome<()> {
+        let response = pending.open(&envelope(answer)?)?;
+        let Response::Status(status) = response else {
+            return Err(format!("a {} answers a Status", response.tag()).into());
+        };
+        let is_right = answer.http_status == 200
+            && status.outcome.code() == Some(Code::Ok)
+            && status.container_status.len() == self.containers
+            && status.enveloped_profile_master.is_none();
+        is_right
+            .then_some(())
+            .ok_or_else(|| format!("a wrong answer: {status:?}").into())
+    }
+}
+
+fn envelope(answer: &Answer) -> Outcome<mesh_common::dare::Envelope> {
+    match read_body(&answer.body)? {
+        Body::Sealed(envelope) => Ok(*envelope),
+        Body::Bare(_) | Body::Plain(_) => {
+            Err(format!("not sealed: {}", String::from_utf8_lossy(&answer.body)).into())
+        }
+    }
+}
+
+fn greet(fleet: &mut Fleet) -> Outcome<ServiceIdentity> {
+    let hello = json::write(&Request::Hello(HelloRequest::default()));
+    let volley = fleet.fire(WELL_KNOWN_PATH, &[hello])?;
+    let answer = volley.answers.first().ok_or("no answer")?;
+    match json::parse(&answer.body)? {
+        Response::Hello(hello) => Ok(ServiceIdentity::from_hello(&hello)?),
+        other => Err(format!("a {} answers a Hello", other.tag()).into()),
+    }
+}
+
+/// One server under load.
+struct Side {
+    name: &'static str,
+    server: MeasuredServer,
+    fleet: Fleet,
+}
+
+/// One round on one side.
+struct Round {
+    cpu_per_request: f64,
+    rate: f64,
+    median: Duration,
+    answers: Vec<Answer>,
+}
+
+impl Side {
+    fn start(
+        name: &'static str,
+        arguments: &[&str],
+        connections: usize,
+        folder: &Path,
+    ) -> Outcome<Self> {
+        let server = MeasuredServer::start(arguments)?;
+        let authority = std::fs::read_to_string(folder.join(server.certificate()))?;
+        let fleet = Fleet::open(server.address(), &authority, connections)?;
+        Ok(Self {
+            name,
+            server,
+            fleet,
+        })
+    }
+
+    fn round(&mut self, bodies: &[Vec<u8>]) -> Outcome<Round> {
+        let before = self.server.usage()?;
+        let volley = self.fleet.fire(WELL_KNOWN_PATH, bodies)?;
+        let used = self.server.usage()?.since(before);
+        let (rate, median) = (volley.rate(), volley.percentile(50));
+        Ok(Round {
+            cpu_per_request: micros(used.cpu) / bodies.len() as f64,
+            rate,
+            median,
+            answers: volley.answers,
+        })
+    }
+}
+
+fn measure(options: &Options) -> Outcome<()> {
+    meshd::install_provider();
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().to_str().ok_or("a strange temporary folder")?;
+    let mut service = Side::start(
+        "service",
+        &[ROLE_SERVICE, path],
+        options.connections,
+        folder.path(),
+    )?;
+    let device = join(folder.path(), &mut service)?;
+    let (request, pending) = device.sealed()?;
+    let first = service.round(std::slice::from_ref(&request))?;
+    let answer = first.answers.first().ok_or("no answer")?;
+    device.check(&pending, answer)?;
+    let octets = answer.body.len().to_string();
+    let mut echo = Side::start(
+        "echo",
+        &[ROLE_ECHO, path, &octets],
+        options.connections,
+        folder.path(),
+    )?;
+    options.pin(&service.server)?;
+    options.pin(&echo.server)?;
+    say(&format!(
+        "Status of {} containers: {} octets there, {octets} back; {} connections, {} rounds of {} requests",
+        device.containers,
+        request.len(),
+        options.connections,
+        options.rounds,
+        options.requests,
+    ))?;
+    let ratios = alternate(options, &device, &mut echo, &mut service)?;
+    judge(ratios)
+}
+
+fn join(folder: &Path, service: &mut Side) -> Outcome<Device> {
+    let authority = std::fs::read_to_string(folder.join(service.server.certificate()))?;
+    let url = format!("https://localhost:{}", service.server.address().port());
+    actix_rt::System::new().block_on(Device::join(
+        &folder.join("alice"),
+        &mut service.fleet,
+        url,
+        &authority,
+    ))
+}
+
+/// A B A B …, after one round of each that does not count: handshakes, caches, allocations.
+fn alternate(
+    options: &Options,
+    device: &Device,
+    echo: &mut Side,
+    service: &mut Side,
+) -> Outcome<Vec<f64>> {
+    say(
+        "round   echo µs/request  req/s  median      service µs/request  req/s  median      ratio",
+    )?;
+    let mut ratios = Vec::with_capacity(options.rounds);
+    for number in 0..=options.rounds {
+        let sealed: Vec<(Vec<u8>, Pending)> = (0..options.requests)
+            .map(|_| device.sealed())
+            .collect::<Outcome<_>>()?;
+        let (bodies, pending): (Vec<_>, Vec<_>) = sealed.into_iter().unzip();
+        let bare = echo.round(&bodies)?;
+        let whole = service.round(&bodies)?;
+        check(device, &pending, &bare, &whole)?;
+        let ratio = whole.cpu_per_request / bare.cpu_per_request;
+        let shown = |side: &Side, round: &Round| {
+            let (cpu, rate) = (round.cpu_per_request, round.rate);
+            format!(
+                "{:>8} {cpu:9.1} {rate:6.0} {:7.0} µs",
+                side.name,
+                micros(round.median)
+            )
+        };
+        say(&format!(
+            "{:>5}   {}   {}   {ratio:5.2}",
+            if number == 0 {
+                "warm".to_owned()
+            } else {
+                number.to_string()
+            },
+            shown(echo, &bare),
+            shown(service, &whole),
+        ))?;
+        if number > 0 {
+            ratios.push(ratio);
+        }
+    }
+    Ok(ratios)
+}
+
+fn check(device: &Device, pending: &[Pending], bare: &Round, whole: &Round) -> Outcome<()> {
+    if bare.answers.len() != pending.len() || whole.answers.len() != pending.len() {
+        return Err("answers are missing".into());
+    }
+    for (pending, answer) in pending.iter().zip(&whole.answers) {
+        device.check(pending, answer)?;
+    }
+    let length = whole.answers.first().map(|answer| answer.body.len());
+    let is_echo = |answer: &Answer| answer.http_status == 200 && Some(answer.body.len()) == length;
+    if bare.answers.iter().all(is_echo) {
+        Ok(())
+    } else {
+        Err("the echo's answers are not as long as the service's".into())
+    }
+}
+
+fn judge(mut ratios: Vec<f64>) -> Outcome<()> {
+    ratios.sort_by(f64::total_cmp);
+    let median = ratios[ratios.len() / 2];
+    let (least, most) = (ratios[0], ratios[ratios.len() - 1]);
+    say(&format!(
+        "median ratio {median:.2} [{least:.2}..{most:.2}]; must be at most {RATIO_MUST}, goal {RATIO_GOAL}"
+    ))?;
+    if median > RATIO_MUST {
+        return Err(format!("a Status costs {median:.2} times an echo").into());
+    }
+    Ok(())
+}
+
+/// (A) The echo: the same HTTP library, the same TLS, as many workers, no Mesh. It reads the whole
+/// body and answers with as many octets as the service does.
+fn serve_echo(folder: &Path, octets: &str) -> Outcome<()> {
+    meshd::install_provider();
+    let answer = Bytes::from(vec![b'x'; octets.parse()?]);
+    let tls = folder.join("service/tls");
+    let slot =
+        CertificateSlot::from_files(&tls.join("development.pem"), &tls.join("development.key"))?;
+    let config = server_config(Arc::new(slot))?;
+    let server = HttpServer::new(move || {
+        let answer = answer.clone();
+        App::new().default_service(web::to(move |body: Bytes| {
+            // Read to its end, as the service does.
+            drop(body);
+            let answer = answer.clone();
+            async move {
+                HttpResponse::Ok()
+                    .content_type("application/json")
+                    .body(answer)
+            }
+        }))
+    })
+    .workers(WORKERS)
+    .tcp_nodelay(true)
+    .disable_signals()
+    .bind_rustls_0_23(any_port(), config)?;
+    let address = *server.addrs().first().ok_or("no address")?;
+    actix_rt::System::new().block_on(async move {
+        let serving = actix_rt::spawn(server.run());
+        until_told(address, "service/tls/ca.pem").await?;
+        serving.abort();
+        Ok(())
+    })
+}
+
+/// (B) The whole service, as `meshd run` starts it, with its log.
+fn serve_service(folder: &Path) -> Outcome<()> {
+    meshd::install_provider();
+    let mut config = MeshdConfig {
+        data_dir: folder.join("service"),
+        ..MeshdConfig::default()
+    };
+    config.frontend.listen = vec![any_port()];
+    config.frontend.workers = WORKERS;
+    config.admin.listen = any_port();
+    config.limits.rate.device_per_second = RATE_UNREACHED;
+    config.limits.rate.device_burst = RATE_UNREACHED;
+    config.check()?;
+    let _telemetry = config.telemetry.start()?;
+    actix_rt::System::new().block_on(async move {
+        let service = Service::start(&config).await?;
+        let address = *service.frontend().addresses().first().ok_or("no address")?;
+        until_told(address, "service/tls/ca.pem").await?;
+        service.stop().await;
+        Ok(())
+    })
+}
+
+/// Waits on a thread of its own until the measuring process is done.
+async fn until_told(address: SocketAddr, certificate: &'static str) -> Outcome<()> {
+    Ok(actix_rt::task::spawn_blocking(move || announce(address, certificate)).await??)
+}
+
+fn any_port() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+fn micros(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e6
+}
+
+fn say(line: &str) -> Outcome<()> {
+    Ok(writeln!(std::io::stdout().lock(), "{line}")?)
+}
