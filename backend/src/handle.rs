@@ -2,7 +2,8 @@
 //! it, and waits no longer than the deadline (architecture A-2, decision Q-66).
 //!
 //! Requests that write go to the partition's queue. Requests that only read get the account as it is
-//! committed, and everything else (lookups, deciding, reading frames) happens on the caller's time.
+//! committed, from what its partition shows or, if it is not in memory, from the partition; everything
+//! else (lookups, deciding, reading frames) happens on the caller's time.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -143,13 +144,21 @@ impl<S: Store> Inner<S> {
         account: &AccountAddress,
         is_for_keys: bool,
     ) -> Result<Arc<Standing>, ServiceError> {
+        let partition = PartitionId::of(account);
+        // The cache of keys is the owner's to fill, in the order of its commits.
+        if !is_for_keys && !self.is_stopping() {
+            let shown = self.shared.shown(partition);
+            if let Some(standing) = shown.used(account, self.shared.now()) {
+                return Ok(standing);
+            }
+        }
         let (reply, shown) = oneshot::channel();
         let view = View {
             account: account.clone(),
             is_for_keys,
             reply,
         };
-        self.send(PartitionId::of(account), view).await?;
+        self.send(partition, view).await?;
         shown
             .await
             .unwrap_or_else(|_| Err(ServiceError::unavailable("the partition ended")))

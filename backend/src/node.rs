@@ -126,6 +126,7 @@ impl<S: Store> BackendHandle<S> {
             health: Health::default(),
             accounts: Arc::new(accounts),
             signing_keys: moka::sync::Cache::new(SIGNING_KEYS_CACHED_MAX),
+            shown: PartitionId::all().map(|_| Arc::default()).collect(),
             claimant,
             config,
             #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The accounts a partition keeps in memory: loaded when they are asked for, bounded, and gone again
 //! when nobody asks (architecture A-20, cluster §4.3).
 //!
-//! What is kept is what is committed, never what is planned. An address without an account is kept
+//! What is kept is what is committed, never what is planned, and all of it is [`Shown`]. An address without an account is kept
 //! only while something waits for it, so that asking for unknown accounts displaces nobody.
 
 use std::collections::HashMap;
@@ -13,6 +13,8 @@ use mesh_common::account::Standing;
 use mesh_common::address::AccountAddress;
 use mesh_common::time::Timestamp;
 use prometheus::IntGauge;
+
+use super::shown::{Showing, Shown};
 
 /// How many accounts all partitions of this node keep, and may keep.
 #[derive(Debug)]
@@ -48,9 +50,9 @@ impl NodeAccounts {
 
 #[derive(Debug)]
 struct Resident {
-    standing: Arc<Standing>,
-    used_at: Timestamp,
-    /// Counts uses within this partition: which of two is the less recently used one.
+    showing: Arc<Showing>,
+    /// Counts uses by the partition itself: which of two that were used in the same millisecond is
+    /// the less recently used one.
     use_number: u64,
 }
 
@@ -61,15 +63,19 @@ pub(crate) struct Accounts {
     loaded_max: usize,
     uses: u64,
     node: Arc<NodeAccounts>,
+    shown: Arc<Shown>,
 }
 
 impl Accounts {
-    pub(crate) fn new(loaded_max: usize, node: Arc<NodeAccounts>) -> Self {
+    /// Nothing yet. What an earlier owner left in `shown` is taken back.
+    pub(crate) fn new(loaded_max: usize, node: Arc<NodeAccounts>, shown: Arc<Shown>) -> Self {
+        shown.clear();
         Self {
             resident: HashMap::new(),
             loaded_max,
             uses: 0,
             node,
+            shown,
         }
     }
 
@@ -81,16 +87,15 @@ impl Accounts {
     ) -> Option<Arc<Standing>> {
         let resident = self.resident.get_mut(address)?;
         self.uses += 1;
-        resident.used_at = now;
         resident.use_number = self.uses;
-        Some(Arc::clone(&resident.standing))
+        Some(resident.showing.used(now))
     }
 
     /// What is committed under `address`, if it is in memory.
     pub(crate) fn peek(&self, address: &AccountAddress) -> Option<&Standing> {
         self.resident
             .get(address)
-            .map(|resident| resident.standing.as_ref())
+            .map(|resident| resident.showing.standing().as_ref())
     }
 
     pub(crate) fn holds(&self, address: &AccountAddress) -> bool {
@@ -106,9 +111,10 @@ impl Accounts {
         is_busy: impl Fn(&AccountAddress) -> bool,
     ) {
         self.uses += 1;
+        let showing = Arc::new(Showing::new(standing, now));
+        self.shown.show(address.clone(), Arc::clone(&showing));
         let resident = Resident {
-            standing,
-            used_at: now,
+            showing,
             use_number: self.uses,
         };
         if self.resident.insert(address.clone(), resident).is_none() {
@@ -119,7 +125,7 @@ impl Accounts {
                 .resident
                 .iter()
                 .filter(|(other, _)| **other != address && !is_busy(other))
-                .min_by_key(|(_, resident)| resident.use_number)
+                .min_by_key(|(_, resident)| (resident.showing.used_at(), resident.use_number))
                 .map(|(other, _)| other.clone());
             match least {
                 Some(other) => self.forget(&other),
@@ -131,6 +137,7 @@ impl Accounts {
     /// Drops one account from memory.
     pub(crate) fn forget(&mut self, address: &AccountAddress) {
         if self.resident.remove(address).is_some() {
+            self.shown.withdraw(address);
             self.node.remove();
         }
     }
@@ -142,12 +149,13 @@ impl Accounts {
         idle: Duration,
         is_busy: impl Fn(&AccountAddress) -> bool,
     ) {
-        let node = &self.node;
+        let (node, shown) = (&self.node, &self.shown);
         self.resident.retain(|address, resident| {
-            let is_idle =
-                now.since(resident.used_at) >= idle || resident.standing.account().is_none();
+            let is_idle = now.since(resident.showing.used_at()) >= idle
+                || resident.showing.standing().account().is_none();
             let leaves = is_idle && !is_busy(address);
             if leaves {
+                shown.withdraw(address);
                 node.remove();
             }
             !leaves
@@ -156,6 +164,7 @@ impl Accounts {
 
     /// Drops everything.
     pub(crate) fn clear(&mut self) {
+        self.shown.clear();
         for _ in self.resident.drain() {
             self.node.remove();
         }
@@ -201,7 +210,7 @@ mod tests {
 
     #[test]
     fn the_least_recently_used_idle_account_leaves_at_the_bound() {
-        let mut accounts = Accounts::new(3, node(100));
+        let mut accounts = Accounts::new(3, node(100), Arc::default());
         for number in 0..3 {
             keep(&mut accounts, number, &[]);
         }
@@ -216,8 +225,8 @@ mod tests {
     #[test]
     fn the_node_has_a_bound_of_its_own() {
         let node = node(3);
-        let mut one = Accounts::new(100, Arc::clone(&node));
-        let mut other = Accounts::new(100, Arc::clone(&node));
+        let mut one = Accounts::new(100, Arc::clone(&node), Arc::default());
+        let mut other = Accounts::new(100, Arc::clone(&node), Arc::default());
         keep(&mut one, 0, &[]);
         keep(&mut one, 1, &[]);
         keep(&mut other, 2, &[]);
@@ -229,12 +238,44 @@ mod tests {
 
     #[test]
     fn idle_accounts_retire_at_their_second() {
-        let mut accounts = Accounts::new(100, node(100));
+        let mut accounts = Accounts::new(100, node(100), Arc::default());
         keep(&mut accounts, 0, &[]);
         accounts.retire(Timestamp::from_secs(0), Duration::from_secs(10), |_| true);
         assert_eq!(held(&accounts), [0]);
         accounts.retire(Timestamp::from_secs(10), Duration::from_secs(10), |_| false);
         assert_eq!(held(&accounts), [0_usize; 0]);
         assert_eq!(accounts.node.gauge.get(), 0);
+    }
+    #[test]
+    fn what_is_kept_is_shown_and_what_leaves_is_not() {
+        let shown = Arc::new(Shown::default());
+        let is_shown = |number| {
+            shown
+                .used(&address(number), Timestamp::from_secs(5))
+                .is_some()
+        };
+        let mut accounts = Accounts::new(2, node(100), Arc::clone(&shown));
+        keep(&mut accounts, 0, &[]);
+        keep(&mut accounts, 1, &[]);
+        assert!(is_shown(0));
+        keep(&mut accounts, 2, &[]);
+        assert_eq!(held(&accounts), [0, 2], "a reader used 0 last");
+        assert!(is_shown(0) && !is_shown(1));
+        accounts.forget(&address(0));
+        assert!(!is_shown(0) && is_shown(2));
+        accounts.retire(Timestamp::from_secs(10), Duration::from_secs(6), |_| false);
+        assert!(!is_shown(2));
+        keep(&mut accounts, 3, &[]);
+        drop(accounts);
+        assert!(!is_shown(3), "nobody owns the partition");
+    }
+
+    #[test]
+    fn a_new_owner_shows_nothing_of_the_one_before() {
+        let shown = Arc::new(Shown::default());
+        let mut before = Accounts::new(2, node(100), Arc::clone(&shown));
+        keep(&mut before, 0, &[]);
+        let _after = Accounts::new(2, node(100), Arc::clone(&shown));
+        assert!(shown.used(&address(0), Timestamp::from_secs(0)).is_none());
     }
 }

@@ -80,7 +80,11 @@ impl<S: Store> PartitionActor<S> {
     ) -> Self {
         let config = &shared.config;
         Self {
-            accounts: Accounts::new(config.partition_accounts_max, Arc::clone(&shared.accounts)),
+            accounts: Accounts::new(
+                config.partition_accounts_max,
+                Arc::clone(&shared.accounts),
+                Arc::clone(shared.shown(partition)),
+            ),
             queue: Queue::new(config.partition_mailbox_max),
             shared,
             partition,

@@ -7,6 +7,7 @@
 //! | `commands` | what a partition can be asked |
 //! | `actor` | one partition at work |
 //! | `queue`, `accounts` | what waits; what is in memory |
+//! | `shown` | what is in memory, for every thread to read |
 //! | `batch` | waiting operations become one commit |
 //! | `ownership` | who may write: claims and fences |
 //! | `records`, `codec` | accounts as rows |
@@ -23,6 +24,7 @@ mod queue;
 pub(crate) mod reading;
 mod records;
 pub(crate) mod shared;
+mod shown;
 mod upkeep;
 
 pub(crate) use accounts::NodeAccounts;

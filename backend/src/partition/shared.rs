@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mesh_common::address::AccountAddress;
-use mesh_common::cluster::SigningKeys;
+use mesh_common::cluster::{PartitionId, SigningKeys};
 use mesh_common::entropy::Entropy;
 use mesh_common::time::{Clock, Timestamp};
 
 use super::accounts::NodeAccounts;
 use super::ownership::Claimant;
+use super::shown::Shown;
 use crate::config::BackendConfig;
 use crate::metrics::Metrics;
 use crate::store::{Store, TxOptions};
@@ -102,6 +103,8 @@ pub(crate) struct Shared<S> {
     pub(crate) health: Health,
     pub(crate) accounts: Arc<NodeAccounts>,
     pub(crate) signing_keys: KeyCache,
+    /// What each partition shows, in their order.
+    pub(crate) shown: Vec<Arc<Shown>>,
     pub(crate) claimant: Claimant,
     /// For tests: an operation that makes deciding it panic.
     #[cfg(test)]
@@ -111,6 +114,11 @@ pub(crate) struct Shared<S> {
 impl<S: Store> Shared<S> {
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// What `partition` shows.
+    pub(crate) fn shown(&self, partition: PartitionId) -> &Arc<Shown> {
+        &self.shown[usize::from(partition.0)]
     }
 
     /// Panics if a test asked for it.

@@ -1,0 +1,81 @@
+//! Accounts as they are committed, where every thread sees them: what a request that only reads
+//! begins with (architecture A-2).
+//!
+//! The owner of a partition shows here what it keeps in memory and takes back what it forgets; nobody
+//! else writes. It shows a commit before it answers for it, so whoever has an answer finds its effect
+//! here. Who finds nothing here asks the owner, who loads the account. Going to the owner for every
+//! read would wake its thread and then the reader's: as much work as the whole Status.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use mesh_common::account::Standing;
+use mesh_common::address::AccountAddress;
+use mesh_common::time::Timestamp;
+
+/// What is committed under one address, and when somebody last asked for it.
+#[derive(Debug)]
+pub(crate) struct Showing {
+    standing: Arc<Standing>,
+    used_at: AtomicI64,
+}
+
+impl Showing {
+    pub(crate) fn new(standing: Arc<Standing>, now: Timestamp) -> Self {
+        Self {
+            standing,
+            used_at: AtomicI64::new(now.as_millis()),
+        }
+    }
+
+    /// What is committed. Counts as a use.
+    pub(crate) fn used(&self, now: Timestamp) -> Arc<Standing> {
+        self.used_at.fetch_max(now.as_millis(), Ordering::Relaxed);
+        Arc::clone(&self.standing)
+    }
+
+    pub(crate) const fn standing(&self) -> &Arc<Standing> {
+        &self.standing
+    }
+
+    pub(crate) fn used_at(&self) -> Timestamp {
+        Timestamp::from_millis(self.used_at.load(Ordering::Relaxed))
+    }
+}
+
+/// The accounts that one partition shows.
+#[derive(Debug, Default)]
+pub(crate) struct Shown {
+    accounts: RwLock<HashMap<AccountAddress, Arc<Showing>>>,
+}
+
+impl Shown {
+    /// What is committed under `address`, if the owner shows it. Counts as a use.
+    pub(crate) fn used(&self, address: &AccountAddress, now: Timestamp) -> Option<Arc<Standing>> {
+        let accounts = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
+        accounts.get(address).map(|showing| showing.used(now))
+    }
+
+    /// For the owner: shows what is committed, instead of what was shown under `address` before.
+    pub(super) fn show(&self, address: AccountAddress, showing: Arc<Showing>) {
+        self.change(|accounts| accounts.insert(address, showing));
+    }
+
+    /// For the owner: takes one account back.
+    pub(super) fn withdraw(&self, address: &AccountAddress) {
+        self.change(|accounts| accounts.remove(address));
+    }
+
+    /// For the owner: takes everything back.
+    pub(super) fn clear(&self) {
+        self.change(HashMap::clear);
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut HashMap<AccountAddress, Arc<Showing>>) -> T) {
+        let accounts = self.accounts.write();
+        drop(change(
+            &mut accounts.unwrap_or_else(PoisonError::into_inner),
+        ));
+    }
+}
