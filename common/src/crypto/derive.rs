@@ -1,10 +1,52 @@
 //! Keys from keys: HMAC and HKDF (RFC 5869) with the two digests the Mesh uses (crypto §6,
 //! service §4.2).
 
+use std::fmt;
+
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Sha256, Sha512};
 use zeroize::Zeroizing;
+
+/// A pseudo-random key of HKDF-SHA512 from which several outputs are expanded: its two digest blocks
+/// are worked through once, not once per output.
+pub struct Expander(Hkdf<Sha512>);
+
+impl Expander {
+    /// HKDF-Extract: the pseudo-random key of `ikm` under `salt`.
+    #[must_use]
+    pub fn extract(salt: &[u8], ikm: &[u8]) -> Self {
+        Self(Hkdf::new(Some(salt), ikm))
+    }
+
+    /// The pseudo-random key `prk`.
+    ///
+    /// # Panics
+    /// Never: 64 octets are a whole pseudo-random key.
+    #[must_use]
+    pub fn of(prk: &[u8; 64]) -> Self {
+        Self(Hkdf::from_prk(prk).expect("64 octets are a whole pseudo-random key"))
+    }
+
+    /// HKDF-Expand to `N` octets.
+    ///
+    /// # Panics
+    /// If `N` exceeds 16 320, which no use in the Mesh approaches.
+    #[must_use]
+    pub fn expand<const N: usize>(&self, info: &[u8]) -> Zeroizing<[u8; N]> {
+        let mut okm = Zeroizing::new([0; N]);
+        self.0
+            .expand(info, okm.as_mut_slice())
+            .expect("every length in use is below 255 digests");
+        okm
+    }
+}
+
+impl fmt::Debug for Expander {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Expander(…)")
+    }
+}
 
 /// HKDF-Extract with SHA-512: the pseudo-random key of `ikm` under `salt`.
 #[must_use]
@@ -19,18 +61,13 @@ pub fn hkdf512_extract(salt: &[u8], ikm: &[u8]) -> Zeroizing<[u8; 64]> {
 /// If `N` exceeds 16 320, which no use in the Mesh approaches.
 #[must_use]
 pub fn hkdf512_expand<const N: usize>(prk: &[u8; 64], info: &[u8]) -> Zeroizing<[u8; N]> {
-    let mut okm = Zeroizing::new([0; N]);
-    Hkdf::<Sha512>::from_prk(prk)
-        .expect("64 octets are a whole pseudo-random key")
-        .expand(info, okm.as_mut_slice())
-        .expect("every length in use is below 255 digests");
-    okm
+    Expander::of(prk).expand(info)
 }
 
 /// HKDF with SHA-512: `N` octets from `ikm`; an empty `salt` means none.
 #[must_use]
 pub fn hkdf512<const N: usize>(ikm: &[u8], salt: &[u8], info: &[u8]) -> Zeroizing<[u8; N]> {
-    hkdf512_expand(&hkdf512_extract(salt, ikm), info)
+    Expander::extract(salt, ikm).expand(info)
 }
 
 /// HKDF with SHA-256: `N` octets from `ikm`; an empty `salt` means none.

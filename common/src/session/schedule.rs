@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::crypto::PublicKey;
 use crate::crypto::cipher::{CipherError, gcm_open, gcm_seal};
-use crate::crypto::derive::{hkdf512_expand, hkdf512_extract};
+use crate::crypto::derive::{Expander, hkdf512_extract};
 use crate::crypto::digest::sha512;
 
 /// Octets of the salt of a ticket request and of its response.
@@ -28,19 +28,19 @@ pub struct CipherKey {
 impl CipherKey {
     /// The key from client to server that follows from `prk`.
     #[must_use]
-    pub fn to_server(prk: &[u8; 64]) -> Self {
+    pub fn to_server(prk: &Expander) -> Self {
         Self {
-            key: hkdf512_expand(prk, b"ClientToServerEncrypt"),
-            nonce: hkdf512_expand(prk, b"ClientToServerNonce"),
+            key: prk.expand(b"ClientToServerEncrypt"),
+            nonce: prk.expand(b"ClientToServerNonce"),
         }
     }
 
     /// The key from server to client that follows from `prk`.
     #[must_use]
-    pub fn to_client(prk: &[u8; 64]) -> Self {
+    pub fn to_client(prk: &Expander) -> Self {
         Self {
-            key: hkdf512_expand(prk, b"ServerToClientEncrypt"),
-            nonce: hkdf512_expand(prk, b"ServerToClientNonce"),
+            key: prk.expand(b"ServerToClientEncrypt"),
+            nonce: prk.expand(b"ServerToClientNonce"),
         }
     }
 
@@ -98,7 +98,7 @@ impl SessionSecret {
     /// The key of a ticket request with the salt `salt`.
     #[must_use]
     pub fn request_key(&self, salt: &[u8; SALT_BYTES]) -> CipherKey {
-        CipherKey::to_server(&hkdf512_extract(salt, self.0.as_slice()))
+        CipherKey::to_server(&Expander::extract(salt, self.0.as_slice()))
     }
 
     /// The key of the response with the salt `answer_salt`.
@@ -111,7 +111,7 @@ impl SessionSecret {
         let mut both = [0; 2 * SALT_BYTES];
         both[..SALT_BYTES].copy_from_slice(salt);
         both[SALT_BYTES..].copy_from_slice(answer_salt);
-        CipherKey::to_client(&hkdf512_extract(&both, self.0.as_slice()))
+        CipherKey::to_client(&Expander::extract(&both, self.0.as_slice()))
     }
 }
 
@@ -165,7 +165,7 @@ impl Handshake {
     /// The key of the request.
     #[must_use]
     pub fn request_key(&self) -> CipherKey {
-        CipherKey::to_server(&self.request_prk())
+        CipherKey::to_server(&Expander::of(&self.request_prk()))
     }
 
     /// PRK2, with E_h and the agreements ee and se.
@@ -197,7 +197,8 @@ impl Handshake {
         se: &[u8],
     ) -> (CipherKey, SessionSecret) {
         let prk = self.response_prk(host_ephemeral, ee, se);
-        let secret = hkdf512_expand(&prk, b"mmm-kx-1 session");
+        let prk = Expander::of(&prk);
+        let secret = prk.expand(b"mmm-kx-1 session");
         (CipherKey::to_client(&prk), SessionSecret(secret))
     }
 }

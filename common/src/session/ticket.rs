@@ -17,7 +17,7 @@ use super::caller::{Caller, Mode, Via};
 use super::schedule::{SECRET_BYTES, SessionSecret};
 use crate::address::AccountAddress;
 use crate::crypto::cipher::{gcm_open, gcm_seal};
-use crate::crypto::derive::{hkdf512_expand, hkdf512_extract};
+use crate::crypto::derive::Expander;
 use crate::entropy::{Entropy, draw};
 use crate::limits::{
     TICKET_BYTES_MAX, TICKET_DEVICE_LIFE, TICKET_KEY_EPOCH, TICKET_KEY_EPOCHS_KEPT,
@@ -187,10 +187,10 @@ impl fmt::Debug for TicketKeys {
 
 /// K and N of one ticket.
 fn ticket_cipher(key: &[u8; 32], salt: &[u8]) -> (Zeroizing<[u8; 32]>, Zeroizing<[u8; 12]>) {
-    let prk = hkdf512_extract(salt, key);
+    let prk = Expander::extract(salt, key);
     (
-        hkdf512_expand(&prk, b"mmm-kx-1 ticket key"),
-        hkdf512_expand(&prk, b"mmm-kx-1 ticket nonce"),
+        prk.expand(b"mmm-kx-1 ticket key"),
+        prk.expand(b"mmm-kx-1 ticket nonce"),
     )
 }
 

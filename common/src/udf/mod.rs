@@ -60,21 +60,25 @@ impl Udf {
     /// # Errors
     /// [`UdfError`] if fewer than [`BITS_MIN`] bits are left.
     pub fn parse(text: &str) -> Result<Self, UdfError> {
-        let letters: Vec<char> = text
+        let letters = text
             .chars()
             .map(|character| character.to_ascii_uppercase())
-            .filter(|character| matches!(character, 'A'..='Z' | '2'..='7'))
-            .collect();
-        if letters.len() * 5 < BITS_MIN {
+            .filter(|character| matches!(character, 'A'..='Z' | '2'..='7'));
+        let mut canonical = String::with_capacity(text.len() + text.len() / 4);
+        let mut count = 0;
+        for letter in letters {
+            if count > 0 && count % 4 == 0 {
+                canonical.push('-');
+            }
+            canonical.push(letter);
+            count += 1;
+        }
+        if count * 5 < BITS_MIN {
             return Err(UdfError {
-                found_bits: letters.len() * 5,
+                found_bits: count * 5,
             });
         }
-        let groups: Vec<String> = letters
-            .chunks(4)
-            .map(|group| group.iter().collect())
-            .collect();
-        Ok(Self(groups.join("-")))
+        Ok(Self(canonical))
     }
 
     /// The type octet, which says what the rest is (crypto §2.1).
