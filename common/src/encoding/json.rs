@@ -165,6 +165,7 @@ impl<'a> Scan<'a> {
     fn string(&mut self, octets: &'a [u8], start: usize) -> Result<usize, JsonError> {
         let mut position = start + 1;
         let end = loop {
+            position += plain(octets.get(position..).unwrap_or_default());
             match octets.get(position) {
                 None => break octets.len(),
                 Some(b'"') => break position,
@@ -223,6 +224,27 @@ impl<'a> Scan<'a> {
     }
 }
 
+/// How many octets stand before the first one that means something inside a string. Whole chunks are
+/// compared without looking for the place: most strings are long base64url.
+fn plain(octets: &[u8]) -> usize {
+    const fn means_something(octet: u8) -> bool {
+        octet < 0x20 || octet == b'"' || octet == b'\\'
+    }
+    let (chunks, _) = octets.as_chunks::<16>();
+    let is_plain = |chunk: &[u8; 16]| {
+        !chunk
+            .iter()
+            .fold(false, |any, &octet| any | means_something(octet))
+    };
+    let skipped = 16 * chunks.iter().take_while(|chunk| is_plain(chunk)).count();
+    let rest = &octets[skipped..];
+    skipped
+        + rest
+            .iter()
+            .position(|&octet| means_something(octet))
+            .unwrap_or(rest.len())
+}
+
 /// The value of a member name as it is written between its quotes. A name that cannot be decoded
 /// stands for itself: the reader that follows refuses it.
 fn name_value(text: &[u8]) -> Cow<'_, [u8]> {
@@ -256,6 +278,20 @@ mod tests {
         assert_eq!(value, json!({"a": "x\n  y"}));
         let binary: Binary = parse(b"\"_-\n  8\"").unwrap();
         assert_eq!(binary.0, [0xff, 0xef]);
+    }
+
+    #[test]
+    fn what_means_something_is_found_wherever_it_stands() {
+        for length in 0..70 {
+            let text = "x".repeat(length);
+            for (found, is_refused) in [("\x01", true), ("\n", false), ("\\\"", false)] {
+                let octets = format!("[\"{text}{found}{text}\",1]");
+                let read = parse::<Value>(octets.as_bytes());
+                assert_eq!(read.is_err(), is_refused, "{octets}");
+            }
+            assert_eq!(plain(text.as_bytes()), length);
+            assert_eq!(plain(format!("{text}\"{text}").as_bytes()), length);
+        }
     }
 
     #[test]
