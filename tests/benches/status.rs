@@ -62,7 +62,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let mut stderr = std::io::stderr().lock();
-            drop(writeln!(stderr, "error: {error} ({error:?})"));
+            drop(writeln!(stderr, "error: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -198,13 +198,13 @@ impl Device {
         let Response::Status(status) = response else {
             return Err(format!("a {} answers a Status", response.tag()).into());
         };
-        let is_right = answer.http_status == 200
+        let is_right = (200..300).contains(&answer.http_status)
             && status.outcome.code() == Some(Code::Ok)
             && status.container_status.len() == self.containers
             && status.enveloped_profile_master.is_none();
         is_right
             .then_some(())
-            .ok_or_else(|| format!("a wrong answer: {status:?}").into())
+            .ok_or_else(|| format!("a wrong answer, HTTP {}: {status:?}", answer.http_status).into())
     }
 }
 
