@@ -20,10 +20,19 @@ const HEADERS_BYTES_MAX: usize = 16 * 1024;
 /// Both ends of an answer's headers.
 const HEADERS_END: &[u8] = b"\r\n\r\n";
 
-/// Connections to one server, opened once and used again for every volley.
+/// Connections to one server, opened when they are first used, and used again for every volley.
 #[derive(Debug)]
 pub struct Fleet {
-    connections: Vec<Connection>,
+    harbour: Harbour,
+    /// Those that were opened have a place; a server ends connections on which nothing comes.
+    connections: Vec<Option<Connection>>,
+}
+
+/// Where connections go.
+#[derive(Debug)]
+struct Harbour {
+    address: SocketAddr,
+    tls: Arc<ClientConfig>,
 }
 
 /// What one volley brought back.
@@ -72,32 +81,33 @@ impl Volley {
 }
 
 impl Fleet {
-    /// Opens `connections` connections to `localhost` at `address`, whose certificate the authority
+    /// Up to `connections` connections to `localhost` at `address`, whose certificate the authority
     /// in the PEM text `authority` made.
     ///
     /// # Errors
-    /// The server cannot be reached, or not trusted.
-    pub fn open(address: SocketAddr, authority: &str, connections: usize) -> io::Result<Self> {
-        let config = Arc::new(client_config(authority)?);
-        let connections = (0..connections)
-            .map(|_| Connection::open(address, Arc::clone(&config)))
-            .collect::<io::Result<_>>()?;
-        Ok(Self { connections })
+    /// The text holds no certificate.
+    pub fn new(address: SocketAddr, authority: &str, connections: usize) -> io::Result<Self> {
+        let tls = Arc::new(client_config(authority)?);
+        Ok(Self {
+            harbour: Harbour { address, tls },
+            connections: (0..connections).map(|_| None).collect(),
+        })
     }
 
     /// Posts every body to `path` once, each as soon as a connection is free, and waits for all
     /// answers.
     ///
     /// # Errors
-    /// A connection broke, or what came back is not HTTP.
+    /// The server cannot be reached or not trusted, a connection broke, or what came back is not
+    /// HTTP.
     pub fn fire(&mut self, path: &str, bodies: &[Vec<u8>]) -> io::Result<Volley> {
-        let next = AtomicUsize::new(0);
+        let (next, harbour) = (AtomicUsize::new(0), &self.harbour);
         let began = moment();
         let parts: Vec<io::Result<Vec<(usize, Answer)>>> = std::thread::scope(|scope| {
             let threads: Vec<_> = self
                 .connections
                 .iter_mut()
-                .map(|connection| scope.spawn(|| connection.work(path, bodies, &next)))
+                .map(|connection| scope.spawn(|| harbour.work(connection, path, bodies, &next)))
                 .collect();
             threads
                 .into_iter()
@@ -118,25 +128,11 @@ impl Fleet {
     }
 }
 
-impl Connection {
-    fn open(address: SocketAddr, config: Arc<ClientConfig>) -> io::Result<Self> {
-        let tcp = TcpStream::connect(address)?;
-        // Without it the last segment of a request waits for an acknowledgement.
-        tcp.set_nodelay(true)?;
-        tcp.set_read_timeout(Some(ANSWER_TIME_MAX))?;
-        tcp.set_write_timeout(Some(ANSWER_TIME_MAX))?;
-        let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
-        let tls = ClientConnection::new(config, name).map_err(io::Error::other)?;
-        Ok(Self {
-            stream: StreamOwned::new(tls, tcp),
-            host: format!("localhost:{}", address.port()),
-            buffer: Vec::new(),
-        })
-    }
-
+impl Harbour {
     /// Takes the next body that nobody took, until there is none.
     fn work(
-        &mut self,
+        &self,
+        connection: &mut Option<Connection>,
         path: &str,
         bodies: &[Vec<u8>],
         next: &AtomicUsize,
@@ -147,10 +143,31 @@ impl Connection {
             let Some(body) = bodies.get(place) else {
                 return Ok(answers);
             };
-            answers.push((place, self.post(path, body)?));
+            let open = match connection {
+                Some(open) => open,
+                None => connection.insert(self.connect()?),
+            };
+            answers.push((place, open.post(path, body)?));
         }
     }
 
+    fn connect(&self) -> io::Result<Connection> {
+        let tcp = TcpStream::connect(self.address)?;
+        // Without it the last segment of a request waits for an acknowledgement.
+        tcp.set_nodelay(true)?;
+        tcp.set_read_timeout(Some(ANSWER_TIME_MAX))?;
+        tcp.set_write_timeout(Some(ANSWER_TIME_MAX))?;
+        let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
+        let tls = ClientConnection::new(Arc::clone(&self.tls), name).map_err(io::Error::other)?;
+        Ok(Connection {
+            stream: StreamOwned::new(tls, tcp),
+            host: format!("localhost:{}", self.address.port()),
+            buffer: Vec::new(),
+        })
+    }
+}
+
+impl Connection {
     fn post(&mut self, path: &str, body: &[u8]) -> io::Result<Answer> {
         let began = moment();
         let mut request = format!(
