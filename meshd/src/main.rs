@@ -6,6 +6,7 @@
 )]
 
 use std::error::Error;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -63,17 +64,19 @@ fn load(arguments: &ConfigArguments) -> Result<MeshdConfig, ConfigError> {
     MeshdConfig::load(arguments.config.as_deref())
 }
 
-/// The error, then what caused it; a cause that says the same again is left out.
+/// The error, then what caused it; a cause that says the same again is left out. Where standard
+/// error cannot be written (its disk may be what is full), the exit code says it alone.
 fn tell(error: &(dyn Error + 'static)) {
     let mut said = error.to_string();
-    eprintln!("error: {said}");
+    let mut lines = format!("error: {said}\n");
     let mut cause = error.source();
     while let Some(source) = cause {
         let sentence = source.to_string();
         if sentence != said {
-            eprintln!("caused by: {sentence}");
+            lines.push_str(&format!("caused by: {sentence}\n"));
             said = sentence;
         }
         cause = source.source();
     }
+    let _unwritten = std::io::stderr().write_all(lines.as_bytes());
 }
