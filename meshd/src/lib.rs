@@ -15,6 +15,7 @@
 //! | [`service`] | a running service: store, back-end, front-end, admin listener |
 //! | [`admin`] | `/metrics`, `/livez`, `/readyz` |
 //! | [`telemetry`] | logs, and traces by OTLP |
+//! | [`open_files`] | how many connections the limit of open files allows |
 //! | [`demo`] | the whole story in one process, as a transcript |
 //! | [`run`] | `meshd run`: start, say where, wait for signals, stop |
 
@@ -25,6 +26,7 @@ pub mod data_dir;
 pub mod demo;
 pub mod development_ca;
 pub mod identity;
+pub mod open_files;
 pub mod run;
 pub mod service;
 pub mod telemetry;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::MeshdConfig;
+use crate::open_files;
 use crate::service::{Service, StartError};
 
 /// Why `run` ended in another way than by being told to.
@@ -31,6 +32,7 @@ pub async fn run(config: &MeshdConfig, say: impl Fn(&str)) -> Result<(), RunErro
     let mut hang_up = listen_for(SignalKind::hangup())?;
     let mut terminate = listen_for(SignalKind::terminate())?;
     let mut interrupt = listen_for(SignalKind::interrupt())?;
+    let config = &open_files::fitted(config);
     warn_of_interop(config);
     let service = Service::start(config).await?;
     say(&greeting(config, &service));
