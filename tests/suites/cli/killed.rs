@@ -2,8 +2,8 @@
 //! moments that follow from a seed. The next command works, and what was acknowledged is there once.
 //!
 //! A moment is a number of looks at the running command: how many a command lives is found by
-//! letting it end first. `MESH_KILLS` sets how many rounds there are (3 unless set), `MESH_SEED` which
-//! moments.
+//! letting it end first. `MESH_KILLS` sets how many commands of each kind are killed (3 unless set),
+//! `MESH_SEED` at which moments.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -32,6 +32,38 @@ fn look_and_kill(desk: &Desk, line: &str, looks: u64) -> (u64, bool) {
     (looks, status.code().is_none())
 }
 
+/// Moments at which one kind of command is killed, from a seed.
+struct Moments {
+    chance: SeededEntropy,
+    /// Looks that such a command lives, as far as is known.
+    looks: u64,
+    killed: u64,
+}
+
+impl Moments {
+    const fn new(chance: SeededEntropy, looks: u64) -> Self {
+        Self {
+            chance,
+            looks,
+            killed: 0,
+        }
+    }
+
+    /// Types `line` and kills it at the next moment; whether it was killed before it ended. How long
+    /// commands live changes with what else the machine does, and is learned from each.
+    fn kill(&mut self, desk: &Desk, line: &str) -> bool {
+        let moment = u64::from_be_bytes(draw(&mut self.chance)) % self.looks.max(1);
+        let (lived, was_killed) = look_and_kill(desk, line, moment);
+        self.looks = if was_killed {
+            self.looks + self.looks / 8
+        } else {
+            lived
+        };
+        self.killed += u64::from(was_killed);
+        was_killed
+    }
+}
+
 /// The bookmarks of one round, as a browser exports them.
 fn bookmarks(round: u64) -> String {
     let mut text = "<!DOCTYPE NETSCAPE-Bookmark-file-1>\n<DL><p>\n".to_owned();
@@ -51,20 +83,20 @@ fn paths(round: u64) -> impl Iterator<Item = String> {
 #[test]
 fn a_command_killed_in_its_work_leaves_nothing_lost_and_nothing_twice() {
     let rounds = number_of("MESH_KILLS", 3);
-    let mut chance = SeededEntropy::new(number_of("MESH_SEED", 1));
+    let seed = number_of("MESH_SEED", 1);
     let desk = Desk::new("");
     desk.with_account("laptop", "alice@localhost");
     desk.connect("laptop", "phone");
     desk.write("r0.html", &bookmarks(0));
     let (import_looks, _) = look_and_kill(&desk, "mesh import r0.html", u64::MAX);
     let (sync_looks, _) = look_and_kill(&desk, "mesh sync", u64::MAX);
+    let mut imports = Moments::new(SeededEntropy::new(seed), import_looks);
+    let mut syncs = Moments::new(SeededEntropy::new(seed + 1), sync_looks);
     let mut expected: BTreeSet<String> = paths(0).collect();
-    let mut killed = 0;
-    let mut kill = |line: &str, looks: u64| {
-        let moment = u64::from_be_bytes(draw(&mut chance)) % looks.max(1);
-        killed += u64::from(look_and_kill(&desk, line, moment).1);
-    };
-    for round in 1..=rounds {
+    let mut round = 0;
+    while imports.killed.min(syncs.killed) < rounds {
+        round += 1;
+        assert!(round <= 10 * rounds, "commands end before they are killed");
         let file = format!("r{round}.html");
         desk.write(&file, &bookmarks(round));
         let own = format!("own{round}");
@@ -72,7 +104,7 @@ fn a_command_killed_in_its_work_leaves_nothing_lost_and_nothing_twice() {
             "laptop",
             &format!("mesh bookmark add https://example.org --path {own}"),
         );
-        kill(&format!("mesh import {file}"), import_looks);
+        imports.kill(&desk, &format!("mesh import {file}"));
         // The entry that was acknowledged is there; the import is done as a whole or not at all.
         let found = desk.listed("laptop", "mesh bookmark list");
         assert!(found.contains(&own), "round {round}: {own} is lost");
@@ -82,8 +114,8 @@ fn a_command_killed_in_its_work_leaves_nothing_lost_and_nothing_twice() {
             "{imported} of {ENTRIES}"
         );
         desk.done("laptop", &format!("mesh import {file}"));
-        kill("mesh sync", sync_looks);
-        kill("mesh sync", sync_looks);
+        syncs.kill(&desk, "mesh sync");
+        syncs.kill(&desk, "mesh sync");
         desk.done("laptop", "mesh sync");
         expected.insert(own);
         expected.extend(paths(round));
@@ -95,32 +127,25 @@ fn a_command_killed_in_its_work_leaves_nothing_lost_and_nothing_twice() {
         );
         desk.done("laptop", "mesh verify");
     }
-    assert!(killed > 0, "every command ended before it was killed");
     desk.done("phone", "mesh sync");
     let found = desk.listed("phone", "mesh bookmark list");
     assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), expected);
     desk.done("phone", "mesh verify");
-    println!("{killed} of {} commands were killed", 3 * rounds);
 }
 
 #[test]
 fn making_an_account_can_be_killed_and_typed_again() {
     let rounds = number_of("MESH_KILLS", 3);
-    let mut chance = SeededEntropy::new(number_of("MESH_SEED", 2));
     let desk = Desk::new("");
-    let looks = {
-        let line = desk.create_line("first@localhost");
-        let (looks, _) = look_and_kill(&desk, &line, u64::MAX);
+    let (looks, _) = look_and_kill(&desk, &desk.create_line("first@localhost"), u64::MAX);
+    let mut moments = Moments::new(SeededEntropy::new(number_of("MESH_SEED", 2)), looks);
+    let mut round = 0;
+    while moments.killed < rounds {
+        round += 1;
+        assert!(round <= 10 * rounds, "commands end before they are killed");
         std::fs::remove_dir_all(desk.home("laptop")).expect("a folder can be removed");
-        looks
-    };
-    let mut killed = 0;
-    for round in 0..rounds {
         let line = desk.create_line(&format!("person{round}@localhost"));
-        let moment = u64::from_be_bytes(draw(&mut chance)) % looks.max(1);
-        let (_, was_killed) = look_and_kill(&desk, &line, moment);
-        killed += u64::from(was_killed);
-        if was_killed {
+        if moments.kill(&desk, &line) {
             let again = desk.typed("laptop", &line, "");
             // It was killed after it was done, or it is done now.
             let is_there = again.err.contains("has the account");
@@ -129,9 +154,7 @@ fn making_an_account_can_be_killed_and_typed_again() {
         desk.done("laptop", "mesh sync");
         assert_eq!(at_service(&desk, "laptop", "mmm_Device"), 2);
         desk.done("laptop", "mesh verify");
-        std::fs::remove_dir_all(desk.home("laptop")).expect("a folder can be removed");
     }
-    assert!(killed > 0, "every command ended before it was killed");
 }
 
 fn number_of(variable: &str, otherwise: u64) -> u64 {
