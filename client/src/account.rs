@@ -151,6 +151,8 @@ impl Client {
         let mut state = State::new(beginning);
         state.service = Some(greeted.pinned);
         let passphrase = self.passphrase.clone();
+        // State first: keys that nothing tells the purpose of are never overwritten.
+        state.save(&self.home)?;
         keystore::save(
             &self.home,
             &keys,
@@ -159,7 +161,6 @@ impl Client {
                 .map(|passphrase| (passphrase, self.cost)),
             self.entropy.as_mut(),
         )?;
-        state.save(&self.home)?;
         self.unlock(state)
     }
 
@@ -213,8 +214,8 @@ impl Client {
     fn forget_beginning(&mut self) -> Result<(), ClientError> {
         if self.containers()?.is_empty() {
             self.device = None;
-            State::remove(&self.home)?;
             keystore::remove(&self.home)?;
+            State::remove(&self.home)?;
         }
         Ok(())
     }

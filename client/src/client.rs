@@ -19,7 +19,7 @@ use crate::keystore::{self, Cost, Passphrase};
 use crate::limits::LOCK_TIME_MAX;
 use crate::replica::Replica;
 use crate::service::Service;
-use crate::state::State;
+use crate::state::{Stage, State};
 use crate::transport::Transport;
 
 /// The folder of the replicas, below the device's.
@@ -119,7 +119,11 @@ impl Builder {
             watch: self.watch,
         };
         if let Some(state) = State::load(&client.home)? {
-            client.unlock(state)?;
+            // The keys are written behind the state: without them nothing was asked for yet, and the
+            // account can be begun anew.
+            if state.stage != Stage::Begun || keystore::exists(&client.home)? {
+                client.unlock(state)?;
+            }
         }
         Ok(client)
     }
