@@ -114,7 +114,7 @@ impl Room<'_> {
     ///
     /// # Errors
     /// 503 when all bodies together would take more than
-    /// [`BODIES_BYTES_MAX`](mesh_common::limits::BODIES_BYTES_MAX).
+    /// [`BODIES_BYTES_MAX`].
     pub(crate) fn grow_to(&mut self, octets: usize) -> Result<(), ServiceError> {
         let taken = self.taken.as_ref().map_or(0, SemaphorePermit::num_permits);
         let more = octets.div_ceil(ROOM_BYTES).saturating_sub(taken);
