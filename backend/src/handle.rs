@@ -98,6 +98,16 @@ impl<S: Store> BackendHandle<S> {
     }
 }
 
+#[cfg(test)]
+impl<S: Store> BackendHandle<S> {
+    /// Waits until the owner of `account` has taken every command that was sent to it before. A read
+    /// does not tell: it may not reach the owner at all.
+    pub(crate) async fn commands_taken(&self, account: &AccountAddress) {
+        let answered = self.inner.view(account, true).await;
+        assert!(answered.is_ok(), "the owner answers");
+    }
+}
+
 impl<S: Store> Inner<S> {
     pub(crate) fn is_stopping(&self) -> bool {
         self.is_stopping.load(Ordering::SeqCst)

@@ -69,7 +69,7 @@ async fn what_accumulates_behind_a_commit_is_the_next_batch() {
     }));
     let mut rest = pin!(rest);
     assert!(rest.as_mut().now_or_never().is_none());
-    scene.status(&people[0]).await;
+    scene.commands_taken(&people[0]).await;
     scene.store.pass();
     scene.store.pass();
     let (one, others) = join(first, rest).await;
@@ -102,7 +102,7 @@ async fn a_conflict_does_not_abort_the_write_of_another() {
     ];
     let mut all = pin!(join_all(requests.into_iter().map(|one| scene.ask(one))));
     assert!(all.as_mut().now_or_never().is_none());
-    scene.status(&people[0]).await;
+    scene.commands_taken(&people[0]).await;
     scene.store.open();
     let codes: Vec<Code> = all.await.into_iter().map(|(code, _)| code).collect();
     assert_eq!(codes, [Code::Ok, Code::Ok, Code::Conflict, Code::Ok]);
@@ -127,7 +127,7 @@ async fn winner_and_loser(
     scene.store.arrived().await;
     assert!(winner.as_mut().now_or_never().is_none());
     assert!(loser.as_mut().now_or_never().is_none());
-    scene.status(alice).await; // Commands are taken in order: both wait now.
+    scene.commands_taken(alice).await; // Commands are taken in order: both wait now.
     scene.store.pass();
     let first = code_of(&busy.await);
     // The second batch is planned and waits at the gate.
@@ -208,7 +208,7 @@ async fn a_hot_account_meets_its_bound_before_its_neighbours_do() {
         (0..=ACCOUNT_WAITING_MAX).map(|_| scene.perform(hot.upload(scene.now(), 2, &[b"s"])));
     let mut storm = pin!(join_all(storm));
     assert!(storm.as_mut().now_or_never().is_none());
-    scene.status(hot).await;
+    scene.commands_taken(hot).await;
     let mut neighbour = pin!(scene.perform(calm.upload(scene.now(), 1, &[b"calm"])));
     assert!(neighbour.as_mut().now_or_never().is_none());
     scene.store.open();
@@ -235,7 +235,7 @@ async fn a_batch_that_is_too_large_is_split_until_it_fits() {
         .map(|one| scene.perform(one.upload(scene.now(), 1, &[b"x"])));
     let mut all = pin!(join_all(requests));
     assert!(all.as_mut().now_or_never().is_none());
-    scene.status(&people[0]).await;
+    scene.commands_taken(&people[0]).await;
     // One upload of one frame writes head, frame, chunk, unique id, tip, replay and due.
     scene.store.limit_rows(7);
     scene.store.open();

@@ -109,6 +109,11 @@ impl<S: Store> Scene<S> {
         assert_eq!(code, Code::Ok);
     }
 
+    /// Commands are taken in order: what was sent before waits now, or is being committed.
+    async fn commands_taken(&self, person: &Person) {
+        self.backend.commands_taken(&person.address).await;
+    }
+
     async fn status(&self, person: &Person) -> Vec<ContainerStatus> {
         match self.ask(person.status(self.now())).await {
             (Code::Ok, Response::Status(status)) => status.container_status,
