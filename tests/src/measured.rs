@@ -128,14 +128,23 @@ fn read_announcement(line: &str) -> Option<(SocketAddr, String)> {
 }
 
 /// Nanoseconds on a processor, summed over threads: `stat` of the process counts in hundredths of
-/// a second, which is too coarse for rounds of a second.
+/// a second, which is too coarse for rounds of a second. A thread that ends while they are counted is
+/// left out.
 fn threads_cpu(process: &str) -> io::Result<Duration> {
     let mut sum = Duration::ZERO;
     for thread in std::fs::read_dir(format!("{process}/task"))? {
-        let text = std::fs::read_to_string(thread?.path().join("schedstat"))?;
-        sum += on_processor(&text)?;
+        match std::fs::read_to_string(thread?.path().join("schedstat")) {
+            Ok(text) => sum += on_processor(&text)?,
+            Err(error) if has_ended(&error) => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(sum)
+}
+
+/// What reading of a thread that is gone gives: no such file, or (3) no such process.
+fn has_ended(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(3)
 }
 
 fn on_processor(schedstat: &str) -> io::Result<Duration> {
