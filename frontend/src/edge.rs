@@ -3,31 +3,29 @@
 //! Until a sender is authenticated, refusals are bare; from then on every answer is sealed
 //! (decision Q-1).
 
-use std::collections::BTreeMap;
+mod bare;
+mod policies;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use mesh_common::account::AccountPolicy;
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::{AccountRequest, Answer, Backend, CallFailure, Evidence, Verified};
 use mesh_common::crypto::digest::sha512;
 use mesh_common::dare::Envelope;
-use mesh_common::encoding::json;
-use mesh_common::entropy::{Entropy, draw};
+use mesh_common::entropy::Entropy;
 use mesh_common::error::ServiceError;
 use mesh_common::limits::TRANSACTION_TIME_MAX;
 use mesh_common::protocol::{Code, Outcome, Request, Response, Transaction};
 use mesh_common::session::{
-    Authenticated, BareRequest, Body, Caller, Leniency, Mode, RequestId, TicketKeys, Via,
-    account_for, check_mode, parse_request, read_body, touches_devices,
+    Authenticated, BareRequest, Body, Leniency, RequestId, TicketKeys, account_for, check_mode,
+    parse_request, read_body, touches_devices,
 };
 use mesh_common::time::{Clock, Timestamp};
-use mesh_common::udf::Udf;
 
 use crate::admission::{Admission, Source};
 use crate::arithmetic::Arithmetic;
-use crate::body;
 use crate::config::FrontendConfig;
 use crate::evidence::Signers;
 use crate::hello;
@@ -35,6 +33,7 @@ use crate::http_rules::HttpRules;
 use crate::identity::{Identities, ServiceIdentity};
 use crate::metrics::FrontendMetrics;
 use crate::respond::Reply;
+use policies::Policies;
 
 /// Gives each request its own source of chance.
 pub type EntropySource = Arc<dyn Fn() -> Box<dyn Entropy + Send> + Send + Sync>;
@@ -81,25 +80,6 @@ pub(crate) struct Told {
     pub(crate) transaction: Option<Transaction>,
     pub(crate) account: Option<AccountAddress>,
     pub(crate) context: Option<String>,
-}
-
-/// What holds for the accounts of each domain.
-struct Policies {
-    default: AccountPolicy,
-    by_domain: BTreeMap<String, AccountPolicy>,
-}
-
-impl Policies {
-    fn new(config: &FrontendConfig) -> Self {
-        Self {
-            default: config.policy.clone(),
-            by_domain: config.domain_policies.clone(),
-        }
-    }
-
-    fn of(&self, domain: &str) -> &AccountPolicy {
-        self.by_domain.get(domain).unwrap_or(&self.default)
-    }
 }
 
 /// Where and when a request came in.
@@ -171,103 +151,6 @@ impl Edge {
             Ok(Body::Plain(bare)) => self.answer_bare(&bare, arrival, named_account, true).await,
             Ok(Body::Sealed(envelope)) => self.answer_sealed(*envelope, arrival).await,
             Err(error) => self.told_refusal(None, error),
-        }
-    }
-
-    /// A request nobody authenticated: Hello, or anything in interop mode. `enveloped` is answered in
-    /// an envelope (decision Q-37).
-    async fn answer_bare(
-        &self,
-        bare: &BareRequest,
-        arrival: Arrival<'_>,
-        named_account: Option<&str>,
-        enveloped: bool,
-    ) -> Told {
-        let response = match self.bare_response(bare, arrival, named_account).await {
-            Ok(response) => response,
-            Err(error) => return self.told_refusal(bare.transaction, error),
-        };
-        let outcome = response.outcome().clone();
-        let reply = if enveloped {
-            let envelope = Envelope::plain(json::write(&response));
-            Reply::sealed(&envelope, &outcome, self.mirror_status)
-        } else {
-            Reply::bare(&response, self.mirror_status)
-        };
-        Told {
-            reply,
-            outcome,
-            transaction: bare.transaction,
-            account: None,
-            context: None,
-        }
-    }
-
-    async fn bare_response(
-        &self,
-        bare: &BareRequest,
-        arrival: Arrival<'_>,
-        named_account: Option<&str>,
-    ) -> Result<Response, ServiceError> {
-        if bare.transaction == Some(Transaction::Hello) {
-            body::check_hello(&bare.text)?;
-            let request = bare.request()?;
-            return Ok(with_id(self.hello(arrival), &request));
-        }
-        if bare.transaction.is_some() && !self.interop {
-            return Err(ServiceError::new(
-                Code::AuthenticationRequired,
-                "only Hello may come unauthenticated",
-            ));
-        }
-        let request = bare.request()?;
-        self.interop_response(request, &bare.text, arrival, named_account)
-            .await
-    }
-
-    /// Interop mode: the account comes from the request or the test header, the caller is believed
-    /// (decision Q-39). Only on loopback, only when switched on.
-    async fn interop_response(
-        &self,
-        request: Request,
-        text: &[u8],
-        arrival: Arrival<'_>,
-        named_account: Option<&str>,
-    ) -> Result<Response, ServiceError> {
-        let named = request
-            .account()
-            .or(named_account)
-            .ok_or_else(|| ServiceError::new(Code::Malformed, "the request names no account"))?;
-        let account = AccountAddress::parse(named)
-            .map_err(|error| ServiceError::new(Code::InvalidName, error.to_string()))?;
-        let caller = Caller {
-            mode: Mode::Interop,
-            via: Via::Bare,
-            account: Some(account.clone()),
-            profile_udf: None,
-            key_udf: interop_key(&account),
-            credential_digest: [0; 32],
-            domain: None,
-        };
-        self.check_name(&request, &account)?;
-        let (request, evidence) = self
-            .signers
-            .evidence(request, &account, None, self.leniency, arrival.deadline)
-            .await?;
-        let call = AccountRequest {
-            account,
-            caller,
-            request_id: RequestId(draw(&mut *(self.entropy)())),
-            request_digest: sha512(&[text]),
-            received_at: arrival.now,
-            deadline: arrival.deadline,
-            request,
-            evidence,
-        };
-        match self.perform(call).await {
-            Ok(answer) => Ok(answer.response),
-            Err(CallFailure::Refused(error)) => Err(error),
-            Err(CallFailure::Stale) => Err(still_stale()),
         }
     }
 
@@ -519,18 +402,4 @@ fn check_id(request: &Request, request_id: RequestId) -> Result<(), ServiceError
         )),
         _ => Ok(()),
     }
-}
-
-/// A bare response echoes the request's ID as well (decision Q-38).
-fn with_id(mut response: Response, request: &Request) -> Response {
-    response.outcome_mut().id = request.id().map(Into::into);
-    response
-}
-
-/// What the replay table knows an interop caller by: nothing of its own, so the account's address.
-fn interop_key(account: &AccountAddress) -> Udf {
-    Udf::present(
-        &sha512(&[b"interop caller", account.canonical().as_bytes()]),
-        140,
-    )
 }
