@@ -22,6 +22,7 @@
 //! | [`import`], [`importing`] | files of other programs |
 //! | [`transport`], [`service`], [`sync`] | the service, and agreement with it |
 //! | [`export`], [`verify`] | taking everything along, and proving it |
+//! | [`qr`] | what a camera takes from one device to another |
 
 pub mod account;
 pub mod ambient;
@@ -38,6 +39,7 @@ pub mod import;
 pub mod importing;
 pub mod keystore;
 pub mod limits;
+pub mod qr;
 pub mod replica;
 pub mod service;
 pub mod state;
