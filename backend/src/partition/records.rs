@@ -10,8 +10,9 @@ use bytes::Bytes;
 use mesh_common::account::change::{MessageRow, ReplayRow, UniqueRow};
 use mesh_common::account::{
     AccountRecord, Change, ContainerNumber, DeviceEntry, DirectoryEntry, FrameRecord, Head,
-    MessageKey, ReplayKey, Tip, Transition,
+    IntakeEntry, MessageKey, ReplayKey, Tip, Transition,
 };
+use mesh_common::cluster::PartitionId;
 use mesh_common::entropy::{self, Entropy};
 use mesh_common::limits::PAYLOAD_CHUNK_BYTES;
 use mesh_common::time::Timestamp;
@@ -43,43 +44,53 @@ impl BatchId {
 }
 
 /// Rows to be set or cleared together: absolute values, so that writing them twice is writing them
-/// once.
+/// once. What is appended to intakes is not absolute: an entry that was appended twice is told by
+/// its id (decision Q-59).
 #[derive(Debug, Default)]
-pub(crate) struct Rows(BTreeMap<Vec<u8>, Option<Bytes>>);
+pub(crate) struct Rows {
+    absolute: BTreeMap<Vec<u8>, Option<Bytes>>,
+    /// By partition, in the order of their making.
+    intake: Vec<(PartitionId, Bytes)>,
+}
 
 impl Rows {
     pub(crate) fn set(&mut self, key: Vec<u8>, value: impl Into<Bytes>) {
-        self.0.insert(key, Some(value.into()));
+        self.absolute.insert(key, Some(value.into()));
     }
 
     pub(crate) fn clear(&mut self, key: Vec<u8>) {
-        self.0.insert(key, None);
+        self.absolute.insert(key, None);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.absolute.is_empty() && self.intake.is_empty()
     }
 
     /// Adds rows; one that is there already is replaced.
     pub(crate) fn extend(&mut self, more: Self) {
-        self.0.extend(more.0);
+        self.absolute.extend(more.absolute);
+        self.intake.extend(more.intake);
     }
 
     /// Octets of keys and values.
     pub(crate) fn bytes(&self) -> usize {
         let value_bytes = |value: &Option<Bytes>| value.as_ref().map_or(0, Bytes::len);
-        self.0
-            .iter()
-            .map(|(key, value)| key.len() + value_bytes(value))
+        let rows = self.absolute.iter();
+        rows.map(|(key, value)| key.len() + value_bytes(value))
+            .chain(self.intake.iter().map(|(_, value)| value.len()))
             .sum()
     }
 
     pub(crate) fn fill<T: Tx>(&self, tx: &mut T) {
-        for (key, value) in &self.0 {
+        for (key, value) in &self.absolute {
             match value {
                 Some(value) => tx.set(key, value.clone()),
                 None => tx.clear(key),
             }
+        }
+        for (place, (partition, value)) in (0_u32..).zip(&self.intake) {
+            let prefix = keys::intake_prefix(*partition);
+            tx.set_stamped_key(&prefix, &place.to_be_bytes(), value.clone());
         }
     }
 
@@ -148,6 +159,10 @@ impl Rows {
             },
             Change::Retired(key) => self.set(keys.retired(key.as_str()), encode(key)),
             Change::Replay { key, row } => self.add_replay(keys, key, row),
+            Change::Intake(entry) => {
+                let value = Bytes::from(encode(entry.as_ref()));
+                self.intake.push((entry.partition(), value));
+            }
             Change::Tip(_) | Change::Directory(_) | Change::Purge { .. } => {}
         }
     }
@@ -278,6 +293,11 @@ pub(crate) fn device(value: &[u8]) -> Result<DeviceRow, RowError> {
 
 pub(crate) fn retired(value: &[u8]) -> Result<Udf, RowError> {
     decode("retired key", value)
+}
+
+#[cfg_attr(not(test), expect(dead_code, reason = "read by the drain"))]
+pub(crate) fn intake(value: &[u8]) -> Result<IntakeEntry, RowError> {
+    decode("intake entry", value)
 }
 
 pub(crate) fn unique(value: &[u8]) -> Result<UniqueRow, RowError> {

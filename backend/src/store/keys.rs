@@ -20,11 +20,12 @@
 //! | `20` acct | `aid 'd' hash16` | device record: what the revocation index knows of a device |
 //! | `20` acct | `aid 'v' hash16` | a key that never lives again (decision Q-9) |
 //! | `20` acct | `aid 'r' hash16` | replay: digest of a committed request, and its response |
+//! | `21` intake | `p generation versionstamp n` | what others left for an account of `p`, in the order of the commits |
 //! | `23` due | `p due kind aid rest` | empty: work to be done from the moment `due` on |
 //!
 //! Reserved: `01` node, `03` route, `11`–`13` domains, `20` acct `'g'` gate, `'s'` delivery states,
-//! `'c'` pending connections, `'x'` outstanding exchanges, `'e'` EARL content, `21` intake,
-//! `22` wake-in, `30`–`33` outbound, `40` admin, `41` migrations.
+//! `'c'` pending connections, `'x'` outstanding exchanges, `'e'` EARL content, `22` wake-in,
+//! `30`–`33` outbound, `40` admin, `41` migrations.
 //!
 //! Draft: cluster §5 has no table 23. Everything that expires or is purged leaves a row there, so
 //! that work which is due is found by one range read, however many accounts there are.
@@ -42,7 +43,12 @@ const META: u8 = 0x00;
 const PART: u8 = 0x02;
 const DIR: u8 = 0x10;
 const ACCT: u8 = 0x20;
+const INTAKE: u8 = 0x21;
 const DUE: u8 = 0x23;
+
+/// Raised when the store is restored into another cluster, whose versions may begin anew: entries
+/// left later must not sort among those that an owner is about to clear (cluster §5).
+const INTAKE_GENERATION: u32 = 0;
 
 /// Sixteen octets that stand for a text of any length in a key: SHA-512, cut.
 #[must_use]
@@ -350,6 +356,37 @@ pub fn due(partition: PartitionId, now: Timestamp) -> KeyRange {
         &due_until(partition, Timestamp::from_millis(0)),
         &due_until(partition, now + std::time::Duration::from_millis(1)),
     )
+}
+
+/// Where a commit's stamp, and the place of the entry in the commit, are put behind.
+#[must_use]
+pub fn intake_prefix(partition: PartitionId) -> Vec<u8> {
+    concat(&[
+        &[INTAKE],
+        &partition.0.to_be_bytes(),
+        &INTAKE_GENERATION.to_be_bytes(),
+    ])
+}
+
+/// Everything that was left for accounts of `partition`, of older generations as well.
+#[must_use]
+pub fn intake(partition: PartitionId) -> KeyRange {
+    KeyRange::prefix(&concat(&[&[INTAKE], &partition.0.to_be_bytes()]))
+}
+
+/// Everything that was left for anybody.
+#[must_use]
+pub fn intakes() -> KeyRange {
+    KeyRange::prefix(&[INTAKE])
+}
+
+/// The partition in whose intake `key` lies.
+#[must_use]
+pub fn partition_of_intake(key: &[u8]) -> Option<PartitionId> {
+    let [INTAKE, high, low, ..] = *key else {
+        return None;
+    };
+    Some(PartitionId(u16::from_be_bytes([high, low])))
 }
 
 fn due_until(partition: PartitionId, at: Timestamp) -> Vec<u8> {

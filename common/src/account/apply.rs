@@ -78,6 +78,7 @@ impl AccountState {
                 | Change::Superseded { .. }
                 | Change::Message { .. }
                 | Change::Replay { .. }
+                | Change::Intake(_)
                 | Change::Purge { .. } => {}
             }
         }

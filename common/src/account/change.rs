@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::compact;
 use super::devices::DeviceEntry;
 use super::frame::FrameRecord;
+use super::intake::IntakeEntry;
 use super::state::{AccountId, AccountRecord, ContainerNumber, Head, ProfileVersion, Tip};
 use crate::address::AccountAddress;
 use crate::cluster::Answer;
@@ -41,7 +42,7 @@ impl Transition {
     }
 }
 
-/// One row, set or cleared.
+/// One row, set or cleared, or appended to an intake.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     /// What stands under the transition's address.
@@ -104,6 +105,9 @@ pub enum Change {
         /// Its digest and its response.
         row: Box<ReplayRow>,
     },
+    /// Something left in the intake of the partition of another account, or of this one (cluster
+    /// §8). Entries of one commit keep their order.
+    Intake(Box<IntakeEntry>),
     /// From this moment on the account's rows are to be purged (architecture A-15).
     Purge {
         /// When.
@@ -125,6 +129,7 @@ impl Change {
                     + 2 * (record.profile_mesh.payload.0.len()
                         + record.profile_account.payload.0.len())
             }
+            Self::Intake(entry) => ROW_BYTES + entry.bytes(),
             Self::Head(head) => ROW_BYTES + 64 * head.count().count_ones() as usize,
             _ => ROW_BYTES,
         }

@@ -23,6 +23,7 @@ mod delete;
 pub mod devices;
 pub mod download;
 pub mod frame;
+pub mod intake;
 pub mod needs;
 pub mod policy;
 mod refusal;
@@ -42,6 +43,7 @@ pub use decide::{Decision, decide, needs};
 pub use devices::{DeviceEntry, DeviceIndex};
 pub use download::{DownloadAssembly, DownloadPlan};
 pub use frame::{FrameRecord, StoredFrame};
+pub use intake::{IntakeBody, IntakeEntry, IntakeId, IntakeMessage, MessageOutcome, MessageSender};
 pub use needs::{Lookups, Needs};
 pub use policy::AccountPolicy;
 pub use state::{

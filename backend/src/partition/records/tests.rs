@@ -8,13 +8,14 @@ use mesh_common::account::change::Tombstone;
 use mesh_common::account::state::{
     AccountStatus, Bootstrap, BootstrapPhase, Import, ProfileVersion,
 };
-use mesh_common::account::{AccountId, Needs, Standing};
+use mesh_common::account::{AccountId, IntakeBody, IntakeId, MessageOutcome, Needs, Standing};
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::handle::DeviceFacts;
 use mesh_common::cluster::{Answer, SigningKeys};
 use mesh_common::dare::{ContainerName, Envelope};
 use mesh_common::protocol::{Outcome, Response, Transaction};
 use mesh_common::session::RequestId;
+use mesh_common::spool::MessageState;
 
 use super::*;
 use crate::partition::reading;
@@ -237,7 +238,7 @@ fn rows_of(changes: Vec<Change>) -> Rows {
 /// Keys in hexadecimal, values as text where they are text.
 fn shown(rows: &Rows) -> String {
     let mut text = String::new();
-    for (key, value) in &rows.0 {
+    for (key, value) in &rows.absolute {
         key.iter()
             .for_each(|octet| write!(text, "{octet:02x}").unwrap());
         match value {
@@ -366,4 +367,33 @@ fn rows_of_another_release_are_refused() {
             field: "text"
         })
     );
+}
+
+#[test]
+fn what_is_left_for_an_account_reads_as_it_was_written_and_keeps_its_order() {
+    let account = AccountAddress::parse("bob@example.com").unwrap();
+    let left = |octet: u8| IntakeEntry {
+        id: IntakeId([octet; 16]),
+        account: account.clone(),
+        left_at: moment(),
+        body: IntakeBody::Outcome(MessageOutcome {
+            unique_id: "NAAA".into(),
+            recipient: account.clone(),
+            state: MessageState::Received,
+        }),
+    };
+    let mut rows = Rows::default();
+    let keys = AccountKeys::of(AccountId::from_octets([7; 16]));
+    for octet in [2, 1] {
+        rows.add_row(&keys, &Change::Intake(Box::new(left(octet))));
+    }
+    let found: Vec<_> = rows
+        .intake
+        .iter()
+        .map(|(partition, value)| (*partition, intake(value).unwrap().id))
+        .collect();
+    let partition = PartitionId::of(&account);
+    let expected = [2, 1].map(|octet| (partition, IntakeId([octet; 16])));
+    assert_eq!(found, expected);
+    assert!(!rows.is_empty());
 }

@@ -16,8 +16,8 @@ use sha2::{Digest, Sha512};
 
 use super::{
     AccountId, AccountPolicy, Change, ContainerNumber, Decision, DownloadAssembly, DownloadPlan,
-    FrameRecord, Lookups, MessageKey, MessageRow, Needs, ReplayKey, ReplayRow, Standing,
-    StoredFrame, Transition, UniqueRow, decide, needs,
+    FrameRecord, IntakeEntry, Lookups, MessageKey, MessageRow, Needs, ReplayKey, ReplayRow,
+    Standing, StoredFrame, Transition, UniqueRow, decide, needs,
 };
 use crate::address::AccountAddress;
 use crate::cluster::{AccountRequest, Answer, Verified};
@@ -40,6 +40,8 @@ struct Rows {
     superseded: BTreeMap<(ContainerNumber, u64), u64>,
     messages: BTreeMap<MessageKey, MessageRow>,
     replays: BTreeMap<ReplayKey, ReplayRow>,
+    /// What was left in intakes by this account's commits, in their order.
+    left: Vec<IntakeEntry>,
     purge: Option<Timestamp>,
 }
 
@@ -259,6 +261,13 @@ impl Shell {
         self.rows.get(&account)?.purge
     }
 
+    /// What the commits of `account` left in intakes, its own included, in their order.
+    #[must_use]
+    pub fn left_by(&self, account: AccountId) -> &[IntakeEntry] {
+        let rows = self.rows.get(&account);
+        rows.map_or(&[], |rows| &rows.left)
+    }
+
     /// Superseded frames of an account's container: older index, newer index.
     #[must_use]
     pub fn superseded(&self, account: AccountId) -> Vec<(ContainerNumber, u64, u64)> {
@@ -309,6 +318,7 @@ impl Rows {
             Change::Replay { key, row } => {
                 self.replays.insert(key.clone(), stored(&**row));
             }
+            Change::Intake(entry) => self.left.push(stored(&**entry)),
             Change::Purge { due } => self.purge = Some(*due),
             Change::Account(record) => assert_eq!(stored(&**record), **record),
             Change::Head(head) => assert_eq!(stored(&**head), **head),
