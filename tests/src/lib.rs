@@ -17,6 +17,7 @@
 //! | [`load`] | a load generator: many connections, bodies made beforehand |
 //! | [`measured`] | server processes, and what they cost |
 
+pub mod admin;
 pub mod client;
 pub mod device;
 pub mod frames;

@@ -3,8 +3,8 @@
 //! its addresses come from its greeting, its log from its standard error.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::admin;
+
 /// How long a start may take on the slowest machine the tests run on; only a hang takes longer.
 pub const START_TIME_MAX: Duration = Duration::from_secs(120);
-/// How long the admin listener may take to answer.
-const ADMIN_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// The daemon: what `MESHD_PROGRAM` names, or else built if it is not there or older than its
 /// sources, with the features of the whole workspace, so that what the tests were built from is used
@@ -409,7 +409,7 @@ impl Process {
     #[must_use]
     pub fn admin(&self, path: &str) -> (u16, String) {
         let address = self.greeting.admin.expect("the greeting names it");
-        get(address, path).unwrap_or_else(|error| panic!("{path} is not answered: {error}"))
+        admin::get(address, path)
     }
 
     /// Sum of the samples of a measure whose line contains `labels`; 0 if there is none.
@@ -418,12 +418,8 @@ impl Process {
     /// If `/metrics` is not answered.
     #[must_use]
     pub fn measured(&self, name: &str, labels: &str) -> f64 {
-        let (status, text) = self.admin("/metrics");
-        assert_eq!(status, 200);
-        text.lines()
-            .filter(|line| line.starts_with(name) && line.contains(labels))
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .sum()
+        let address = self.greeting.admin.expect("the greeting names it");
+        admin::measured(address, name, labels)
     }
 
     /// Kibibytes of memory it occupies (`VmRSS`).
@@ -479,24 +475,4 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// One GET over plain HTTP.
-fn get(address: SocketAddr, path: &str) -> std::io::Result<(u16, String)> {
-    let mut stream = TcpStream::connect_timeout(&address, ADMIN_TIME_MAX)?;
-    stream.set_read_timeout(Some(ADMIN_TIME_MAX))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-    )?;
-    let mut octets = Vec::new();
-    stream.read_to_end(&mut octets)?;
-    let text = String::from_utf8_lossy(&octets);
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-    let status = head
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok())
-        .unwrap_or_default();
-    Ok((status, body.to_owned()))
 }

@@ -12,6 +12,7 @@ use meshd::service::Service;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
+use crate::admin;
 use crate::wire::{Connection, Tls};
 
 /// The domain that tests speak of.
@@ -170,6 +171,15 @@ impl TestService {
     #[must_use]
     pub fn connect(&self) -> Connection {
         Tls::trusting(&self.authority()).connect(self.address(), DOMAIN)
+    }
+
+    /// Sum of the samples of a measure whose line contains `labels`; 0 if there is none.
+    ///
+    /// # Panics
+    /// If `/metrics` is not answered.
+    #[must_use]
+    pub fn measured(&self, name: &str, labels: &str) -> f64 {
+        admin::measured(self.admin_address(), name, labels)
     }
 
     /// A new connection to the plain listener.

@@ -78,11 +78,16 @@ fn a_source_that_fails_too_often_is_paused() {
     say(&mut service.connect(), HELLO).must_be(Code::Ok);
 }
 
-/// A request whose body does not end: it stays in work for as long as the connection is open.
+/// A request whose body does not end: it is in work now, and stays so for as long as the connection
+/// is open.
 fn unfinished(service: &TestService) -> Connection {
     let mut connection = service.connect();
     let request = HttpRequest::post(HELLO).framing(Framing::Announce(100));
     connection.write(&request.octets()).unwrap();
+    // Nobody else asks meanwhile, so it is this request that is seen, and none takes its place.
+    while service.measured("mesh_frontend_requests_in_flight", "") < 1.0 {
+        std::thread::yield_now();
+    }
     connection
 }
 
@@ -94,11 +99,7 @@ fn too_many_requests_in_work_are_shed() {
     let mut connection = service.connect();
     assert_eq!(connection.send(&hello).status, 201);
     let _held = unfinished(&service);
-    // Until the unfinished request has arrived there, which needs no more than a few turns.
-    let reply = (0..10_000)
-        .map(|_| connection.send(&hello))
-        .find(|reply| reply.status != 201)
-        .unwrap();
+    let reply = connection.send(&hello);
     refused(Code::Overload, "all-places-taken", &hello, &reply);
 }
 
@@ -111,10 +112,7 @@ fn creation_and_writing_are_shed_before_reading() {
     let mut bobs = Client::new(&service, bob.device.as_device());
     let _held = unfinished(&service);
     let nothing = frames::upload_all(Vec::new(), Vec::new());
-    let refusal = (0..10_000)
-        .map(|_| client.by_ticket(&nothing))
-        .find(|answer| answer.code() != Some(Code::Ok))
-        .unwrap();
+    let refusal = client.by_ticket(&nothing);
     sealed(
         Transaction::Upload,
         Code::Overload,
