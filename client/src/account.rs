@@ -21,7 +21,7 @@ use crate::catalogs::{CATALOGS, name_of};
 use crate::changes::Change;
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::keystore::{self, Keys};
+use crate::keystore::{self, NewKeys};
 use crate::service::{ServiceFailure, hello};
 use crate::state::{Beginning, Stage, State};
 use crate::sync::{Remote, SyncReport};
@@ -146,8 +146,9 @@ impl Client {
         let transport = self.way()?;
         let greeted = hello(transport.as_ref(), &url).await?;
         let now = self.clock.now();
-        let keys = Keys::generate(self.entropy.as_mut());
+        let keys = NewKeys::generate(self.entropy.as_mut());
         let beginning = beginning(new, url, &keys, now, self.entropy.as_mut())?;
+        let keys = keys.into_keys(self.entropy.as_mut());
         let mut state = State::new(beginning);
         state.service = Some(greeted.pinned);
         let passphrase = self.passphrase.clone();
@@ -356,25 +357,24 @@ const fn is_final(code: Option<Code>) -> bool {
 fn beginning(
     new: &NewAccount,
     service_url: String,
-    keys: &Keys,
+    keys: &NewKeys,
     now: Timestamp,
     entropy: &mut dyn Entropy,
 ) -> Result<Beginning, ClientError> {
-    let owner = keys.owner.as_ref().ok_or(ClientError::NotOwner)?;
     let making = ClientError::Making;
-    let profile_mesh = owner.mesh.profile(now);
+    let profile_mesh = keys.mesh.profile(now);
     let mesh = ProfileMesh::verify(&profile_mesh).map_err(making)?;
     let addresses = [new.address.as_written().to_owned()];
-    let profile_account = owner
+    let profile_account = keys
         .account
-        .profile(mesh.udf(), &addresses, now, &owner.mesh.online);
+        .profile(mesh.udf(), &addresses, now, &keys.mesh.online);
     let account = ProfileAccount::verify(&profile_account, None).map_err(making)?;
     let profile_device = keys.device.profile(new.device.clone());
     let device = ProfileDevice::verify(&profile_device).map_err(making)?;
     let rights = administrator();
-    let in_mesh = connect_to_mesh(&device, mesh.udf(), &owner.mesh.online, &rights, entropy)
+    let in_mesh = connect_to_mesh(&device, mesh.udf(), &keys.mesh.online, &rights, entropy)
         .map_err(making)?;
-    let in_account = connect_to_account(&device, &account, &owner.account.online, &rights, entropy)
+    let in_account = connect_to_account(&device, &account, &keys.account.online, &rights, entropy)
         .map_err(making)?;
     let accounts = vec![account_entry(account.udf(), &profile_account, in_account)];
     let device_entry = cataloged_device(&profile_device, in_mesh, accounts).map_err(making)?;

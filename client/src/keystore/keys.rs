@@ -23,13 +23,57 @@ pub struct Keys {
     pub session: SessionSeal,
 }
 
-/// The keys a person's mesh and account are made of.
+/// The keys a person's mesh and account are made of, as far as this device holds them.
 #[derive(Debug, Clone)]
 pub struct OwnerKeys {
     /// The keys of the personal mesh.
-    pub mesh: MeshKeys,
+    pub mesh: OwnedKeys,
     /// The keys of the account.
-    pub account: AccountKeys,
+    pub account: OwnedKeys,
+}
+
+/// The keys of a mesh or an account: the online key that every administrator holds, and those that
+/// only the device has that made them, until they are taken offline.
+#[derive(Debug, Clone)]
+pub struct OwnedKeys {
+    /// One of KeysOnlineSignature: signs connections, activations and answers.
+    pub online: SecretKey,
+    /// KeyOfflineSignature: signs the profile.
+    pub offline: Option<SecretKey>,
+    /// KeyEncryption.
+    pub encryption: Option<SecretKey>,
+}
+
+impl OwnedKeys {
+    /// The online key alone: what an administrator's device is given when it is connected.
+    #[must_use]
+    pub const fn administering(online: SecretKey) -> Self {
+        Self {
+            online,
+            offline: None,
+            encryption: None,
+        }
+    }
+}
+
+impl From<MeshKeys> for OwnedKeys {
+    fn from(keys: MeshKeys) -> Self {
+        Self {
+            online: keys.online,
+            offline: Some(keys.offline),
+            encryption: Some(keys.encryption),
+        }
+    }
+}
+
+impl From<AccountKeys> for OwnedKeys {
+    fn from(keys: AccountKeys) -> Self {
+        Self {
+            online: keys.online,
+            offline: Some(keys.offline),
+            encryption: Some(keys.encryption),
+        }
+    }
 }
 
 /// The key under which the last session is sealed.
@@ -42,21 +86,49 @@ impl std::fmt::Debug for SessionSeal {
     }
 }
 
-impl Keys {
+/// What a new mesh and its first account are made of: the profiles follow from these keys.
+#[derive(Debug)]
+pub struct NewKeys {
+    /// The keys of the personal mesh.
+    pub mesh: MeshKeys,
+    /// The keys of the account.
+    pub account: AccountKeys,
+    /// The keys of the device.
+    pub device: DeviceKeys,
+}
+
+impl NewKeys {
     /// Draws the keys of a new mesh, its first account and its first device.
     pub fn generate(entropy: &mut dyn Entropy) -> Self {
-        let account = AccountKeys::generate(entropy);
         Self {
+            account: AccountKeys::generate(entropy),
             device: DeviceKeys::generate(entropy),
-            account_encryption: account.encryption.clone(),
-            owner: Some(OwnerKeys {
-                mesh: MeshKeys::generate(entropy),
-                account,
-            }),
-            session: SessionSeal(Zeroizing::new(draw(entropy))),
+            mesh: MeshKeys::generate(entropy),
         }
     }
 
+    /// The same keys, as a device keeps them.
+    pub fn into_keys(self, entropy: &mut dyn Entropy) -> Keys {
+        Keys {
+            device: self.device,
+            account_encryption: self.account.encryption.clone(),
+            owner: Some(OwnerKeys {
+                mesh: self.mesh.into(),
+                account: self.account.into(),
+            }),
+            session: SessionSeal::draw(entropy),
+        }
+    }
+}
+
+impl SessionSeal {
+    /// Draws a key.
+    pub fn draw(entropy: &mut dyn Entropy) -> Self {
+        Self(Zeroizing::new(draw(entropy)))
+    }
+}
+
+impl Keys {
     /// Draws the keys of a further device of the account whose entries are encrypted to
     /// `account_encryption`.
     pub fn of_further_device(account_encryption: &SecretKey, entropy: &mut dyn Entropy) -> Self {
@@ -64,29 +136,17 @@ impl Keys {
             device: DeviceKeys::generate(entropy),
             account_encryption: account_encryption.clone(),
             owner: None,
-            session: SessionSeal(Zeroizing::new(draw(entropy))),
+            session: SessionSeal::draw(entropy),
         }
     }
 
     pub(super) fn to_text(&self) -> Zeroizing<Vec<u8>> {
         let stored = Stored {
-            device: [
-                Seed::of(&self.device.signature),
-                Seed::of(&self.device.encryption),
-                Seed::of(&self.device.authentication),
-            ],
+            device: StoredDevice::of(&self.device),
             account_encryption: Seed::of(&self.account_encryption),
             owner: self.owner.as_ref().map(|owner| StoredOwner {
-                mesh: [
-                    Seed::of(&owner.mesh.offline),
-                    Seed::of(&owner.mesh.online),
-                    Seed::of(&owner.mesh.encryption),
-                ],
-                account: [
-                    Seed::of(&owner.account.offline),
-                    Seed::of(&owner.account.online),
-                    Seed::of(&owner.account.encryption),
-                ],
+                mesh: StoredOwned::of(&owner.mesh),
+                account: StoredOwned::of(&owner.account),
             }),
             session: Seed(Zeroizing::new(self.session.0.to_vec())),
         };
@@ -95,40 +155,15 @@ impl Keys {
 
     pub(super) fn from_text(text: &[u8]) -> Result<Self, KeystoreError> {
         let stored: Stored = json::parse(text).map_err(|_| KeystoreError::Content)?;
-        let [signature, encryption, authentication] = stored.device;
-        let owner = stored
-            .owner
-            .map(
-                |StoredOwner { mesh, account }| -> Result<_, KeystoreError> {
-                    let [mesh_offline, mesh_online, mesh_encryption] = mesh;
-                    let [account_offline, account_online, account_encryption] = account;
-                    Ok(OwnerKeys {
-                        mesh: MeshKeys {
-                            offline: mesh_offline.key()?,
-                            online: mesh_online.key()?,
-                            encryption: mesh_encryption.key()?,
-                        },
-                        account: AccountKeys {
-                            offline: account_offline.key()?,
-                            online: account_online.key()?,
-                            encryption: account_encryption.key()?,
-                        },
-                    })
-                },
-            )
-            .transpose()?;
         let session: [u8; 32] = stored
             .session
             .0
             .as_slice()
             .try_into()
             .map_err(|_| KeystoreError::Content)?;
+        let owner = stored.owner.map(StoredOwner::keys).transpose()?;
         Ok(Self {
-            device: DeviceKeys {
-                signature: signature.key()?,
-                encryption: encryption.key()?,
-                authentication: authentication.key()?,
-            },
+            device: stored.device.keys()?,
             account_encryption: stored.account_encryption.key()?,
             owner,
             session: SessionSeal(Zeroizing::new(session)),
@@ -136,37 +171,95 @@ impl Keys {
     }
 }
 
-/// Triples stand in the order signature (or offline), encryption (or online), authentication (or
-/// encryption), as the structures they are read into name them.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Stored {
-    device: [Seed; 3],
+    device: StoredDevice,
     account_encryption: Seed,
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<StoredOwner>,
     session: Seed,
 }
 
+/// Signature, encryption, authentication.
+#[derive(Serialize, Deserialize)]
+pub(super) struct StoredDevice([Seed; 3]);
+
+impl StoredDevice {
+    pub(super) fn of(keys: &DeviceKeys) -> Self {
+        Self([
+            Seed::of(&keys.signature),
+            Seed::of(&keys.encryption),
+            Seed::of(&keys.authentication),
+        ])
+    }
+
+    pub(super) fn keys(self) -> Result<DeviceKeys, KeystoreError> {
+        let [signature, encryption, authentication] = self.0;
+        Ok(DeviceKeys {
+            signature: signature.key()?,
+            encryption: encryption.key()?,
+            authentication: authentication.key()?,
+        })
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct StoredOwner {
-    mesh: [Seed; 3],
-    account: [Seed; 3],
+    mesh: StoredOwned,
+    account: StoredOwned,
+}
+
+impl StoredOwner {
+    fn keys(self) -> Result<OwnerKeys, KeystoreError> {
+        Ok(OwnerKeys {
+            mesh: self.mesh.keys()?,
+            account: self.account.keys()?,
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct StoredOwned {
+    online: Seed,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offline: Option<Seed>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encryption: Option<Seed>,
+}
+
+impl StoredOwned {
+    fn of(keys: &OwnedKeys) -> Self {
+        Self {
+            online: Seed::of(&keys.online),
+            offline: keys.offline.as_ref().map(Seed::of),
+            encryption: keys.encryption.as_ref().map(Seed::of),
+        }
+    }
+
+    fn keys(self) -> Result<OwnedKeys, KeystoreError> {
+        Ok(OwnedKeys {
+            online: self.online.key()?,
+            offline: self.offline.map(Seed::key).transpose()?,
+            encryption: self.encryption.map(Seed::key).transpose()?,
+        })
+    }
 }
 
 /// Octets that are wiped, as base64url.
-struct Seed(Zeroizing<Vec<u8>>);
+pub(super) struct Seed(pub(super) Zeroizing<Vec<u8>>);
 
 impl Seed {
-    fn of(key: &SecretKey) -> Self {
+    pub(super) fn of(key: &SecretKey) -> Self {
         let seed = key
             .seed()
             .expect("every key a device keeps was made from a seed");
         Self(Zeroizing::new(seed.to_vec()))
     }
 
-    fn key(self) -> Result<SecretKey, KeystoreError> {
+    pub(super) fn key(self) -> Result<SecretKey, KeystoreError> {
         SecretKey::from_seed(&self.0).map_err(|_| KeystoreError::Content)
     }
 }

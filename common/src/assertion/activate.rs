@@ -7,7 +7,7 @@ use super::{
     AccountEntry, Activation, ActivationAccount, ActivationDevice, Assertion, AssertionError,
     CatalogedDevice, Connection, ConnectionAccount, ConnectionDevice, ProfileAccount,
 };
-use crate::crypto::{KeyData, KeyOverlay, SecretKey};
+use crate::crypto::{KeyData, KeyOverlay, PublicKey, SecretKey};
 use crate::dare::Envelope;
 use crate::udf::Udf;
 
@@ -20,6 +20,10 @@ pub struct ActivatedKeys {
     pub encryption: SecretKey,
     /// KeyAuthentication of the connection.
     pub authentication: SecretKey,
+    /// An online key of the mesh or account, if the device administers it.
+    pub administration: Option<SecretKey>,
+    /// The key that the account's entries are encrypted to, if the activation carries it.
+    pub decryption: Option<SecretKey>,
 }
 
 /// The keys that `entry` gives the device with `keys` in the mesh `mesh`.
@@ -59,7 +63,7 @@ pub fn activate_device(
         )?,
         mesh,
     )?;
-    let activated = derive(keys, &activation, &*connection)?;
+    let activated = derive(keys, &activation, &*connection, mesh.keys())?;
     Ok((connection, activated))
 }
 
@@ -107,7 +111,16 @@ pub fn activate_account(
         )?,
         &account,
     )?;
-    let activated = derive(keys, &activation, &*connection)?;
+    let mut activated = derive(keys, &activation, &*connection, account.keys())?;
+    if let Some(group) = &activation.key_group {
+        let expected = [profile.encryption_key()?];
+        let refusal = |source| AssertionError::Key {
+            tag: ActivationAccount::TAG,
+            member: "KeyGroup",
+            source,
+        };
+        activated.decryption = Some(group.whole_key(&expected).map_err(refusal)?);
+    }
     Ok((profile, connection, activated))
 }
 
@@ -138,13 +151,26 @@ fn open<T: Activation>(
     T::from_json(&plaintext)
 }
 
-/// Applies the overlays and compares the results with the connection.
+/// Applies the overlays and compares the results with the connection; `authority` are the keys that
+/// may sign for the mesh or account.
 fn derive<A: Activation, C: Connection>(
     keys: &DeviceKeys,
     activation: &A,
     connection: &C,
+    authority: &[PublicKey],
 ) -> Result<ActivatedKeys, AssertionError> {
+    let administration = activation
+        .key_administration()
+        .map(|granted| granted.whole_key(authority))
+        .transpose()
+        .map_err(|source| AssertionError::Key {
+            tag: A::TAG,
+            member: "KeyAdministration",
+            source,
+        })?;
     Ok(ActivatedKeys {
+        administration,
+        decryption: None,
         signature: composite::<A>(
             "KeySignature",
             &keys.signature,

@@ -2,10 +2,11 @@
 //! §7.2.19 to §7.2.22, crypto §7). Encrypted to the device; a service never sees inside.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::{Assertion, assertion};
-use crate::crypto::KeyOverlay;
+use crate::crypto::{
+    KeyError, KeyOverlay, PrivateParameters, PublicKey, PublicParameters, SecretKey,
+};
 use crate::dare::Envelope;
 use crate::dare::header::Extra;
 
@@ -17,6 +18,8 @@ pub trait Activation: Assertion {
     fn key_encryption(&self) -> Option<&KeyOverlay>;
     /// For KeyAuthentication of the ProfileDevice.
     fn key_authentication(&self) -> Option<&KeyOverlay>;
+    /// An online key of the one that the device is to administer.
+    fn key_administration(&self) -> Option<&KeyComposite>;
 }
 
 assertion! {
@@ -34,6 +37,10 @@ assertion! {
         /// Makes ConnectionDevice.KeyAuthentication.
         #[serde(skip_serializing_if = "Option::is_none")]
         key_authentication: Option<KeyOverlay>,
+        /// An online key of the mesh, for a device that is to administer it.
+        // Draft: schema draft §4.1.2.2 has devices administer a mesh and no member that makes them.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        key_administration: Option<KeyComposite>,
     }
 }
 
@@ -43,7 +50,8 @@ assertion! {
         /// UDF of the account.
         #[serde(rename = "AccountUDF", skip_serializing_if = "Option::is_none")]
         account_udf: Option<String>,
-        /// The device's part of the account's decryption key.
+        /// The device's part of the account's decryption key; all of it, where no service holds
+        /// another part.
         #[serde(skip_serializing_if = "Option::is_none")]
         key_group: Option<KeyComposite>,
         /// Makes ConnectionAccount.KeyEncryption.
@@ -55,6 +63,10 @@ assertion! {
         /// Makes ConnectionAccount.KeySignature.
         #[serde(skip_serializing_if = "Option::is_none")]
         key_signature: Option<KeyOverlay>,
+        /// An online key of the account, for a device that is to administer it.
+        // Draft: as in ActivationDevice.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        key_administration: Option<KeyComposite>,
     }
 }
 
@@ -64,16 +76,48 @@ assertion! {
 pub struct KeyComposite {
     /// The whole key's public part, tagged.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub public: Option<Value>,
+    pub public: Option<PublicParameters>,
     /// The holder's part, tagged.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub part: Option<Value>,
+    pub part: Option<PrivateParameters>,
     /// The service that holds the other part.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
     /// Members this revision does not know.
     #[serde(flatten)]
     pub extra: Extra,
+}
+
+impl KeyComposite {
+    /// All of `key`: no service holds a part of it.
+    ///
+    /// # Errors
+    /// [`KeyError::NoParameters`] for a key that has no encoding.
+    pub fn whole(key: &SecretKey) -> Result<Self, KeyError> {
+        Ok(Self {
+            public: Some(PublicParameters::of(key.public())),
+            part: Some(PrivateParameters::of(key)?),
+            ..Self::default()
+        })
+    }
+
+    /// The key, if all of it is here and its public key is one of `profile_keys`.
+    ///
+    /// # Errors
+    /// [`KeyError::NoParameters`] if a service holds a part; [`KeyError::FingerprintDiffers`]; those
+    /// of the seed.
+    pub fn whole_key(&self, profile_keys: &[PublicKey]) -> Result<SecretKey, KeyError> {
+        let part = self.part.as_ref().filter(|_| self.service.is_none());
+        let key = part.ok_or(KeyError::NoParameters)?.secret_key()?;
+        if profile_keys.contains(key.public()) {
+            Ok(key)
+        } else {
+            Err(KeyError::FingerprintDiffers {
+                claimed: "a key of the profile".into(),
+                actual: key.udf(),
+            })
+        }
+    }
 }
 
 /// Implements [`Activation`] by the members of the same names.
@@ -90,6 +134,10 @@ macro_rules! activates {
 
             fn key_authentication(&self) -> Option<&KeyOverlay> {
                 self.key_authentication.as_ref()
+            }
+
+            fn key_administration(&self) -> Option<&KeyComposite> {
+                self.key_administration.as_ref()
             }
         }
     };

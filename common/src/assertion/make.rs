@@ -7,8 +7,8 @@
 
 use super::{
     AccountEntry, ActivationAccount, ActivationDevice, Assertion, AssertionError, CatalogedDevice,
-    ConnectionAccount, ConnectionDevice, Permission, ProfileAccount, ProfileDevice, ProfileHost,
-    ProfileMesh, ProfileService, Signed,
+    ConnectionAccount, ConnectionDevice, KeyComposite, Permission, ProfileAccount, ProfileDevice,
+    ProfileHost, ProfileMesh, ProfileService, Signed,
 };
 use crate::crypto::{KeyData, KeyOverlay, PublicKey, SecretKey};
 use crate::dare::{Envelope, Header};
@@ -206,6 +206,15 @@ pub struct Place {
     pub activation: Envelope,
 }
 
+/// What an activation hands to the device besides the overlays.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Grants<'a> {
+    /// An online key, to a device that is to administer the mesh or account.
+    pub administration: Option<&'a SecretKey>,
+    /// The key that the account's entries are encrypted to; nothing to a connection to a mesh.
+    pub decryption: Option<&'a SecretKey>,
+}
+
 /// Gives `device` a place in a mesh. `administration` is an online key of the mesh.
 ///
 /// # Errors
@@ -215,6 +224,29 @@ pub fn connect_to_mesh(
     mesh_udf: &Udf,
     administration: &SecretKey,
     permissions: &[Permission],
+    entropy: &mut dyn Entropy,
+) -> Result<Place, AssertionError> {
+    let nothing = Grants::default();
+    connect_to_mesh_granting(
+        device,
+        mesh_udf,
+        administration,
+        permissions,
+        nothing,
+        entropy,
+    )
+}
+
+/// [`connect_to_mesh`], with keys for the device to have.
+///
+/// # Errors
+/// As for [`connect_to_mesh`]; a granted key that has no encoding.
+pub fn connect_to_mesh_granting(
+    device: &Signed<ProfileDevice>,
+    mesh_udf: &Udf,
+    administration: &SecretKey,
+    permissions: &[Permission],
+    grants: Grants<'_>,
     entropy: &mut dyn Entropy,
 ) -> Result<Place, AssertionError> {
     let keys = Overlays::draw(device, entropy)?;
@@ -233,6 +265,10 @@ pub fn connect_to_mesh(
         key_signature: Some(keys.signature.0),
         key_encryption: Some(keys.encryption.0),
         key_authentication: Some(keys.authentication.0),
+        key_administration: granted::<ActivationDevice>(
+            "KeyAdministration",
+            grants.administration,
+        )?,
         ..ActivationDevice::default()
     };
     let activation = sealed(
@@ -258,6 +294,22 @@ pub fn connect_to_account(
     permissions: &[Permission],
     entropy: &mut dyn Entropy,
 ) -> Result<Place, AssertionError> {
+    let nothing = Grants::default();
+    connect_to_account_granting(device, account, online, permissions, nothing, entropy)
+}
+
+/// [`connect_to_account`], with keys for the device to have.
+///
+/// # Errors
+/// As for [`connect_to_mesh_granting`].
+pub fn connect_to_account_granting(
+    device: &Signed<ProfileDevice>,
+    account: &Signed<ProfileAccount>,
+    online: &SecretKey,
+    permissions: &[Permission],
+    grants: Grants<'_>,
+    entropy: &mut dyn Entropy,
+) -> Result<Place, AssertionError> {
     let keys = Overlays::draw(device, entropy)?;
     let connection = ConnectionAccount {
         subject_udf: Some(keys.signature.1.udf().to_string()),
@@ -275,6 +327,11 @@ pub fn connect_to_account(
         key_encryption: Some(keys.encryption.0),
         key_authentication: Some(keys.authentication.0),
         key_signature: Some(keys.signature.0),
+        key_group: granted::<ActivationAccount>("KeyGroup", grants.decryption)?,
+        key_administration: granted::<ActivationAccount>(
+            "KeyAdministration",
+            grants.administration,
+        )?,
         ..ActivationAccount::default()
     };
     let activation = sealed(&activation, &device.encryption_key()?, online, entropy)?;
@@ -282,6 +339,20 @@ pub fn connect_to_account(
         connection,
         activation,
     })
+}
+
+/// A key in the form in which an activation carries it.
+fn granted<A: Assertion>(
+    member: &'static str,
+    key: Option<&SecretKey>,
+) -> Result<Option<KeyComposite>, AssertionError> {
+    key.map(KeyComposite::whole)
+        .transpose()
+        .map_err(|source| AssertionError::Key {
+            tag: A::TAG,
+            member,
+            source,
+        })
 }
 
 /// The part of a device's entry that is about one account.

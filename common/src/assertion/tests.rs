@@ -150,3 +150,99 @@ fn a_host_needs_its_own_signature_and_its_services() {
         assert!(ProfileHost::verify(&foreign, &signed).is_err());
     }
 }
+
+/// A mesh, an account of it, and a device.
+struct Household {
+    mesh_keys: MeshKeys,
+    account_keys: make::AccountKeys,
+    mesh: Signed<ProfileMesh>,
+    account: Signed<ProfileAccount>,
+    profile_account: Envelope,
+    device_keys: DeviceKeys,
+    device: Signed<ProfileDevice>,
+    entropy: SeededEntropy,
+}
+
+impl Household {
+    fn new() -> Self {
+        let mut entropy = SeededEntropy::new(7);
+        let start = Timestamp::from_secs(0);
+        let mesh_keys = MeshKeys::generate(&mut entropy);
+        let account_keys = make::AccountKeys::generate(&mut entropy);
+        let device_keys = DeviceKeys::generate(&mut entropy);
+        let mesh = ProfileMesh::verify(&mesh_keys.profile(start)).unwrap();
+        let addresses = ["alice@example.com".to_owned()];
+        let profile_account =
+            account_keys.profile(mesh.udf(), &addresses, start, &mesh_keys.online);
+        Self {
+            account: ProfileAccount::verify(&profile_account, None).unwrap(),
+            device: ProfileDevice::verify(&device_keys.profile(None)).unwrap(),
+            profile_account,
+            mesh_keys,
+            account_keys,
+            mesh,
+            device_keys,
+            entropy,
+        }
+    }
+
+    /// The entry of the device in the account, and what activating it gives.
+    fn activate(&mut self, grants: make::Grants<'_>) -> Result<ActivatedKeys, AssertionError> {
+        let place = make::connect_to_account_granting(
+            &self.device,
+            &self.account,
+            &self.account_keys.online,
+            &[],
+            grants,
+            &mut self.entropy,
+        )?;
+        let entry = make::account_entry(self.account.udf(), &self.profile_account, place);
+        let mesh = Authority::from(&self.mesh);
+        activate_account(&self.device_keys, &entry, &mesh).map(|(_, _, keys)| keys)
+    }
+}
+
+// Schema draft §7.2.22, crypto §7
+#[test]
+fn a_device_gets_the_keys_that_it_is_granted_and_no_others() {
+    let mut household = Household::new();
+    let nothing = household.activate(make::Grants::default()).unwrap();
+    assert!(nothing.administration.is_none() && nothing.decryption.is_none());
+    let account = household.account_keys.clone();
+    let all = make::Grants {
+        administration: Some(&account.online),
+        decryption: Some(&account.encryption),
+    };
+    let keys = household.activate(all).unwrap();
+    assert_eq!(keys.administration.unwrap().udf(), account.online.udf());
+    assert_eq!(keys.decryption.unwrap().udf(), account.encryption.udf());
+    assert_ne!(keys.signature.udf(), nothing.signature.udf());
+}
+
+#[test]
+fn a_granted_key_that_the_profile_does_not_name_is_refused() {
+    let mut household = Household::new();
+    let stranger = household.mesh_keys.online.clone();
+    for (member, grants) in [
+        (
+            "KeyAdministration",
+            make::Grants {
+                administration: Some(&stranger),
+                decryption: None,
+            },
+        ),
+        (
+            "KeyGroup",
+            make::Grants {
+                administration: None,
+                decryption: Some(&stranger),
+            },
+        ),
+    ] {
+        let error = household.activate(grants).unwrap_err();
+        let AssertionError::Key { member: found, .. } = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(found, member);
+    }
+}
