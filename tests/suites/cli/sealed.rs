@@ -83,12 +83,12 @@ fn seeds_of(keys: &Keys) -> Vec<Vec<u8>> {
         &device.encryption,
         &device.authentication,
         &keys.account_encryption,
-        &mesh.offline,
         &mesh.online,
-        &account.offline,
         &account.online,
     ]
     .into_iter()
+    .chain(&mesh.offline)
+    .chain(&account.offline)
     .filter_map(SecretKey::seed)
     .map(<[u8]>::to_vec)
     .collect()

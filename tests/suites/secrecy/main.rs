@@ -117,9 +117,9 @@ async fn use_the_client(process: &Process, device: &str) -> Vec<(String, Vec<u8>
     let mut secrets = device_secrets(&keys.device);
     for key in [
         &keys.account_encryption,
-        &owner.mesh.offline,
+        owner.mesh.offline.as_ref().expect("it made the mesh"),
         &owner.mesh.online,
-        &owner.account.offline,
+        owner.account.offline.as_ref().expect("it made the account"),
         &owner.account.online,
     ] {
         secrets.push(seed_of("a key of the owner", key));
