@@ -127,6 +127,9 @@ pub const HOST_KEY_GRACE: Duration = Duration::from_secs(7 * 24 * 3_600);
 pub const SESSION_BYTES_MAX: usize = 64 * 1024;
 /// Signatures of one assertion or message that are looked at. More: 422/116 (crypto §5.3).
 pub const SIGNATURES_PER_ENVELOPE_MAX: usize = 16;
+/// Different chains from device to account that the messages of one request may carry. More:
+/// 422/116 (nobody's rule but ours: each costs three signatures).
+pub const CHAINS_PER_REQUEST_MAX: usize = 8;
 /// Keys of one profile, all uses together. More: 422/116.
 pub const KEYS_PER_PROFILE_MAX: usize = 32;
 /// Accounts in one entry of the Device catalog. More: 422/116.

@@ -20,7 +20,7 @@ use mesh_common::limits::TRANSACTION_TIME_MAX;
 use mesh_common::protocol::{Code, Outcome, Request, Response, Transaction};
 use mesh_common::session::{
     Authenticated, BareRequest, Body, Leniency, RequestId, TicketKeys, account_for, check_mode,
-    parse_request, read_body, touches_devices,
+    has_signed_content, parse_request, read_body,
 };
 use mesh_common::time::{Clock, Timestamp};
 
@@ -232,9 +232,8 @@ impl Edge {
             request,
             evidence: Evidence::Nothing,
         };
-        // Only evidence about devices can be stale, so only such a request may be needed again.
-        let again = matches!(&call.request, Request::Upload(upload) if touches_devices(upload))
-            .then(|| call.clone());
+        // Only evidence about signed content can be stale, so only such a request may be needed again.
+        let again = has_signed_content(&call.request).then(|| call.clone());
         let mut answer = self.with_evidence(call, authenticated).await?;
         if answer == Err(CallFailure::Stale)
             && let Some(call) = again

@@ -11,7 +11,7 @@ use mesh_common::cluster::{Backend, Evidence, SigningKeys};
 use mesh_common::error::ServiceError;
 use mesh_common::protocol::Request;
 use mesh_common::session::{
-    Authenticated, Leniency, create_evidence, device_evidence, touches_devices,
+    Authenticated, Leniency, content_evidence, create_evidence, has_signed_content,
 };
 use mesh_common::time::Timestamp;
 use moka::sync::Cache;
@@ -99,15 +99,14 @@ impl Signers {
                 let evidence = Evidence::Create(Box::new(evidence));
                 Ok((Request::CreateAccount(request), evidence))
             }
-            Request::Upload(request) if touches_devices(&request) => {
+            request if has_signed_content(&request) => {
                 let keys = self.keys(account, deadline).await?;
                 let account = account.clone();
                 let work = move || {
-                    device_evidence(&request, keys.as_deref(), &account)
+                    content_evidence(&request, keys.as_deref(), &account)
                         .map(|evidence| (request, evidence))
                 };
-                let (request, evidence) = self.arithmetic.run(work).await??;
-                Ok((Request::Upload(request), evidence))
+                self.arithmetic.run(work).await?
             }
             other => Ok((other, Evidence::Nothing)),
         }

@@ -30,6 +30,8 @@ const JSON: u8 = 1;
 const TIP: u8 = 1;
 /// Format of a frame record.
 const FRAME: u8 = 1;
+/// Format of an entry left in an intake.
+const INTAKE: u8 = 1;
 /// Format of rows that begin with the moment they expire.
 const EXPIRING: u8 = 1;
 
@@ -159,10 +161,9 @@ impl Rows {
             },
             Change::Retired(key) => self.set(keys.retired(key.as_str()), encode(key)),
             Change::Replay { key, row } => self.add_replay(keys, key, row),
-            Change::Intake(entry) => {
-                let value = Bytes::from(encode(entry.as_ref()));
-                self.intake.push((entry.partition(), value));
-            }
+            Change::Intake(entry) => self
+                .intake
+                .push((entry.partition(), encode_intake(entry).into())),
             Change::Tip(_) | Change::Directory(_) | Change::Purge { .. } => {}
         }
     }
@@ -295,9 +296,21 @@ pub(crate) fn retired(value: &[u8]) -> Result<Udf, RowError> {
     decode("retired key", value)
 }
 
+/// The payload of a message stands raw behind the rest: as base64url the largest ones would not fit
+/// into one value.
+fn encode_intake(entry: &IntakeEntry) -> Vec<u8> {
+    let (rest, payload) = entry.clone().without_payload();
+    let json = serde_json::to_vec(&rest).expect("rows hold no maps with other keys than text");
+    Writer::new(INTAKE).octets(&json).octets(&payload).finish()
+}
+
 #[cfg_attr(not(test), expect(dead_code, reason = "read by the drain"))]
 pub(crate) fn intake(value: &[u8]) -> Result<IntakeEntry, RowError> {
-    decode("intake entry", value)
+    let mut row = Reader::new("intake entry", value, INTAKE)?;
+    let (json, payload) = (row.octets()?, row.octets()?);
+    let rest: IntakeEntry = serde_json::from_slice(json).map_err(|_| row.impossible("text"))?;
+    row.finish()?;
+    Ok(rest.with_payload(payload.to_vec()))
 }
 
 pub(crate) fn unique(value: &[u8]) -> Result<UniqueRow, RowError> {

@@ -1,7 +1,7 @@
 //! Accounts are created, filled, asked, read back, deleted; and all of it again after a restart.
 
 use futures_util::future::join;
-use mesh_common::cluster::Backend as _;
+use mesh_common::cluster::{Backend as _, ContentEvidence};
 use mesh_common::protocol::EntryResult;
 
 use super::*;
@@ -225,10 +225,10 @@ async fn evidence_of_older_profiles_is_stale() {
     let (scene, alice) = (Scene::new().await, Person::new("alice"));
     scene.settle(&alice).await;
     let stale = AccountRequest {
-        evidence: Evidence::Devices {
+        evidence: Evidence::Content(Box::new(ContentEvidence {
             profile_version: 7,
-            entries: Vec::new(),
-        },
+            ..ContentEvidence::default()
+        })),
         ..alice.upload(scene.now(), 1, &[b"one"])
     };
     assert_eq!(scene.perform(stale).await, Err(CallFailure::Stale));

@@ -140,6 +140,12 @@ impl Scene<'_> {
         }
     }
 
+    /// Whether the evidence was made with other profiles than the account has (decision Q-51).
+    pub(super) fn is_stale(&self, state: &AccountState) -> bool {
+        let content = self.request.evidence.content();
+        content.is_some_and(|content| content.profile_version != state.record.keys.profile_version)
+    }
+
     /// The stored answer of a committed request that comes again (service §4.7, decision Q-33).
     ///
     /// # Errors

@@ -73,12 +73,29 @@ impl IntakeEntry {
         const ENTRY_BYTES: usize = 512;
         match &self.body {
             IntakeBody::Message(message) => {
-                // The payload stands as base64url in the row, and the signature block behind it.
-                let envelope = &message.envelope;
-                ENTRY_BYTES + envelope.payload.0.len() * 4 / 3 + message.block_bytes
+                ENTRY_BYTES + message.envelope.payload.0.len() + message.block_bytes
             }
             IntakeBody::Outcome(_) => ENTRY_BYTES,
         }
+    }
+
+    /// The entry with the payload of its message apart, as it is stored: octets that need no text.
+    #[must_use]
+    pub fn without_payload(mut self) -> (Self, Vec<u8>) {
+        let payload = match &mut self.body {
+            IntakeBody::Message(message) => std::mem::take(&mut message.envelope.payload.0),
+            IntakeBody::Outcome(_) => Vec::new(),
+        };
+        (self, payload)
+    }
+
+    /// The entry whose payload was kept apart.
+    #[must_use]
+    pub fn with_payload(mut self, payload: Vec<u8>) -> Self {
+        if let IntakeBody::Message(message) = &mut self.body {
+            message.envelope.payload.0 = payload;
+        }
+        self
     }
 }
 

@@ -286,6 +286,21 @@ pub fn signed_by(
     Ok(digest)
 }
 
+/// Checks every signature of `envelope`, which is not an assertion, that is said to be made by one
+/// of `keys`, and gives the keys that made them: perhaps none (decision Q-32). `tag` is what a
+/// refusal calls it.
+///
+/// # Errors
+/// [`AssertionError`].
+pub fn signers(
+    tag: &'static str,
+    envelope: &Envelope,
+    keys: &[PublicKey],
+) -> Result<Vec<Udf>, AssertionError> {
+    let digest = digest_of(tag, envelope)?;
+    signers_of(tag, envelope, &digest, keys.iter()).map(|signers| signers.udfs)
+}
+
 // ---- What they have in common ----
 
 /// A profile signed by its own KeyOfflineSignature.

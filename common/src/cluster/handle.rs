@@ -10,6 +10,7 @@ use std::pin::Pin;
 use serde::{Deserialize, Serialize};
 
 use crate::address::AccountAddress;
+use crate::assertion::Permission;
 use crate::error::ServiceError;
 use crate::protocol::{Request, Response};
 use crate::session::{Caller, RequestId};
@@ -101,13 +102,62 @@ pub enum Evidence {
     Nothing,
     /// CreateAccount: the profiles verify, and the Proof was made by the named key.
     Create(Box<CreateEvidence>),
-    /// Upload with entries for the Device catalog.
-    Devices {
-        /// Version of the profiles whose keys were used; another one means [`CallFailure::Stale`].
-        profile_version: u64,
-        /// By position of the envelope in the request (all Updates flattened).
-        entries: Vec<(usize, DeviceEvidence)>,
-    },
+    /// Upload or Post with content that is signed: entries for the Device catalog, messages.
+    Content(Box<ContentEvidence>),
+}
+
+impl Evidence {
+    /// What was established about signed content, if anything was.
+    #[must_use]
+    pub fn content(&self) -> Option<&ContentEvidence> {
+        match self {
+            Self::Content(content) => Some(content),
+            Self::Nothing | Self::Create(_) => None,
+        }
+    }
+}
+
+/// What was established about the signed envelopes of an Upload or Post. Positions count all
+/// envelopes of the request: those of all Updates or the Messages, then Self.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ContentEvidence {
+    /// Version of the profiles whose keys were used; another one means [`CallFailure::Stale`].
+    pub profile_version: u64,
+    /// Entries for the Device catalog, by position.
+    pub devices: Vec<(usize, DeviceEvidence)>,
+    /// Messages that carry signatures, by position.
+    pub messages: Vec<(usize, MessageEvidence)>,
+}
+
+/// The signatures of one message, checked against the account that sends or keeps it (service §7.2,
+/// decisions ).
+#[derive(Debug, Clone, PartialEq)]
+pub enum MessageEvidence {
+    /// Every signature by a known key verifies.
+    Valid(MessageSigners),
+    /// One does not, or the chain to the account is not that of this account; the code and sentence
+    /// for the peer.
+    Invalid(ServiceError),
+}
+
+/// Who of an account signed a message. Nobody, if its signatures are all by unknown keys.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct MessageSigners {
+    /// The device that signed, with the chain to the account in the signature block.
+    pub device: Option<SigningDevice>,
+    /// The online key of the account or of its mesh that signed, if one did (decision Q-19).
+    pub online_key: Option<Udf>,
+}
+
+/// A device whose accreditation a message carries.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SigningDevice {
+    /// UDF of its KeySignature: the key that signed.
+    pub key_udf: Udf,
+    /// `SHA-512` cut to 32 octets of its ConnectionAccount's payload: as in [`DeviceFacts`].
+    pub connection_digest: [u8; 32],
+    /// What its connection permits.
+    pub permissions: Vec<Permission>,
 }
 
 /// Profiles of a CreateAccount, checked (service §5.2, decision Q-10).

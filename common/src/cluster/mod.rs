@@ -5,7 +5,7 @@ pub mod handle;
 pub mod partition;
 
 pub use handle::{
-    AccountRequest, Answer, Backend, CallFailure, CreateEvidence, DeviceEvidence, DeviceFacts,
-    Evidence, SigningKeys, Verified,
+    AccountRequest, Answer, Backend, CallFailure, ContentEvidence, CreateEvidence, DeviceEvidence,
+    DeviceFacts, Evidence, MessageEvidence, MessageSigners, SigningDevice, SigningKeys, Verified,
 };
 pub use partition::PartitionId;

@@ -24,18 +24,35 @@ pub struct Accreditation {
     pub digest: [u8; 64],
 }
 
-impl Accreditation {
-    /// Follows the chain: the message is signed by the connection's KeySignature, the connection by
-    /// the account, the account by itself or by its mesh.
+/// The part of an accreditation that all messages of one device share: the account, its device, and
+/// perhaps the mesh.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chain {
+    /// The account.
+    pub profile: Signed<ProfileAccount>,
+    /// The device.
+    pub connection: Signed<ConnectionAccount>,
+    /// The mesh, where the account is signed by it alone (decision Q-13).
+    pub mesh: Option<Signed<ProfileMesh>>,
+}
+
+/// The signature of `envelope` that carries a chain: the first with a connection.
+#[must_use]
+pub fn accredited_block(envelope: &Envelope) -> Option<&Signature> {
+    envelope
+        .signatures()
+        .iter()
+        .find(|block| block.enveloped_connection.is_some())
+}
+
+impl Chain {
+    /// Follows the chain in a signature block: the connection is signed by the account, the account
+    /// by itself or by its mesh.
     ///
     /// # Errors
-    /// [`AssertionError`]; `Unsigned` if no signature carries a connection.
-    pub fn verify(envelope: &Envelope) -> Result<Self, AssertionError> {
-        let (block, enveloped_connection) = envelope
-            .signatures()
-            .iter()
-            .find_map(|block| Some((block, block.enveloped_connection.as_deref()?)))
-            .ok_or(AssertionError::Unsigned { tag: TAG })?;
+    /// [`AssertionError`]; `Missing` if the block lacks the connection or the profile.
+    pub fn verify(block: &Signature) -> Result<Self, AssertionError> {
+        let missing = |member| AssertionError::Missing { tag: TAG, member };
         let mesh = block
             .enveloped_profile_mesh
             .as_deref()
@@ -45,25 +62,54 @@ impl Accreditation {
             block
                 .enveloped_profile
                 .as_deref()
-                .ok_or(AssertionError::Missing {
-                    tag: TAG,
-                    member: "EnvelopedProfile",
-                })?,
+                .ok_or_else(|| missing("EnvelopedProfile"))?,
             mesh.as_ref().map(Authority::from).as_ref(),
         )?;
-        let connection =
-            ConnectionAccount::verify(enveloped_connection, &Authority::from(&profile), None)?;
-        if !super::names(block.kid.as_deref(), connection.udf()) {
-            return Err(AssertionError::Mismatch {
-                tag: ConnectionAccount::TAG,
-                member: "KeySignature",
-            });
-        }
-        let digest = verify::signed_by(TAG, envelope, connection.keys())?;
+        let connection = ConnectionAccount::verify(
+            block
+                .enveloped_connection
+                .as_deref()
+                .ok_or_else(|| missing("EnvelopedConnection"))?,
+            &Authority::from(&profile),
+            None,
+        )?;
         Ok(Self {
             profile,
             connection,
             mesh,
+        })
+    }
+
+    /// Insists that a signature is said to be made by the device of this chain.
+    ///
+    /// # Errors
+    /// [`AssertionError::Mismatch`].
+    pub fn check_kid(&self, block: &Signature) -> Result<(), AssertionError> {
+        if super::names(block.kid.as_deref(), self.connection.udf()) {
+            return Ok(());
+        }
+        Err(AssertionError::Mismatch {
+            tag: ConnectionAccount::TAG,
+            member: "KeySignature",
+        })
+    }
+}
+
+impl Accreditation {
+    /// Follows the chain: the message is signed by the connection's KeySignature, the connection by
+    /// the account, the account by itself or by its mesh.
+    ///
+    /// # Errors
+    /// [`AssertionError`]; `Unsigned` if no signature carries a connection.
+    pub fn verify(envelope: &Envelope) -> Result<Self, AssertionError> {
+        let block = accredited_block(envelope).ok_or(AssertionError::Unsigned { tag: TAG })?;
+        let chain = Chain::verify(block)?;
+        chain.check_kid(block)?;
+        let digest = verify::signed_by(TAG, envelope, chain.connection.keys())?;
+        Ok(Self {
+            profile: chain.profile,
+            connection: chain.connection,
+            mesh: chain.mesh,
             digest,
         })
     }

@@ -24,7 +24,7 @@ use crate::error::ServiceError;
 use crate::protocol::Code;
 use crate::udf::Udf;
 
-pub use accreditation::{Accreditation, accredit};
+pub use accreditation::{Accreditation, Chain, accredit, accredited_block};
 pub use connect::{Acknowledgement, ConnectionRequest};
 pub use kinds::{
     AcknowledgeConnection, Message, MessageComplete, MessagePin, OfferGroup, Reference,

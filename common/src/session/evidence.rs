@@ -1,6 +1,8 @@
 //! What the content of a request proves, established by the front-end so that no signature is
 //! computed inside a partition (decision Q-51): the profiles of a CreateAccount and its Proof, the
-//! entries for the Device catalog.
+//! entries for the Device catalog, the messages of an Upload or Post.
+
+mod messages;
 
 use super::credential::{Authenticated, CreationProof};
 use super::schedule::creation_digest;
@@ -8,12 +10,14 @@ use crate::address::AccountAddress;
 use crate::assertion::{
     Assertion, AssertionError, Authority, CatalogedDevice, ProfileAccount, ProfileMesh, Signed,
 };
-use crate::cluster::{CreateEvidence, DeviceEvidence, DeviceFacts, Evidence, SigningKeys};
+use crate::cluster::{
+    ContentEvidence, CreateEvidence, DeviceEvidence, DeviceFacts, Evidence, SigningKeys,
+};
 use crate::crypto::{PublicKey, SecretKey};
 use crate::dare::sign::DIGEST_NAMES;
 use crate::dare::{ContainerKind, ContainerName, Envelope};
 use crate::error::ServiceError;
-use crate::protocol::{Code, CreateRequest, UploadRequest};
+use crate::protocol::{Code, CreateRequest, Request, UploadRequest};
 use crate::udf::Udf;
 
 /// What interoperation switches waive (service §11, decision Q-39). Nothing by default.
@@ -161,23 +165,30 @@ fn device_keys(authenticated: &Authenticated) -> Vec<Udf> {
     keys
 }
 
-/// Whether an Upload holds entries for the Device catalog, so that the account's signing keys are
-/// needed.
+/// Whether the content of a request is signed, so that the account's signing keys are needed:
+/// entries of the Device catalog, messages.
 #[must_use]
-pub fn touches_devices(request: &UploadRequest) -> bool {
-    device_frames(request).next().is_some()
+pub fn has_signed_content(request: &Request) -> bool {
+    match request {
+        Request::Upload(upload) => {
+            device_frames(upload).next().is_some() || messages::of_upload(upload).next().is_some()
+        }
+        Request::Post(post) => messages::of_post(post).next().is_some(),
+        _ => false,
+    }
 }
 
-/// Checks every New and Update for the Device catalog (decision Q-9). What does not verify is
-/// recorded as such: which answer that gets depends on the rest of the request.
+/// Checks every New and Update for the Device catalog (decision Q-9), and the signatures of every
+/// message (decisions ). What does not verify is recorded as such: which answer that
+/// gets depends on the rest of the request.
 ///
-/// Without `keys` there is no such account: the entries are checked by nobody's keys, so that the
-/// refusal takes as long, and prove nothing.
+/// Without `keys` there is no such account: the content is checked by nobody's keys, so that the
+/// refusal takes as long, and proves nothing.
 ///
 /// # Errors
 /// None that a peer can cause: the account's stored keys are no keys.
-pub fn device_evidence(
-    request: &UploadRequest,
+pub fn content_evidence(
+    request: &Request,
     keys: Option<&SigningKeys>,
     account: &AccountAddress,
 ) -> Result<Evidence, ServiceError> {
@@ -202,30 +213,45 @@ fn nobody() -> SigningKeys {
 }
 
 fn evidence_by(
-    request: &UploadRequest,
+    request: &Request,
     keys: &SigningKeys,
     account: &AccountAddress,
 ) -> Result<Evidence, ServiceError> {
+    if !has_signed_content(request) {
+        return Ok(Evidence::Nothing);
+    }
+    let devices = match request {
+        Request::Upload(upload) => device_evidence(upload, keys, account)?,
+        _ => Vec::new(),
+    };
+    let messages = match request {
+        Request::Upload(upload) => messages::evidence(messages::of_upload(upload), keys, account)?,
+        Request::Post(post) => messages::evidence(messages::of_post(post), keys, account)?,
+        _ => Vec::new(),
+    };
+    Ok(Evidence::Content(Box::new(ContentEvidence {
+        profile_version: keys.profile_version,
+        devices,
+        messages,
+    })))
+}
+
+fn device_evidence(
+    request: &UploadRequest,
+    keys: &SigningKeys,
+    account: &AccountAddress,
+) -> Result<Vec<(usize, DeviceEvidence)>, ServiceError> {
     let mesh = Authority::mesh(keys).map_err(ServiceError::internal)?;
     let authority = Authority::account(keys).map_err(ServiceError::internal)?;
-    let entries: Vec<_> = device_frames(request)
-        .map(|(position, envelope, unique_id)| {
-            let facts = entry_facts(envelope, &unique_id, &mesh, &authority, account);
-            let evidence = match facts {
-                Ok(facts) => DeviceEvidence::Valid(facts),
-                Err(error) => DeviceEvidence::Invalid(error.refusal()),
-            };
-            (position, evidence)
-        })
-        .collect();
-    Ok(if entries.is_empty() {
-        Evidence::Nothing
-    } else {
-        Evidence::Devices {
-            profile_version: keys.profile_version,
-            entries,
-        }
-    })
+    let entries = device_frames(request).map(|(position, envelope, unique_id)| {
+        let facts = entry_facts(envelope, &unique_id, &mesh, &authority, account);
+        let evidence = match facts {
+            Ok(facts) => DeviceEvidence::Valid(facts),
+            Err(error) => DeviceEvidence::Invalid(error.refusal()),
+        };
+        (position, evidence)
+    });
+    Ok(entries.collect())
 }
 
 /// The frames that add or change an entry of the Device catalog, with their position among all

@@ -39,7 +39,7 @@ pub use body::{BareRequest, Body, parse_request, read_body};
 pub use caller::{Caller, Mode, RequestId, Via};
 pub use client::{ClientSession, Pending};
 pub use credential::{Authenticated, CreationProof, OpenedExchange};
-pub use evidence::{Leniency, create_evidence, device_evidence, touches_devices};
+pub use evidence::{Leniency, content_evidence, create_evidence, has_signed_content};
 pub use host_keys::{HostKeyError, HostKeys};
 pub use open::{Examined, Opened, examine, open_request};
 pub use rules::{account_for, check_mode};

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha512};
 use super::{NOON, update};
 use crate::address::AccountAddress;
 use crate::cluster::handle::{CreateEvidence, DeviceEvidence, DeviceFacts};
-use crate::cluster::{AccountRequest, Evidence, SigningKeys};
+use crate::cluster::{AccountRequest, ContentEvidence, Evidence, SigningKeys};
 use crate::dare::{ContainerName, Envelope};
 use crate::encoding::json;
 use crate::protocol::{ContainerUpdate, CreateRequest, DeleteRequest, Request, UploadRequest};
@@ -144,10 +144,11 @@ impl Device {
         facts: Vec<(usize, DeviceEvidence)>,
     ) -> AccountRequest {
         let mut request = self.upload(ContainerName::DEVICE, envelopes);
-        request.evidence = Evidence::Devices {
+        request.evidence = Evidence::Content(Box::new(ContentEvidence {
             profile_version: 1,
-            entries: facts,
-        };
+            devices: facts,
+            messages: Vec::new(),
+        }));
         request
     }
 

@@ -328,11 +328,8 @@ fn a_changed_profile_device_under_the_same_udf_is_refused() {
 fn evidence_of_another_profile_version_is_stale() {
     let (mut shell, mut laptop) = alice_with_laptop();
     let mut upload = laptop.upload_devices(vec![event(2, "New", "x", "x")], Vec::new());
-    if let crate::cluster::Evidence::Devices {
-        profile_version, ..
-    } = &mut upload.evidence
-    {
-        *profile_version = 2;
+    if let crate::cluster::Evidence::Content(content) = &mut upload.evidence {
+        content.profile_version = 2;
     }
     assert_eq!(shell.decide(&upload), crate::account::Decision::Stale);
 }

@@ -10,7 +10,6 @@ use crate::account::access;
 use crate::account::devices::{DeviceEntry, DeviceIndex};
 use crate::account::state::BootstrapPhase;
 use crate::catalog::replay::Effect;
-use crate::cluster::Evidence;
 use crate::cluster::handle::{DeviceEvidence, DeviceFacts};
 use crate::dare::ContainerKind;
 use crate::protocol::Code;
@@ -90,10 +89,9 @@ impl Upload<'_> {
     }
 
     fn evidence(&self, position: usize) -> Option<&DeviceEvidence> {
-        let Evidence::Devices { entries, .. } = &self.scene.request.evidence else {
-            return None;
-        };
-        entries
+        let content = self.scene.request.evidence.content()?;
+        content
+            .devices
             .iter()
             .find(|(place, _)| *place == position)
             .map(|(_, evidence)| evidence)

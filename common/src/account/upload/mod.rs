@@ -26,7 +26,6 @@ use super::access::Access;
 use super::decide::{Decision, Scene};
 use super::state::{AccountState, Head};
 use super::status::container_name;
-use crate::cluster::Evidence;
 use crate::dare::ContainerName;
 use crate::encoding::base64url::Binary;
 use crate::error::ServiceError;
@@ -50,11 +49,7 @@ pub(super) fn decide(
     access: Access<'_>,
     request: &UploadRequest,
 ) -> Result<Decision, ServiceError> {
-    if let Evidence::Devices {
-        profile_version, ..
-    } = scene.request.evidence
-        && profile_version != state.record.keys.profile_version
-    {
+    if scene.is_stale(state) {
         return Ok(Decision::Stale);
     }
     if let Some(refusal) = verdict::too_large(scene, request) {

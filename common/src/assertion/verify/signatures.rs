@@ -85,7 +85,7 @@ impl<'a, T: Assertion> Opened<'a, T> {
 /// The known keys whose signatures verified.
 pub(super) struct Signers {
     tag: &'static str,
-    udfs: Vec<Udf>,
+    pub(super) udfs: Vec<Udf>,
 }
 
 impl Signers {

@@ -9,8 +9,8 @@ use crate::error::ServiceError;
 use crate::protocol::{Code, ContainerUpdate, CreateRequest, Request, Transaction, UploadRequest};
 use crate::session::client::ClientIdentity;
 use crate::session::{
-    Authenticated, Leniency, Mode, Opened, TicketGrant, create_evidence, device_evidence,
-    open_request, parse_request, touches_devices,
+    Authenticated, Leniency, Mode, Opened, TicketGrant, content_evidence, create_evidence,
+    has_signed_content, open_request, parse_request,
 };
 
 fn creation(world: &World) -> CreateRequest {
@@ -215,8 +215,8 @@ fn frame(event: &str, unique_id: &str, entry: &CatalogedDevice) -> Envelope {
     )
 }
 
-fn upload(container: &str, envelopes: Vec<Envelope>) -> UploadRequest {
-    UploadRequest {
+fn upload(container: &str, envelopes: Vec<Envelope>) -> Request {
+    Request::Upload(UploadRequest {
         updates: vec![
             ContainerUpdate {
                 container: Some("mmm_Contact".into()),
@@ -230,7 +230,7 @@ fn upload(container: &str, envelopes: Vec<Envelope>) -> UploadRequest {
             },
         ],
         ..UploadRequest::default()
-    }
+    })
 }
 
 // Decision Q-9
@@ -253,17 +253,12 @@ fn entries_of_devices_are_verified_in_every_spelling_of_the_catalog() {
                 frame("Delete", udf.as_str(), &world.entry),
             ],
         );
-        assert!(touches_devices(&request), "{container}");
-        let evidence = device_evidence(&request, Some(&world.keys()), &World::address()).unwrap();
-        let Evidence::Devices {
-            profile_version: 0,
-            entries,
-        } = evidence
-        else {
-            panic!("no evidence for {container}");
-        };
-        let [(2, DeviceEvidence::Valid(facts))] = &entries[..] else {
-            panic!("{entries:?}");
+        assert!(has_signed_content(&request), "{container}");
+        let evidence = content_evidence(&request, Some(&world.keys()), &World::address()).unwrap();
+        let content = evidence.content().unwrap();
+        assert_eq!(content.profile_version, 0);
+        let [(2, DeviceEvidence::Valid(facts))] = &content.devices[..] else {
+            panic!("{content:?}");
         };
         assert_eq!(facts.device_udf, udf);
         assert_eq!(
@@ -276,8 +271,8 @@ fn entries_of_devices_are_verified_in_every_spelling_of_the_catalog() {
         assert!(facts.is_administrator);
     }
     let other = upload("mmm_Bookmark", vec![good]);
-    assert!(!touches_devices(&other));
-    let evidence = device_evidence(&other, Some(&world.keys()), &World::address()).unwrap();
+    assert!(!has_signed_content(&other));
+    let evidence = content_evidence(&other, Some(&world.keys()), &World::address()).unwrap();
     assert_eq!(evidence, Evidence::Nothing);
 }
 
@@ -287,7 +282,7 @@ fn entries_for_an_account_that_does_not_exist_prove_nothing() {
     let world = World::new();
     let entry = frame("New", world.device.signature.udf().as_str(), &world.entry);
     let request = upload("mmm_Device", vec![entry]);
-    let evidence = device_evidence(&request, None, &World::address());
+    let evidence = content_evidence(&request, None, &World::address());
     assert_eq!(evidence, Ok(Evidence::Nothing));
 }
 
@@ -298,8 +293,8 @@ fn one_bad_envelope_makes_an_entry_invalid() {
     let udf = world.device.signature.udf();
     let code = |entry: &CatalogedDevice, unique_id: &str| {
         let request = upload("mmm_Device", vec![frame("Update", unique_id, entry)]);
-        match device_evidence(&request, Some(&world.keys()), &World::address()).unwrap() {
-            Evidence::Devices { entries, .. } => match &entries[0].1 {
+        match content_evidence(&request, Some(&world.keys()), &World::address()).unwrap() {
+            Evidence::Content(content) => match &content.devices[0].1 {
                 DeviceEvidence::Valid(_) => None,
                 DeviceEvidence::Invalid(error) => Some(error.code),
             },
