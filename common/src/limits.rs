@@ -86,6 +86,34 @@ pub const POST_RECIPIENTS_MAX: usize = 32;
 /// Messages of one Post. Above: 413/8.
 pub const POST_MESSAGES_MAX: usize = 32;
 
+// ---- Receiving (service §7.4 and §7.5, cluster §8) ----
+
+/// Messages that one account takes from one stranger in a day (service §7.5 rule 6). Above: refused.
+pub const STRANGER_PER_SENDER_DAY: u32 = 5;
+/// Messages that one account takes from all strangers in a day (service §7.5 rule 6). Above: refused.
+pub const STRANGER_PER_RECIPIENT_DAY: u32 = 50;
+/// Octets of a stranger's `Subject` and `Self` together (service §7.5 rule 6). Above: refused.
+pub const STRANGER_BYTES_MAX: usize = 16 * 1024;
+/// Messages that one account takes in a day, from whomever (service §7.4 check 8): a fourteenth of a
+/// minute each, and no more than fill a spool in ten days. Above: refused.
+pub const INBOUND_PER_RECIPIENT_DAY: u32 = 10_000;
+/// Live contacts of one account that are read for access control. Further ones count as unreadable.
+pub const CONTACTS_INDEXED_MAX: usize = 10_000;
+/// Octets of all contact indexes kept in memory; the least recently used leave first.
+pub const CONTACT_INDEXES_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// How long an exchange may be answered (service §7.5 rule 4).
+pub const EXCHANGE_REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// How long it is remembered what the sender of a message was told.
+pub const DELIVERY_REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// How long the id of a drained entry is remembered (decision Q-59).
+pub const INTAKE_ID_REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// Entries of an intake that are drained in one commit (cluster §8). The rest waits for the next one.
+pub const INTAKE_ENTRIES_MAX: usize = 64;
+/// Octets of them (cluster §8); one entry is always drained.
+pub const INTAKE_BYTES_MAX: usize = 512 * 1024;
+/// Time between two looks at intakes whose owners nobody nudged (cluster §8).
+pub const INTAKE_POLL_INTERVAL: Duration = Duration::from_secs(2);
+
 // ---- Names (service §5.1 and §1.2) ----
 
 /// Characters of the user part of an address, at least. Below: 422/117.

@@ -145,7 +145,42 @@ pub(crate) async fn look_up<T: Tx>(
             found.payloads.insert((container, index), payload);
         }
     }
+    look_up_received(tx, &keys, needs, &mut found).await?;
     Ok(found)
+}
+
+/// The rows that receiving an entry of the intake needs.
+async fn look_up_received<T: Tx>(
+    tx: &T,
+    keys: &AccountKeys,
+    needs: &Needs,
+    found: &mut Lookups,
+) -> Result<(), ReadError> {
+    if let Some(id) = needs.intake
+        && let Some(row) = tx.get(&keys.seen(id.0), Read::Snapshot).await?
+    {
+        found.intake.insert(id, records::seen(&row)?);
+    }
+    if needs.tally
+        && let Some(row) = tx.get(&keys.tally(), Read::Snapshot).await?
+    {
+        found.tally = Some(records::tally(&row)?);
+    }
+    for key in &needs.exchanges {
+        let place = keys.exchange(records::exchange_hash(key));
+        if let Some(row) = tx.get(&place, Read::Snapshot).await? {
+            let row = records::exchange(&row)?;
+            found.exchanges.insert(key.clone(), row);
+        }
+    }
+    for key in &needs.deliveries {
+        let place = keys.delivery(records::delivery_hash(key));
+        if let Some(row) = tx.get(&place, Read::Snapshot).await? {
+            let row = records::delivery(&row)?;
+            found.deliveries.insert(key.clone(), row);
+        }
+    }
+    Ok(())
 }
 
 fn frame(

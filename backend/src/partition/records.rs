@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use mesh_common::account::change::{MessageRow, ReplayRow, UniqueRow};
+use mesh_common::account::intake::{
+    DeliveryKey, DeliveryRow, ExchangeKey, ExchangeRow, SeenRow, Tally,
+};
 use mesh_common::account::{
     AccountRecord, Change, ContainerNumber, DeviceEntry, DirectoryEntry, FrameRecord, Head,
     IntakeEntry, MessageKey, ReplayKey, Tip, Transition,
@@ -164,6 +167,22 @@ impl Rows {
             Change::Intake(entry) => self
                 .intake
                 .push((entry.partition(), encode_intake(entry).into())),
+            Change::Seen { id, row } => {
+                let at = row.expires_at();
+                self.set(keys.seen(id.0), encode_expiring(at, row));
+                self.add_due(keys, at, DueKind::Seen, id.0.to_vec());
+            }
+            Change::Delivery { key, row } => {
+                let (hash, at) = (delivery_hash(key), row.expires_at());
+                self.set(keys.delivery(hash), encode_expiring(at, row));
+                self.add_due(keys, at, DueKind::Delivery, hash.to_vec());
+            }
+            Change::Exchange { key, row } => {
+                let (hash, at) = (exchange_hash(key), row.expires_at());
+                self.set(keys.exchange(hash), encode_expiring(at, row));
+                self.add_due(keys, at, DueKind::Exchange, hash.to_vec());
+            }
+            Change::Tally(tally) => self.set(keys.tally(), encode(tally.as_ref())),
             Change::Tip(_) | Change::Directory(_) | Change::Purge { .. } => {}
         }
     }
@@ -246,6 +265,23 @@ pub(crate) fn message_hash(key: &MessageKey) -> [u8; 16] {
 /// What stands for a request in a key.
 pub(crate) fn replay_hash(key: &ReplayKey) -> [u8; 16] {
     hash16(&[key.key_udf.as_str().as_bytes(), &key.request_id.0])
+}
+
+/// What stands for the delivery of a message in a key.
+pub(crate) fn delivery_hash(key: &DeliveryKey) -> [u8; 16] {
+    hash16(&[key.unique_id.as_bytes(), key.recipient.as_bytes()])
+}
+
+/// What stands for an exchange in a key.
+pub(crate) fn exchange_hash(key: &ExchangeKey) -> [u8; 16] {
+    match key {
+        ExchangeKey::Recipient(kind, address) => {
+            hash16(&[b"r", &[kind.octet()], address.as_bytes()])
+        }
+        ExchangeKey::Message(kind, unique_id) => {
+            hash16(&[b"m", &[kind.octet()], unique_id.as_bytes()])
+        }
+    }
 }
 
 /// A live entry of the Device catalog.
@@ -394,7 +430,7 @@ fn encode_expiring<T: Serialize>(expires_at: Timestamp, row: &T) -> Vec<u8> {
         .finish()
 }
 
-/// When a replay or message row may go.
+/// When an expiring row may go.
 pub(crate) fn expires_at(value: &[u8]) -> Result<Timestamp, RowError> {
     let mut row = Reader::new("expiring row", value, EXPIRING)?;
     row.i64().map(Timestamp::from_millis)
@@ -410,6 +446,22 @@ fn decode_expiring<T: DeserializeOwned>(what: &'static str, value: &[u8]) -> Res
 
 pub(crate) fn message(value: &[u8]) -> Result<MessageRow, RowError> {
     decode_expiring("message row", value)
+}
+
+pub(crate) fn seen(value: &[u8]) -> Result<SeenRow, RowError> {
+    decode_expiring("mark of a drained entry", value)
+}
+
+pub(crate) fn delivery(value: &[u8]) -> Result<DeliveryRow, RowError> {
+    decode_expiring("delivery state", value)
+}
+
+pub(crate) fn exchange(value: &[u8]) -> Result<ExchangeRow, RowError> {
+    decode_expiring("outstanding exchange", value)
+}
+
+pub(crate) fn tally(value: &[u8]) -> Result<Tally, RowError> {
+    decode("tally", value)
 }
 
 pub(crate) fn replay(value: &[u8]) -> Result<ReplayRow, RowError> {

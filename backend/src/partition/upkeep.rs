@@ -109,6 +109,18 @@ impl Work {
                 self.forget(tx, message_key(&keys, &due), now).await?,
                 "message",
             ),
+            DueKind::Seen => {
+                let key = hash_of(&due).map(|hash| keys.seen(hash));
+                (self.forget(tx, key, now).await?, "seen")
+            }
+            DueKind::Delivery => {
+                let key = hash_of(&due).map(|hash| keys.delivery(hash));
+                (self.forget(tx, key, now).await?, "delivery")
+            }
+            DueKind::Exchange => {
+                let key = hash_of(&due).map(|hash| keys.exchange(hash));
+                (self.forget(tx, key, now).await?, "exchange")
+            }
             DueKind::Release => (self.release(tx, &due, now).await?, "release"),
             DueKind::Purge => (self.purge(tx, &keys, now).await?, "purge"),
         };
@@ -200,7 +212,12 @@ impl Work {
 }
 
 fn replay_key(keys: &AccountKeys, due: &Due) -> Option<Vec<u8>> {
-    Some(keys.replay(due.rest.as_slice().try_into().ok()?))
+    Some(keys.replay(hash_of(due)?))
+}
+
+/// The sixteen octets that name the row.
+fn hash_of(due: &Due) -> Option<[u8; 16]> {
+    due.rest.as_slice().try_into().ok()
 }
 
 fn message_key(keys: &AccountKeys, due: &Due) -> Option<Vec<u8>> {

@@ -20,11 +20,15 @@
 //! | `20` acct | `aid 'd' hash16` | device record: what the revocation index knows of a device |
 //! | `20` acct | `aid 'v' hash16` | a key that never lives again (decision Q-9) |
 //! | `20` acct | `aid 'r' hash16` | replay: digest of a committed request, and its response |
+//! | `20` acct | `aid 'i' id` | an entry of the intake that was drained (decision Q-59) |
+//! | `20` acct | `aid 's' hash16` | delivery state of an outgoing message, per recipient |
+//! | `20` acct | `aid 'x' hash16` | outstanding exchange: what may be answered (service §7.5 rule 4) |
+//! | `20` acct | `aid 'q'` | tally: messages taken today |
 //! | `21` intake | `p generation versionstamp n` | what others left for an account of `p`, in the order of the commits |
 //! | `23` due | `p due kind aid rest` | empty: work to be done from the moment `due` on |
 //!
-//! Reserved: `01` node, `03` route, `11`–`13` domains, `20` acct `'g'` gate, `'s'` delivery states,
-//! `'c'` pending connections, `'x'` outstanding exchanges, `'e'` EARL content, `22` wake-in,
+//! Reserved: `01` node, `03` route, `11`–`13` domains, `20` acct `'g'` gate,
+//! `'c'` pending connections, `'e'` EARL content, `22` wake-in,
 //! `30`–`33` outbound, `40` admin, `41` migrations.
 //!
 //! Draft: cluster §5 has no table 23. Everything that expires or is purged leaves a row there, so
@@ -275,6 +279,30 @@ impl AccountKeys {
         self.key(&[b"r", &hash])
     }
 
+    /// The mark of an entry of the intake that was drained.
+    #[must_use]
+    pub fn seen(&self, id: [u8; 16]) -> Vec<u8> {
+        self.key(&[b"i", &id])
+    }
+
+    /// How far the delivery of a message to one recipient is.
+    #[must_use]
+    pub fn delivery(&self, hash: [u8; 16]) -> Vec<u8> {
+        self.key(&[b"s", &hash])
+    }
+
+    /// An exchange that may be answered.
+    #[must_use]
+    pub fn exchange(&self, hash: [u8; 16]) -> Vec<u8> {
+        self.key(&[b"x", &hash])
+    }
+
+    /// What the account has taken today.
+    #[must_use]
+    pub fn tally(&self) -> Vec<u8> {
+        self.key(&[b"q"])
+    }
+
     fn key(&self, parts: &[&[u8]]) -> Vec<u8> {
         let mut key = Vec::with_capacity(48);
         key.push(ACCT);
@@ -294,6 +322,12 @@ pub enum DueKind {
     Replay = b'r',
     /// Forget a duplicate-recognition row; `rest` is container and hash.
     Message = b'm',
+    /// Forget that an entry of the intake was drained; `rest` is its id.
+    Seen = b'i',
+    /// Forget how far a delivery is; `rest` is its hash.
+    Delivery = b's',
+    /// Forget an exchange; `rest` is its hash.
+    Exchange = b'x',
     /// Remove the data of a deleted account (architecture A-15).
     Purge = b'p',
     /// Release the address of a deleted account (architecture A-15); `rest` is the canonical address.
@@ -301,7 +335,15 @@ pub enum DueKind {
 }
 
 impl DueKind {
-    const ALL: [Self; 4] = [Self::Replay, Self::Message, Self::Purge, Self::Release];
+    const ALL: [Self; 7] = [
+        Self::Replay,
+        Self::Message,
+        Self::Seen,
+        Self::Delivery,
+        Self::Exchange,
+        Self::Purge,
+        Self::Release,
+    ];
 }
 
 /// One row of table 23.
@@ -460,6 +502,10 @@ mod tests {
                 format!("{aid}76{}", hex(&hash16(&[b"MAAA"]))),
             ),
             (account.replay(hash), format!("{aid}72{hash_text}")),
+            (account.seen(hash), format!("{aid}69{hash_text}")),
+            (account.delivery(hash), format!("{aid}73{hash_text}")),
+            (account.exchange(hash), format!("{aid}78{hash_text}")),
+            (account.tally(), format!("{aid}71")),
             (
                 due.key(),
                 format!("2303ff000000000000010270{}77", &aid[2..]),

@@ -12,7 +12,12 @@ impl Standing {
     /// Takes over what `transition` wrote. To be called once, after the commit, or on a copy while
     /// a batch is planned.
     pub fn apply(&mut self, transition: &Transition) {
-        for change in &transition.changes {
+        self.apply_changes(&transition.changes);
+    }
+
+    /// Takes over rows that were written, or are planned.
+    pub fn apply_changes(&mut self, changes: &[Change]) {
+        for change in changes {
             match change {
                 Change::Directory(DirectoryEntry::Reserved(tombstone)) => {
                     *self = Self::Reserved(tombstone.clone());
@@ -23,7 +28,7 @@ impl Standing {
             }
         }
         if let Self::Account(state) = self {
-            state.take_rows(&transition.changes);
+            state.take_rows(changes);
         }
     }
 
@@ -79,6 +84,10 @@ impl AccountState {
                 | Change::Message { .. }
                 | Change::Replay { .. }
                 | Change::Intake(_)
+                | Change::Seen { .. }
+                | Change::Exchange { .. }
+                | Change::Delivery { .. }
+                | Change::Tally(_)
                 | Change::Purge { .. } => {}
             }
         }
@@ -89,7 +98,12 @@ impl Lookups {
     /// Adds the rows that `transition` is about to write, for deciding the next request of the same
     /// batch on top of it. Rows of other accounts must not be mixed in.
     pub fn absorb(&mut self, transition: &Transition) {
-        for change in &transition.changes {
+        self.absorb_changes(&transition.changes);
+    }
+
+    /// Adds rows that are about to be written. Rows of other accounts must not be mixed in.
+    pub fn absorb_changes(&mut self, changes: &[Change]) {
+        for change in changes {
             match change {
                 Change::Frame {
                     container,
@@ -115,6 +129,16 @@ impl Lookups {
                 Change::Replay { key, row } => {
                     self.replays.insert(key.clone(), (**row).clone());
                 }
+                Change::Seen { id, row } => {
+                    self.intake.insert(*id, *row);
+                }
+                Change::Exchange { key, row } => {
+                    self.exchanges.insert(key.clone(), *row);
+                }
+                Change::Delivery { key, row } => {
+                    self.deliveries.insert(key.clone(), *row);
+                }
+                Change::Tally(tally) => self.tally = Some((**tally).clone()),
                 _ => {}
             }
         }

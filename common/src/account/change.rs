@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::compact;
 use super::devices::DeviceEntry;
 use super::frame::FrameRecord;
-use super::intake::IntakeEntry;
+use super::intake::{
+    DeliveryKey, DeliveryRow, ExchangeKey, ExchangeRow, IntakeEntry, IntakeId, SeenRow, Tally,
+};
 use super::state::{AccountId, AccountRecord, ContainerNumber, Head, ProfileVersion, Tip};
 use crate::address::AccountAddress;
 use crate::cluster::Answer;
@@ -108,6 +110,29 @@ pub enum Change {
     /// Something left in the intake of the partition of another account, or of this one (cluster
     /// §8). Entries of one commit keep their order.
     Intake(Box<IntakeEntry>),
+    /// An entry of this account's intake was drained (decision Q-59).
+    Seen {
+        /// Which.
+        id: IntakeId,
+        /// When.
+        row: SeenRow,
+    },
+    /// An exchange that may be answered (service §7.5 rule 4).
+    Exchange {
+        /// By what the answer is recognized.
+        key: ExchangeKey,
+        /// When it was begun.
+        row: ExchangeRow,
+    },
+    /// What the sender of a message was told last (decision Q-59).
+    Delivery {
+        /// Of which message, for which recipient.
+        key: DeliveryKey,
+        /// What.
+        row: DeliveryRow,
+    },
+    /// What the account has taken today.
+    Tally(Box<Tally>),
     /// From this moment on the account's rows are to be purged (architecture A-15).
     Purge {
         /// When.

@@ -12,6 +12,16 @@
 //!  sender's partition: drain ─▶ MessageComplete in Outbound (architecture A-16)
 //! ```
 
+mod append;
+mod checks;
+pub mod contacts;
+pub mod control;
+pub mod exchange;
+pub mod outcome;
+pub mod reception;
+pub mod site;
+pub mod tally;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -24,6 +34,13 @@ use crate::entropy::{self, Entropy};
 use crate::spool::MessageState;
 use crate::time::Timestamp;
 use crate::udf::Udf;
+
+pub use contacts::{ContactIndex, Standpoint};
+pub use exchange::{ExchangeKey, ExchangeKind, ExchangeRow};
+pub use outcome::{DeliveryKey, DeliveryRow};
+pub use reception::{Reception, ReceptionResult, Setting, Unfit, needs, receive, told};
+pub use site::InboundPolicy;
+pub use tally::Tally;
 
 /// What tells an entry from one that was appended twice; remembered for 30 days after the drain
 /// (decision Q-59).
@@ -43,6 +60,14 @@ impl fmt::Debug for IntakeId {
             .iter()
             .try_for_each(|octet| write!(formatter, "{octet:02x}"))
     }
+}
+
+/// An entry that was drained, for as long as it might be appended again (decision Q-59).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenRow {
+    /// When.
+    #[serde(with = "compact::millis")]
+    pub drained_at: Timestamp,
 }
 
 /// One thing left for an account.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::change::{MessageKey, MessageRow, ReplayKey, ReplayRow, UniqueRow};
 use super::frame::FrameRecord;
+use super::intake::{DeliveryKey, DeliveryRow, ExchangeKey, ExchangeRow, IntakeId, SeenRow, Tally};
 use super::state::ContainerNumber;
 
 /// Rows to look up. Those that do not exist are simply missing from the [`Lookups`].
@@ -22,6 +23,14 @@ pub struct Needs {
     pub records: Vec<(ContainerNumber, u64, u64)>,
     /// Payloads of single frames (their records are among `records`).
     pub payloads: Vec<(ContainerNumber, u64)>,
+    /// An entry of the intake that may have been drained before.
+    pub intake: Option<IntakeId>,
+    /// Exchanges that may have been begun.
+    pub exchanges: BTreeSet<ExchangeKey>,
+    /// Deliveries that may have been told of.
+    pub deliveries: BTreeSet<DeliveryKey>,
+    /// Whether to look up what was taken today.
+    pub tally: bool,
 }
 
 impl Needs {
@@ -45,4 +54,12 @@ pub struct Lookups {
     pub records: BTreeMap<(ContainerNumber, u64), Arc<FrameRecord>>,
     /// Payloads.
     pub payloads: BTreeMap<(ContainerNumber, u64), Vec<u8>>,
+    /// Entries of the intake that were drained before.
+    pub intake: BTreeMap<IntakeId, SeenRow>,
+    /// Exchanges that were begun.
+    pub exchanges: BTreeMap<ExchangeKey, ExchangeRow>,
+    /// Deliveries that were told of.
+    pub deliveries: BTreeMap<DeliveryKey, DeliveryRow>,
+    /// What was taken lately.
+    pub tally: Option<Tally>,
 }

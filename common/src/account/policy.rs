@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::intake::InboundPolicy;
 use crate::address::AccountAddress;
 use crate::dare::container_name::NameStyle;
 use crate::error::ServiceError;
@@ -40,6 +41,8 @@ pub struct AccountPolicy {
     pub name_style: NameStyle,
     /// Whether unlinked tree digests of old clients are accepted (architecture A-9).
     pub legacy_digests: bool,
+    /// What may come in from others (service §7.5).
+    pub inbound: InboundPolicy,
 }
 
 impl Default for AccountPolicy {
@@ -58,6 +61,7 @@ impl Default for AccountPolicy {
             download_payload_bytes_max: limits::DOWNLOAD_PAYLOAD_BYTES_MAX,
             name_style: NameStyle::default(),
             legacy_digests: false,
+            inbound: InboundPolicy::default(),
         }
     }
 }

@@ -16,7 +16,7 @@ mod connection;
 mod device_entry;
 mod error;
 pub mod make;
-mod permission;
+pub(crate) mod permission;
 mod profile;
 pub mod verify;
 

@@ -30,7 +30,7 @@ pub fn grants(permissions: &[Permission], message_tag: &str) -> bool {
 }
 
 /// The group a message tag belongs to.
-fn group_of(message_tag: &str) -> Option<&'static str> {
+pub(crate) fn group_of(message_tag: &str) -> Option<&'static str> {
     match message_tag {
         "RequestContact" | "ReplyContact" => Some("Contact"),
         "RequestConfirmation" | "ResponseConfirmation" => Some("Confirm"),

@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha512};
 
+use super::intake::{DeliveryKey, DeliveryRow, ExchangeKey, ExchangeRow, IntakeId, SeenRow, Tally};
 use super::{
     AccountId, AccountPolicy, Change, ContainerNumber, Decision, DownloadAssembly, DownloadPlan,
     FrameRecord, IntakeEntry, Lookups, MessageKey, MessageRow, Needs, ReplayKey, ReplayRow,
@@ -43,6 +44,10 @@ struct Rows {
     /// What was left in intakes by this account's commits, in their order.
     left: Vec<IntakeEntry>,
     purge: Option<Timestamp>,
+    seen: BTreeMap<IntakeId, SeenRow>,
+    exchanges: BTreeMap<ExchangeKey, ExchangeRow>,
+    deliveries: BTreeMap<DeliveryKey, DeliveryRow>,
+    tally: Option<Tally>,
 }
 
 /// Accounts in memory.
@@ -159,6 +164,7 @@ impl Shell {
                 found.payloads.insert(*place, payload.clone());
             }
         }
+        rows.find_received(needs, &mut found);
         found
     }
 
@@ -285,6 +291,26 @@ fn stored<T: Serialize + DeserializeOwned>(row: &T) -> T {
 }
 
 impl Rows {
+    /// What the drain of an intake looks up.
+    fn find_received(&self, needs: &Needs, found: &mut Lookups) {
+        if let Some(id) = needs.intake
+            && let Some(row) = self.seen.get(&id)
+        {
+            found.intake.insert(id, *row);
+        }
+        found.tally = self.tally.clone().filter(|_| needs.tally);
+        for key in &needs.exchanges {
+            if let Some(row) = self.exchanges.get(key) {
+                found.exchanges.insert(key.clone(), *row);
+            }
+        }
+        for key in &needs.deliveries {
+            if let Some(row) = self.deliveries.get(key) {
+                found.deliveries.insert(key.clone(), *row);
+            }
+        }
+    }
+
     fn set(&mut self, change: &Change) {
         match change {
             Change::Frame {
@@ -319,6 +345,16 @@ impl Rows {
                 self.replays.insert(key.clone(), stored(&**row));
             }
             Change::Intake(entry) => self.left.push(stored(&**entry)),
+            Change::Seen { id, row } => {
+                self.seen.insert(*id, stored(row));
+            }
+            Change::Exchange { key, row } => {
+                self.exchanges.insert(key.clone(), stored(row));
+            }
+            Change::Delivery { key, row } => {
+                self.deliveries.insert(key.clone(), stored(row));
+            }
+            Change::Tally(tally) => self.tally = Some(stored(&**tally)),
             Change::Purge { due } => self.purge = Some(*due),
             Change::Account(record) => assert_eq!(stored(&**record), **record),
             Change::Head(head) => assert_eq!(stored(&**head), **head),

@@ -18,6 +18,7 @@ mod requirements;
 mod spool;
 mod verdict;
 
+pub(super) use prepare::Prepared;
 pub(super) use requirements::add_needs;
 
 use self::ledger::Ledger;

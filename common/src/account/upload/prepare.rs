@@ -12,13 +12,13 @@ use crate::time::Timestamp;
 
 /// An envelope that is acceptable in itself.
 #[derive(Debug)]
-pub(super) struct Prepared<'a> {
-    pub(super) envelope: &'a Envelope,
-    pub(super) meta: ContentMeta,
-    pub(super) payload_digest: Digest64,
+pub(in crate::account) struct Prepared<'a> {
+    pub(in crate::account) envelope: &'a Envelope,
+    pub(in crate::account) meta: ContentMeta,
+    pub(in crate::account) payload_digest: Digest64,
     /// Whether only the digest was sent, to ask whether the payload would be welcome
     /// (containers D23).
-    pub(super) is_offer: bool,
+    pub(in crate::account) is_offer: bool,
 }
 
 impl<'a> Prepared<'a> {
@@ -27,7 +27,7 @@ impl<'a> Prepared<'a> {
     /// # Errors
     /// The Reject: 413/8 for the payload's size, 400/100 for header, trailer and content metadata,
     /// 400/102 for the encryption, 422/115 for a payload digest that does not match.
-    pub(super) fn of(
+    pub(in crate::account) fn of(
         envelope: &'a Envelope,
         kind: ContainerKind,
         policy: &AccountPolicy,
@@ -65,7 +65,7 @@ impl<'a> Prepared<'a> {
     }
 
     /// The record of this frame, with the client's own digests where they differ from ours.
-    pub(super) fn record(
+    pub(in crate::account) fn record(
         &self,
         index: u64,
         kind: ContainerKind,

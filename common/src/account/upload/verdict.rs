@@ -15,7 +15,7 @@ use crate::protocol::{
 
 /// What becomes of one envelope, if nothing is wrong with the others.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Verdict {
+pub(in crate::account) enum Verdict {
     /// It stands, or will stand, at this index.
     Accept(u64),
     /// It belongs to another state of the container; the sentence says which.
@@ -26,7 +26,7 @@ pub(super) enum Verdict {
 
 /// Why an envelope is refused as it stands.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Rejection {
+pub(in crate::account) struct Rejection {
     pub(super) error: ServiceError,
     /// The bound that was met.
     pub(super) bounds: Option<ConstraintsData>,

@@ -1,0 +1,366 @@
+//! What an account's Contact catalog says about senders, as far as the service can read it
+//! (service §7.6, X-54, X-55; decisions ).
+//!
+//! The index follows the catalog frame by frame: headers tell which frame speaks for which entry,
+//! and only live frames are opened. Where a frame cannot be opened, all that is known is that the
+//! user may have said something there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::MessageSender;
+use crate::account::frame::FrameRecord;
+use crate::address::AccountAddress;
+use crate::assertion::ProfileAccount;
+use crate::assertion::permission::group_of;
+use crate::catalog::entry::{CatalogEntry, CatalogedContact, Contact, Permission};
+use crate::crypto::{KeyData, SecretKey};
+use crate::dare::{Digest64, Envelope};
+use crate::limits::CONTACTS_INDEXED_MAX;
+use crate::udf::Udf;
+
+/// What the user's contacts say of a sender and a message type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standpoint {
+    /// The sender is no contact.
+    Unknown,
+    /// A contact, of whom nothing is said about this type.
+    Silent,
+    /// The type is taken from this contact.
+    Accept,
+    /// The type is not taken from this contact.
+    Reject,
+}
+
+/// The contacts of one account.
+#[derive(Debug, Clone, Default)]
+pub struct ContactIndex {
+    /// Live entries, by UniqueID.
+    live: BTreeMap<String, Live>,
+    by_profile: BTreeMap<Udf, BTreeSet<String>>,
+    by_address: BTreeMap<String, BTreeSet<String>>,
+    /// Frames that were followed.
+    frames: u64,
+    /// Tree digest of the last of them.
+    apex: Option<Digest64>,
+    unreadable: usize,
+    bytes: usize,
+}
+
+#[derive(Debug, Clone)]
+struct Live {
+    frame: u64,
+    entry: Entry,
+}
+
+#[derive(Debug, Clone)]
+enum Entry {
+    /// Its frame has not been opened.
+    Closed,
+    /// Its frame cannot be opened, or does not read.
+    Unreadable,
+    /// What it says.
+    Readable(Rules),
+}
+
+/// What one contact may send.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Rules {
+    /// UDFs of its accounts' profiles.
+    profiles: BTreeSet<Udf>,
+    /// Its addresses, canonical.
+    addresses: BTreeSet<String>,
+    /// Names with whether they are accepted.
+    permissions: Vec<(String, bool)>,
+}
+
+/// Octets counted for an entry beside its texts.
+const ENTRY_BYTES: usize = 256;
+
+impl ContactIndex {
+    /// Index of the first frame that was not followed.
+    #[must_use]
+    pub const fn next_frame(&self) -> u64 {
+        self.frames
+    }
+
+    /// Whether the index follows the catalog up to this frame and no further.
+    #[must_use]
+    pub fn is_at(&self, frames: u64, apex: Option<Digest64>) -> bool {
+        self.frames == frames && self.apex == apex
+    }
+
+    /// Tree digest of the last frame that was followed.
+    #[must_use]
+    pub const fn apex(&self) -> Option<Digest64> {
+        self.apex
+    }
+
+    /// Octets it takes, roughly.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether a live contact cannot be read (decision Q-53).
+    #[must_use]
+    pub const fn has_unreadable(&self) -> bool {
+        self.unreadable > 0
+    }
+
+    /// Follows the next frame by what its header says.
+    pub fn follow(&mut self, index: u64, record: &FrameRecord) {
+        self.frames = index + 1;
+        self.apex = Some(record.tree_digest);
+        let is_meta = record.info.is_meta == Some(true);
+        let (Some(unique_id), false) = (&record.unique_id, index == 0 || is_meta) else {
+            return;
+        };
+        match record.event.as_deref() {
+            Some("New" | "Update") => {
+                let is_full = self.live.len() >= CONTACTS_INDEXED_MAX;
+                // Beyond the bound nothing is opened: it may say anything.
+                let entry = if is_full && !self.live.contains_key(unique_id) {
+                    Entry::Unreadable
+                } else {
+                    Entry::Closed
+                };
+                self.put(
+                    unique_id,
+                    Some(Live {
+                        frame: index,
+                        entry,
+                    }),
+                );
+            }
+            Some("Delete") => self.put(unique_id, None),
+            _ => {}
+        }
+    }
+
+    /// The frames that must be opened before the index can be asked, with the entries they speak for.
+    pub fn closed(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.live
+            .iter()
+            .filter(|(_, live)| matches!(live.entry, Entry::Closed))
+            .map(|(unique_id, live)| (unique_id.as_str(), live.frame))
+    }
+
+    /// Opens the frame that speaks for `unique_id` with the service's keys; `None` for a frame whose
+    /// payload is gone.
+    pub fn open(&mut self, unique_id: &str, envelope: Option<&Envelope>, keys: &[&SecretKey]) {
+        let Some(live) = self.live.get(unique_id) else {
+            return;
+        };
+        let frame = live.frame;
+        let entry = envelope
+            .and_then(|envelope| Rules::read(envelope, keys))
+            .map_or(Entry::Unreadable, Entry::Readable);
+        self.put(unique_id, Some(Live { frame, entry }));
+    }
+
+    /// Everything that is still closed stays unread.
+    pub fn give_up(&mut self) {
+        let closed: Vec<String> = self.closed().map(|(id, _)| id.to_owned()).collect();
+        for unique_id in closed {
+            self.open(&unique_id, None, &[]);
+        }
+    }
+
+    /// What the user's contacts say of a message of this type from `sender`.
+    ///
+    /// Entries with the sender's profile speak alone; only without any do those speak that name the
+    /// address and no profile. The most specific permission wins, then Reject (decision Q-34).
+    #[must_use]
+    pub fn standpoint(&self, sender: &MessageSender, message_type: &str) -> Standpoint {
+        let by_profile = self.by_profile.get(&sender.account_udf);
+        let entries = match by_profile {
+            Some(entries) => entries,
+            None => match self.by_address.get(sender.address.canonical()) {
+                Some(entries) => entries,
+                None => return Standpoint::Unknown,
+            },
+        };
+        let best = entries
+            .iter()
+            .filter_map(|unique_id| match &self.live.get(unique_id)?.entry {
+                Entry::Readable(rules) => Some(rules),
+                Entry::Closed | Entry::Unreadable => None,
+            })
+            .flat_map(|rules| &rules.permissions)
+            .filter_map(|(name, accepts)| Some((specificity(name, message_type)?, !accepts)))
+            .max();
+        match best {
+            None => Standpoint::Silent,
+            Some((_, true)) => Standpoint::Reject,
+            Some((_, false)) => Standpoint::Accept,
+        }
+    }
+
+    fn put(&mut self, unique_id: &str, live: Option<Live>) {
+        if let Some(before) = self.live.remove(unique_id) {
+            self.unlink(unique_id, &before.entry);
+        }
+        if let Some(live) = live {
+            self.link(unique_id, &live.entry);
+            self.live.insert(unique_id.to_owned(), live);
+        }
+    }
+
+    fn link(&mut self, unique_id: &str, entry: &Entry) {
+        self.bytes += ENTRY_BYTES + unique_id.len() + entry.bytes();
+        match entry {
+            Entry::Unreadable => self.unreadable += 1,
+            Entry::Closed => {}
+            Entry::Readable(rules) => {
+                for udf in &rules.profiles {
+                    let entries = self.by_profile.entry(udf.clone()).or_default();
+                    entries.insert(unique_id.to_owned());
+                }
+                for address in rules.addresses_that_speak() {
+                    let entries = self.by_address.entry(address.clone()).or_default();
+                    entries.insert(unique_id.to_owned());
+                }
+            }
+        }
+    }
+
+    fn unlink(&mut self, unique_id: &str, entry: &Entry) {
+        self.bytes -= ENTRY_BYTES + unique_id.len() + entry.bytes();
+        match entry {
+            Entry::Unreadable => self.unreadable -= 1,
+            Entry::Closed => {}
+            Entry::Readable(rules) => {
+                for udf in &rules.profiles {
+                    remove_from(&mut self.by_profile, udf, unique_id);
+                }
+                for address in rules.addresses_that_speak() {
+                    remove_from(&mut self.by_address, address, unique_id);
+                }
+            }
+        }
+    }
+}
+
+fn remove_from<K: Ord + Clone>(map: &mut BTreeMap<K, BTreeSet<String>>, key: &K, unique_id: &str) {
+    if let Some(entries) = map.get_mut(key) {
+        entries.remove(unique_id);
+        if entries.is_empty() {
+            map.remove(key);
+        }
+    }
+}
+
+impl Entry {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Closed | Self::Unreadable => 0,
+            Self::Readable(rules) => {
+                let names = rules.profiles.iter().map(|udf| udf.as_str().len());
+                let addresses = rules.addresses.iter().map(String::len);
+                let permissions = rules.permissions.iter().map(|(name, _)| name.len());
+                // Each name stands in the entry and in a table of its own.
+                2 * names
+                    .chain(addresses)
+                    .map(|bytes| bytes + 64)
+                    .sum::<usize>()
+                    + permissions.map(|bytes| bytes + 32).sum::<usize>()
+            }
+        }
+    }
+}
+
+impl Rules {
+    /// What the entry in `envelope` says; `None` if it cannot be read.
+    fn read(envelope: &Envelope, keys: &[&SecretKey]) -> Option<Self> {
+        let plaintext = envelope.decrypt(keys).ok()?;
+        match CatalogEntry::from_json(&plaintext).ok()? {
+            CatalogEntry::CatalogedContact(entry)
+            | CatalogEntry::CatalogedContactRecryption(entry) => Self::of(&entry),
+            _ => None,
+        }
+    }
+
+    fn of(entry: &CatalogedContact) -> Option<Self> {
+        // Such an entry is about the owner and names no sender (schema draft §7.4.6).
+        if entry.is_self == Some(true) {
+            return Some(Self::default());
+        }
+        let mut rules = Self {
+            permissions: entry.permissions.iter().filter_map(permission).collect(),
+            ..Self::default()
+        };
+        if let Some(contact) = entry.contact().ok()? {
+            rules.add_names(&contact);
+        }
+        Some(rules)
+    }
+
+    fn add_names(&mut self, contact: &Contact) {
+        for assertion in &contact.assertion_accounts {
+            // One that does not read names nobody; the others still do.
+            let Ok(profile) = serde_json::from_value::<ProfileAccount>(assertion.clone()) else {
+                continue;
+            };
+            let key = profile.key_offline_signature.as_ref();
+            if let Some(Ok(key)) = key.map(KeyData::public_key) {
+                self.profiles.insert(key.udf());
+            }
+            for address in &profile.service_ids {
+                self.add_address(address);
+            }
+        }
+        let accounts = contact
+            .extra
+            .0
+            .get("MeshAccounts")
+            .and_then(Value::as_array);
+        for address in accounts.into_iter().flatten().filter_map(Value::as_str) {
+            self.add_address(address);
+        }
+        for uri in contact
+            .addresses
+            .iter()
+            .filter_map(|one| one.uri.as_deref())
+        {
+            let (scheme, address) = uri.split_once(':').unwrap_or_default();
+            if scheme.eq_ignore_ascii_case("mmm") || scheme.eq_ignore_ascii_case("mailto") {
+                self.add_address(address);
+            }
+        }
+    }
+
+    fn add_address(&mut self, text: &str) {
+        if let Ok(address) = AccountAddress::parse(text) {
+            self.addresses.insert(address.canonical().to_owned());
+        }
+    }
+
+    /// The addresses by which the entry is found: none if it names a profile (decision Q-34).
+    fn addresses_that_speak(&self) -> impl Iterator<Item = &String> {
+        let speaks = self.profiles.is_empty();
+        self.addresses.iter().filter(move |_| speaks)
+    }
+}
+
+/// Name and whether it is accepted; `None` for a permission that is neither.
+fn permission(permission: &Permission) -> Option<(String, bool)> {
+    let accepts = match permission.role.as_deref() {
+        None | Some("Accept") => true,
+        Some("Reject") => false,
+        Some(_) => return None,
+    };
+    Some((permission.name.clone()?, accepts))
+}
+
+/// How closely a permission's name describes a message type; `None` if it does not.
+fn specificity(name: &str, message_type: &str) -> Option<u8> {
+    if name == message_type {
+        Some(2)
+    } else if Some(name) == group_of(message_type) {
+        Some(1)
+    } else {
+        (name == "*").then_some(0)
+    }
+}
