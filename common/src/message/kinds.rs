@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::relationship::{ConnectionResult, Relationship};
-use crate::assertion::CatalogedDevice;
+use crate::assertion::{CatalogedDevice, Permission};
 use crate::dare::Envelope;
 use crate::dare::header::Extra;
 use crate::encoding::base64url::Binary;
@@ -72,6 +72,10 @@ message! {
         /// The PIN.
         #[serde(rename = "PIN", skip_serializing_if = "Option::is_none")]
         pin: Option<String>,
+        /// What the device that comes with it may do; none listed means what any device may.
+        // Draft: the schema has no such member; whoever finishes cannot ask who began.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        permissions: Vec<Permission>,
     }
 }
 

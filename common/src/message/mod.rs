@@ -12,9 +12,12 @@
 
 mod accreditation;
 mod connect;
+mod earl;
+mod kept_pin;
 mod kinds;
 mod pin;
 mod relationship;
+mod respond;
 mod witness;
 
 use crate::crypto::SecretKey;
@@ -26,13 +29,16 @@ use crate::udf::Udf;
 
 pub use accreditation::{Accreditation, Chain, accredit, accredited_block};
 pub use connect::{Acknowledgement, ConnectionRequest};
+pub use earl::{EARL_SERVER_NONCE, Earl, EarlError};
+pub use kept_pin::{KeptPin, KeptPinError};
 pub use kinds::{
     AcknowledgeConnection, Message, MessageComplete, MessagePin, OfferGroup, Reference,
     RequestConfirmation, RequestConnection, RequestContact, RequestTask, RespondConnection,
     ResponseConfirmation,
 };
-pub use pin::Pin;
+pub use pin::{Pin, PinUri, PinUriError};
 pub use relationship::{ConnectionResult, Relationship};
+pub use respond::{AnswerError, ConnectionAnswer, Proved};
 pub use witness::{Nonce, envelope_id_later, response_id_2020, response_id_later, witness};
 
 /// Why an envelope holds no message that is accepted.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use crate::address::AccountAddress;
+use crate::address::{AccountAddress, AddressError};
 use crate::crypto::PublicKey;
 use crate::crypto::derive::hmac512;
 use crate::encoding::base32;
@@ -14,6 +14,8 @@ use crate::udf::{self, Udf, UdfError};
 
 /// Bits of PinUDF and Witness: 52 characters.
 const PROOF_BITS: usize = 260;
+/// What a PIN's URI begins with.
+const PIN_SCHEME: &str = "mcu://";
 
 /// A PIN: a nonce UDF of at least 80 bits that travels out of band.
 #[derive(Clone, PartialEq, Eq)]
@@ -109,5 +111,90 @@ impl Pin {
 impl fmt::Debug for Pin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Pin(…)")
+    }
+}
+
+/// A PIN and the account it is for, as one text to hand over: `mcu://alice@example.com/NCGD-…`
+/// (service §6.4).
+#[derive(Clone, PartialEq, Eq)]
+pub struct PinUri {
+    /// The account.
+    pub account: AccountAddress,
+    /// The PIN.
+    pub pin: Pin,
+}
+
+/// A text that is no PIN with its account.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PinUriError {
+    /// Not of the form `mcu://user@domain/PIN`.
+    #[error("not a mcu:// URI")]
+    Form,
+    /// The address in it is none.
+    #[error("the mcu:// URI names no account")]
+    Account(#[source] AddressError),
+    /// The PIN in it is none.
+    #[error("the mcu:// URI holds no PIN")]
+    Pin(#[source] UdfError),
+}
+
+impl PinUri {
+    /// Reads the URI.
+    ///
+    /// # Errors
+    /// [`PinUriError`]: its variants say when.
+    pub fn parse(text: &str) -> Result<Self, PinUriError> {
+        let rest = text.trim();
+        let rest = match rest.split_at_checked(PIN_SCHEME.len()) {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case(PIN_SCHEME) => rest,
+            _ => return Err(PinUriError::Form),
+        };
+        let (account, pin) = rest.rsplit_once('/').ok_or(PinUriError::Form)?;
+        Ok(Self {
+            account: AccountAddress::parse(account).map_err(PinUriError::Account)?,
+            pin: Pin::parse(pin).map_err(PinUriError::Pin)?,
+        })
+    }
+
+    /// The text, which holds the PIN.
+    #[must_use]
+    pub fn reveal(&self) -> Zeroizing<String> {
+        let account = self.account.canonical();
+        Zeroizing::new(format!("{PIN_SCHEME}{account}/{}", self.pin.reveal()))
+    }
+}
+
+impl fmt::Debug for PinUri {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "PinUri({})", self.account.canonical())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entropy::SeededEntropy;
+
+    #[test]
+    fn a_pin_and_its_account_are_read_as_they_are_written() {
+        let uri = PinUri {
+            account: AccountAddress::parse("Alice@Example.com").unwrap(),
+            pin: Pin::draw(&mut SeededEntropy::new(1)),
+        };
+        let text = uri.reveal();
+        assert!(text.starts_with("mcu://alice@example.com/N"), "{}", *text);
+        assert_eq!(PinUri::parse(&text), Ok(uri.clone()));
+        assert_eq!(PinUri::parse(&text.replace("mcu", "MCU")), Ok(uri.clone()));
+        assert_eq!(format!("{uri:?}"), "PinUri(alice@example.com)");
+        for text in [
+            "",
+            "mcu:",
+            "mcu://alice@example.com",
+            "udf://a@b.c/NAAA-AAAA",
+        ] {
+            assert_eq!(PinUri::parse(text), Err(PinUriError::Form), "{text}");
+        }
+        assert!(PinUri::parse("mcu://alice/NAAA-AAAA").is_err());
+        assert!(PinUri::parse("mcu://alice@example.com/N").is_err());
     }
 }

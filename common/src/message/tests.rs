@@ -237,6 +237,99 @@ fn message_signed_by(message: &AcknowledgeConnection, signer: &SecretKey) -> Env
     Message::AcknowledgeConnection(Box::new(message.clone())).to_envelope("N", &[signer])
 }
 
+/// The answer to a request with its entry, and what the device checks it by.
+fn answered(
+    scene: &mut Scene,
+    pin: Option<&Pin>,
+) -> (Envelope, Acknowledgement, ConnectionRequest, SecretKey) {
+    let keys = MeshKeys::generate(&mut scene.entropy);
+    let profile_mesh = keys.profile(NOW);
+    scene.mesh = ProfileMesh::verify(&profile_mesh).unwrap();
+    let device = scene.device.clone();
+    let request = scene.request(&device.authentication);
+    let online = scene.service.online.clone();
+    let acknowledgement = scene.acknowledge(&request, &online);
+    let request = ConnectionRequest::verify(&request, false).unwrap();
+    let witness = pin.map(|pin| Proved::of(&request, &acknowledgement).witness(pin, &scene.mesh));
+    let entry = crate::assertion::CatalogedDevice {
+        enveloped_profile_mesh: Some(profile_mesh),
+        ..Default::default()
+    };
+    let response_id = acknowledgement.response_id.as_str();
+    let envelope = ConnectionAnswer::make(response_id, Some(entry), witness, None, &keys.online);
+    (envelope, acknowledgement, request, keys.online)
+}
+
+// I-P-8-a: a service that makes up a mesh does not know the PIN.
+#[test]
+fn an_answer_proves_that_its_sender_knows_the_pin() {
+    let mut scene = Scene::new();
+    let pin = Pin::draw(&mut SeededEntropy::new(8));
+    let other = Pin::draw(&mut SeededEntropy::new(9));
+    let (envelope, acknowledgement, request, _) = answered(&mut scene, Some(&pin));
+    let proved = Proved::of(&request, &acknowledgement);
+    let id = &acknowledgement.response_id;
+    let verify = |pin, mesh| ConnectionAnswer::verify(&envelope, id, mesh, &proved, Some(pin));
+    let mesh = scene.mesh.clone();
+    for mesh in [Some(&mesh), None] {
+        assert!(matches!(
+            verify(&pin, mesh),
+            Ok(ConnectionAnswer::Accepted { .. })
+        ));
+        assert!(matches!(verify(&other, mesh), Err(AnswerError::Unproven)));
+    }
+    let (unproven, acknowledgement, request, _) = answered(&mut scene, None);
+    let proved = Proved::of(&request, &acknowledgement);
+    let outcome = ConnectionAnswer::verify(
+        &unproven,
+        &acknowledgement.response_id,
+        None,
+        &proved,
+        Some(&pin),
+    );
+    assert!(matches!(outcome, Err(AnswerError::Unproven)));
+}
+
+// I-P-8-a
+#[test]
+fn an_answer_of_another_mesh_or_to_another_request_is_refused() {
+    let mut scene = Scene::new();
+    let (envelope, acknowledgement, request, online) = answered(&mut scene, None);
+    let proved = Proved::of(&request, &acknowledgement);
+    let id = &acknowledgement.response_id;
+    let mesh = scene.mesh.clone();
+    let (substituted, _, _, _) = answered(&mut scene, None);
+    let other_mesh = scene.mesh.clone();
+    let verify = |envelope: &Envelope, mesh| {
+        ConnectionAnswer::verify(envelope, id, Some(mesh), &proved, None)
+    };
+    assert!(verify(&envelope, &mesh).is_ok());
+    assert!(matches!(
+        verify(&envelope, &other_mesh),
+        Err(AnswerError::Assertion(_))
+    ));
+    assert!(matches!(
+        verify(&substituted, &mesh),
+        Err(AnswerError::OtherRequest)
+    ));
+    let rejection = ConnectionAnswer::make(id.as_str(), None, None, None, &online);
+    assert_eq!(
+        verify(&rejection, &mesh).unwrap(),
+        ConnectionAnswer::Rejected
+    );
+    let by_stranger = ConnectionAnswer::make(
+        id.as_str(),
+        None,
+        None,
+        None,
+        &scene.device.signature.clone(),
+    );
+    assert!(matches!(
+        verify(&by_stranger, &mesh),
+        Err(AnswerError::Assertion(_))
+    ));
+}
+
 #[test]
 fn a_profile_is_no_message() {
     let device = DeviceKeys::generate(&mut SeededEntropy::new(4)).profile(None);
