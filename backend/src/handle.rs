@@ -13,7 +13,7 @@ use mesh_common::account::{Decision, Standing, decide, needs};
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::handle::BoxFuture;
 use mesh_common::cluster::{
-    AccountRequest, Answer, Backend, CallFailure, PartitionId, SigningKeys, Verified,
+    AccountRequest, Answer, Backend, CallFailure, PartitionId, SigningKeys, Verified, Watch,
 };
 use mesh_common::error::ServiceError;
 use mesh_common::protocol::{Code, Transaction};
@@ -336,6 +336,11 @@ impl<S: Store> Backend for BackendHandle<S> {
             count(&inner.shared.metrics, transaction, &outcome);
             outcome
         })
+    }
+
+    fn watch<'a>(&'a self, account: &'a AccountAddress) -> BoxFuture<'a, Option<Watch>> {
+        let shown = self.inner.shared.shown(PartitionId::of(account));
+        Box::pin(std::future::ready(shown.watch(account)))
     }
 }
 

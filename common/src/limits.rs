@@ -35,6 +35,19 @@ pub const JSON_MEMBERS_SCANNED_MAX: usize = 16;
 /// Octets that the string codes of one JSON-B text stand for together. Above: unreadable.
 pub const JSONB_EXPANDED_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+// ---- Waiting (architecture A-14, cluster §10) ----
+
+/// Longest wait of a Status; what asks for more waits this long. Below the time after which proxies
+/// and address translators forget a silent connection.
+pub const POLL_TIME_MAX: Duration = Duration::from_secs(60);
+/// One part in this many of a wait is cut off it at random, so that devices that came together do not
+/// come back together.
+pub const POLL_JITTER_SHARE: u32 = 5;
+/// Requests of one front-end that wait at once. Above: answered at once.
+pub const POLLS_MAX: usize = 50_000;
+/// Requests that wait at once for one account. Above: answered at once.
+pub const POLLS_PER_ACCOUNT_MAX: usize = 8;
+
 // ---- Containers (architecture A-8, containers §8.6, decision Q-38) ----
 
 /// Octets of one catalog entry's payload. Above: 413/8.

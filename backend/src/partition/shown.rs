@@ -12,6 +12,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use mesh_common::account::Standing;
 use mesh_common::address::AccountAddress;
+use mesh_common::cluster::{Changes, Watch};
 use mesh_common::time::Timestamp;
 
 /// What is committed under one address, and when somebody last asked for it.
@@ -48,6 +49,7 @@ impl Showing {
 #[derive(Debug, Default)]
 pub(crate) struct Shown {
     accounts: RwLock<HashMap<AccountAddress, Arc<Showing>>>,
+    changes: Arc<Changes>,
 }
 
 impl Shown {
@@ -57,9 +59,16 @@ impl Shown {
         accounts.get(address).map(|showing| showing.used(now))
     }
 
-    /// For the owner: shows what is committed, instead of what was shown under `address` before.
+    /// Begins to watch `address`, shown or not.
+    pub(crate) fn watch(&self, address: &AccountAddress) -> Option<Watch> {
+        self.changes.watch(address)
+    }
+
+    /// For the owner: shows what is committed, instead of what was shown under `address` before, and
+    /// wakes whoever waits for it. An account that comes back into memory wakes them as well.
     pub(super) fn show(&self, address: AccountAddress, showing: Arc<Showing>) {
-        self.change(|accounts| accounts.insert(address, showing));
+        self.change(|accounts| accounts.insert(address.clone(), showing));
+        self.changes.tell(&address);
     }
 
     /// For the owner: takes one account back.
@@ -67,9 +76,11 @@ impl Shown {
         self.change(|accounts| accounts.remove(address));
     }
 
-    /// For the owner: takes everything back.
+    /// For the owner: takes everything back. Whoever waits looks again: what was committed meanwhile
+    /// is not known.
     pub(super) fn clear(&self) {
         self.change(HashMap::clear);
+        self.changes.tell_all();
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut HashMap<AccountAddress, Arc<Showing>>) -> T) {

@@ -9,6 +9,7 @@ use std::pin::Pin;
 
 use serde::{Deserialize, Serialize};
 
+use super::changes::Watch;
 use crate::address::AccountAddress;
 use crate::assertion::Permission;
 use crate::error::ServiceError;
@@ -42,6 +43,11 @@ pub trait Backend: Send + Sync + 'static {
         &self,
         request: Verified<AccountRequest>,
     ) -> BoxFuture<'_, Result<Answer, CallFailure>>;
+
+    /// Begins to watch `account`: whatever is committed for it after this is ready wakes the watch.
+    /// `None` if as many watch it as may, or if its home cannot be watched at present. Costs the home
+    /// nothing while nothing happens.
+    fn watch<'a>(&'a self, account: &'a AccountAddress) -> BoxFuture<'a, Option<Watch>>;
 }
 
 /// A value that the only code able to check it has checked.
