@@ -35,6 +35,10 @@ pub struct FrontendConfig {
     /// Rates per source and per device; the file's `[limits.rate]` (decision Q-22).
     #[serde(skip)]
     pub rate: RateConfig,
+    /// Requests that wait for news at once, at most [`POLLS_MAX`](limits::POLLS_MAX); 0: none waits.
+    /// The file's `[limits]`.
+    #[serde(skip)]
+    pub polls_max: usize,
     /// Interoperability switches, all off by default; the file's `[interop]` (service §11).
     #[serde(skip)]
     pub interop: InteropConfig,
@@ -150,6 +154,7 @@ impl Default for FrontendConfig {
             in_flight_max: 4_096,
             http: HttpConfig::default(),
             rate: RateConfig::default(),
+            polls_max: limits::POLLS_MAX,
             interop: InteropConfig::default(),
             policy: AccountPolicy::default(),
             domain_policies: BTreeMap::new(),
@@ -221,6 +226,12 @@ impl FrontendConfig {
             return Err(ConfigError::TooGreat {
                 setting: "http.request_ms",
                 max: request_ms_max,
+            });
+        }
+        if self.polls_max > limits::POLLS_MAX {
+            return Err(ConfigError::TooGreat {
+                setting: "limits.polls_max",
+                max: limits::POLLS_MAX as u64,
             });
         }
         let numbers = [

@@ -5,6 +5,7 @@
 
 mod bare;
 mod policies;
+mod poll;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,8 +33,12 @@ use crate::hello;
 use crate::http_rules::HttpRules;
 use crate::identity::{Identities, ServiceIdentity};
 use crate::metrics::FrontendMetrics;
+use crate::polls::{EndOfWaiting, Polls};
+use crate::prefer::Wait;
 use crate::respond::Reply;
 use policies::Policies;
+use poll::Asked;
+pub(crate) use poll::{Poll, Reached};
 
 /// Gives each request its own source of chance.
 pub type EntropySource = Arc<dyn Fn() -> Box<dyn Entropy + Send> + Send + Sync>;
@@ -52,6 +57,7 @@ pub struct Edge {
     entropy: EntropySource,
     leniency: Leniency,
     policies: Policies,
+    polls: Polls,
     pub(crate) mirror_status: bool,
     pub(crate) interop: bool,
     pub(crate) request_time_max: Duration,
@@ -90,6 +96,8 @@ pub(crate) struct Arrival<'a> {
     pub(crate) source: Source,
     pub(crate) now: Timestamp,
     pub(crate) deadline: Timestamp,
+    /// How long a Status may wait for news.
+    pub(crate) wait: Option<Wait>,
 }
 
 /// An authenticated request whose answer is known.
@@ -112,6 +120,7 @@ impl Edge {
             signers: Signers::new(backend, Arc::clone(&arithmetic)),
             arithmetic,
             tickets: components.tickets,
+            polls: Polls::new(config.polls_max, components.metrics.clone()),
             metrics: components.metrics,
             identities: components.identities,
             backend: components.backend,
@@ -136,25 +145,33 @@ impl Edge {
             source,
             now,
             deadline: now + TRANSACTION_TIME_MAX,
+            wait: None,
         }
     }
 
-    /// Answers the body of a request. `named_account` is the test header of interop mode.
+    /// What ends all waiting, for whoever stops the front-end.
+    pub(crate) fn end_of_waiting(&self) -> EndOfWaiting {
+        self.polls.end_of_waiting()
+    }
+
+    /// Answers the body of a request, or puts it aside. `named_account` is the test header of interop
+    /// mode.
     pub(crate) async fn answer(
         &self,
         octets: &[u8],
         arrival: Arrival<'_>,
         named_account: Option<&str>,
-    ) -> Told {
-        match read_body(octets) {
+    ) -> Reached {
+        let told = match read_body(octets) {
             Ok(Body::Bare(bare)) => self.answer_bare(&bare, arrival, named_account, false).await,
             Ok(Body::Plain(bare)) => self.answer_bare(&bare, arrival, named_account, true).await,
-            Ok(Body::Sealed(envelope)) => self.answer_sealed(*envelope, arrival).await,
+            Ok(Body::Sealed(envelope)) => return self.answer_sealed(*envelope, arrival).await,
             Err(error) => self.told_refusal(None, error),
-        }
+        };
+        Reached::Answer(told)
     }
 
-    async fn answer_sealed(&self, envelope: Envelope, arrival: Arrival<'_>) -> Told {
+    async fn answer_sealed(&self, envelope: Envelope, arrival: Arrival<'_>) -> Reached {
         let authenticated = self
             .authenticate(
                 envelope,
@@ -166,12 +183,16 @@ impl Edge {
             .await;
         let authenticated = match authenticated {
             Ok(authenticated) => Arc::new(authenticated),
-            Err(error) => return self.told_refusal(None, error),
+            Err(error) => return Reached::Answer(self.told_refusal(None, error)),
         };
-        match parse_request(&authenticated.plaintext) {
+        let told = match parse_request(&authenticated.plaintext) {
             Ok(request) => {
                 let transaction = request.transaction();
+                let asked = Asked::of(&authenticated, &request, arrival.wait);
                 let outcomed = self.carry_out(&authenticated, request, arrival).await;
+                if let Some(asked) = asked {
+                    return self.put_aside(authenticated, asked, outcomed).await;
+                }
                 self.sealed(&authenticated, Some(transaction), outcomed)
                     .await
             }
@@ -181,7 +202,8 @@ impl Edge {
                 self.sealed(&authenticated, transaction, refused(transaction, error))
                     .await
             }
-        }
+        };
+        Reached::Answer(told)
     }
 
     /// Everything from check 7 on; a refusal is an answer like any other.

@@ -11,8 +11,9 @@ use tracing::Instrument;
 use crate::TRACE_TARGET;
 use crate::admission::Source;
 use crate::body::{self, Bounds};
-use crate::edge::{Edge, Told};
+use crate::edge::{Arrival, Edge, Poll, Reached, Told};
 use crate::http_rules::announced_length;
+use crate::prefer;
 
 /// The test header of interop mode (decision Q-39).
 const ACCOUNT_HEADER: &str = "X-Mesh-Account";
@@ -23,6 +24,19 @@ pub(crate) async fn answer(
     payload: Payload,
     edge: Data<Edge>,
 ) -> HttpResponse {
+    // A box of its own for the way to the answer: it is large, and gone while a request waits.
+    match Box::pin(reach(request, payload, &edge)).await {
+        Ok(response) => response,
+        Err(poll) => Box::pin(wait(poll, &edge)).await,
+    }
+}
+
+/// Answers, unless the request is to wait.
+async fn reach(
+    request: HttpRequest,
+    payload: Payload,
+    edge: &Edge,
+) -> Result<HttpResponse, Box<Poll>> {
     let measured = edge.metrics.begin();
     let span = tracing::info_span!(
         target: TRACE_TARGET,
@@ -30,11 +44,12 @@ pub(crate) async fn answer(
         transaction = tracing::field::Empty,
         status = tracing::field::Empty,
     );
-    let told = match respond(&request, payload, &edge)
+    let told = match respond(&request, payload, edge)
         .instrument(span.clone())
         .await
     {
-        Ok(told) => told,
+        Ok(Reached::Answer(told)) => told,
+        Ok(Reached::Wait(poll)) => return Err(poll),
         Err(error) => edge.told_refusal(None, error),
     };
     span.record(
@@ -48,6 +63,18 @@ pub(crate) async fn answer(
         told.outcome.status.unwrap_or_default(),
         told.outcome.status_extended,
     );
+    Ok(told.reply.into_http())
+}
+
+/// Answers a request that waits. It counts as answered, not as slow.
+async fn wait(poll: Box<Poll>, edge: &Edge) -> HttpResponse {
+    let told = edge.wait(poll).await;
+    log(&told);
+    edge.metrics.count(
+        told.transaction,
+        told.outcome.status.unwrap_or_default(),
+        told.outcome.status_extended,
+    );
     told.reply.into_http()
 }
 
@@ -55,7 +82,7 @@ async fn respond(
     request: &HttpRequest,
     mut payload: Payload,
     edge: &Edge,
-) -> Result<Told, ServiceError> {
+) -> Result<Reached, ServiceError> {
     let domain = edge.rules.check(request)?;
     let _in_flight = edge.admission.enter()?;
     let bounds = Bounds::new(edge.interop, edge.request_time_max);
@@ -66,13 +93,11 @@ async fn respond(
         .headers()
         .get(ACCOUNT_HEADER)
         .and_then(|text| text.to_str().ok());
-    Ok(edge
-        .answer(
-            &body,
-            edge.arrival(domain, source_of(request)),
-            named_account,
-        )
-        .await)
+    let arrival = Arrival {
+        wait: prefer::wait(request.headers()),
+        ..edge.arrival(domain, source_of(request))
+    };
+    Ok(edge.answer(&body, arrival, named_account).await)
 }
 
 fn source_of(request: &HttpRequest) -> Source {

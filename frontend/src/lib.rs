@@ -23,6 +23,7 @@
 //! | `authenticate` | exchange and ticket to caller and request |
 //! | `arithmetic` | the threads for agreements and signatures, with a bounded queue before them |
 //! | `evidence` | signature checks over a request's content, with the account's keys |
+//! | `prefer`, `polls` | how long a Status may wait; places, and the end of all waiting |
 //! | `hello` | the one transaction answered here |
 //! | `admission` | rates per source and device, shedding under load |
 //! | `respond` | the only place that chooses an HTTP status |
@@ -40,6 +41,8 @@ mod hello;
 mod http_rules;
 pub mod identity;
 pub mod metrics;
+mod polls;
+mod prefer;
 mod respond;
 pub mod server;
 pub mod tls;

@@ -9,6 +9,8 @@ pub struct FrontendMetrics {
     requests: IntCounterVec,
     seconds: Histogram,
     in_flight: IntGauge,
+    pub(crate) polls_waiting: IntGauge,
+    pub(crate) polls_ended: IntCounterVec,
 }
 
 /// One request being measured.
@@ -52,6 +54,19 @@ impl FrontendMetrics {
             "mesh_frontend_requests_in_flight",
             "Requests in work at this moment.",
         )?;
+        let polls_waiting = IntGauge::new(
+            "mesh_frontend_polls_waiting",
+            "Requests that wait for news at this moment.",
+        )?;
+        let polls_ended = IntCounterVec::new(
+            Opts::new(
+                "mesh_frontend_polls_total",
+                "Requests that waited for news and were answered, by what ended the wait.",
+            ),
+            &["end"],
+        )?;
+        registry.register(Box::new(polls_waiting.clone()))?;
+        registry.register(Box::new(polls_ended.clone()))?;
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(seconds.clone()))?;
         registry.register(Box::new(in_flight.clone()))?;
@@ -59,6 +74,8 @@ impl FrontendMetrics {
             requests,
             seconds,
             in_flight,
+            polls_waiting,
+            polls_ended,
         })
     }
 
@@ -72,20 +89,31 @@ impl FrontendMetrics {
     }
 }
 
-impl Measured<'_> {
-    /// The request was answered. Labels are bounded by the two tables they come from.
-    pub(crate) fn end(
-        mut self,
+impl FrontendMetrics {
+    /// Counts an answered request. Labels are bounded by the two tables they come from.
+    pub(crate) fn count(
+        &self,
         transaction: Option<Transaction>,
         status: u16,
         extended: Option<u16>,
     ) {
         let name = transaction.map_or("unknown", Transaction::request_tag);
         let extended = extended.map_or_else(String::new, |code| code.to_string());
-        self.metrics
-            .requests
+        self.requests
             .with_label_values(&[name, status.to_string().as_str(), extended.as_str()])
             .inc();
+    }
+}
+
+impl Measured<'_> {
+    /// The request was answered.
+    pub(crate) fn end(
+        mut self,
+        transaction: Option<Transaction>,
+        status: u16,
+        extended: Option<u16>,
+    ) {
+        self.metrics.count(transaction, status, extended);
         if let Some(timer) = self.timer.take() {
             timer.observe_duration();
         }

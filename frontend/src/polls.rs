@@ -14,16 +14,16 @@
 //! work, nothing at the back-end but one entry that is woken. Nothing is remembered from one poll to
 //! the next: what is news follows from what the request says it knows (design note 0004).
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use mesh_common::address::AccountAddress;
 use mesh_common::cluster::Watch;
 use mesh_common::limits::POLL_JITTER_SHARE;
-use mesh_common::protocol::{Code, KnownState, Response, StatusRequest};
-use mesh_common::session::Authenticated;
+use mesh_common::protocol::{Code, Response};
 use tokio::sync::watch;
+use tokio::time::Sleep;
 
 use crate::metrics::FrontendMetrics;
 use crate::prefer::Wait;
@@ -45,16 +45,6 @@ pub(crate) struct Place {
     waiting: Arc<AtomicUsize>,
     ending: watch::Receiver<bool>,
     metrics: FrontendMetrics,
-}
-
-/// A request that waits.
-pub(crate) struct Poll {
-    pub(crate) authenticated: Arc<Authenticated>,
-    pub(crate) account: AccountAddress,
-    pub(crate) request: StatusRequest,
-    pub(crate) wait: Wait,
-    pub(crate) watch: Watch,
-    pub(crate) place: Place,
 }
 
 /// Why a request waits no longer.
@@ -114,22 +104,20 @@ impl Drop for Place {
 }
 
 impl Place {
+    /// Waits for whatever comes first.
+    pub(crate) async fn next(&mut self, changes: &mut Watch, time: Pin<&mut Sleep>) -> Wakened {
+        tokio::select! {
+            biased;
+            () = self.ended() => Wakened::Shutdown,
+            () = changes.changed() => Wakened::Change,
+            () = time => Wakened::Time,
+        }
+    }
+
     /// Waits until waiting ends.
     async fn ended(&mut self) {
         // An error says that the front-end is gone: waiting has ended as well.
         drop(self.ending.wait_for(|&has_ended| has_ended).await);
-    }
-}
-
-impl Poll {
-    /// Waits for whatever comes first.
-    pub(crate) async fn next(&mut self, time: std::pin::Pin<&mut tokio::time::Sleep>) -> Wakened {
-        tokio::select! {
-            biased;
-            () = self.place.ended() => Wakened::Shutdown,
-            () = self.watch.changed() => Wakened::Change,
-            () = time => Wakened::Time,
-        }
     }
 
     /// Counts how the wait ended.
@@ -139,7 +127,7 @@ impl Poll {
             Wakened::Time => "time",
             Wakened::Shutdown => "shutdown",
         };
-        let ended = &self.place.metrics.polls_ended;
+        let ended = &self.metrics.polls_ended;
         ended.with_label_values(&[label]).inc();
     }
 }

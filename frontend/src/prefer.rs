@@ -82,7 +82,10 @@ mod tests {
         for (text, seconds) in [
             (format!("wait=25; known=\"{KNOWN}\""), 25),
             (format!("Wait = \"25\" ;Known={KNOWN}"), 25),
-            (format!("respond-async, wait=10;a;known={KNOWN} , x=\"1,2\""), 10),
+            (
+                format!("respond-async, wait=10;a;known={KNOWN} , x=\"1,2\""),
+                10,
+            ),
             (format!("note=\"wait=3, x\", wait=10;known={KNOWN}"), 10),
             (format!("wait=60;known={KNOWN}"), 60),
             (format!("wait=61;known={KNOWN}"), 60),

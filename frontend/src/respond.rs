@@ -5,12 +5,15 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use mesh_common::dare::Envelope;
 use mesh_common::encoding::json;
 use mesh_common::error::ServiceError;
 use mesh_common::protocol::{Code, Outcome, Response, Transaction};
+
+/// Says which preference was honoured (RFC 7240 §3).
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// A response on its way out, with what HTTP adds to it.
 #[derive(Debug)]
@@ -19,6 +22,7 @@ pub(crate) struct Reply {
     http: u16,
     retry_after: Option<Duration>,
     allow: bool,
+    wait: Option<Duration>,
 }
 
 impl Reply {
@@ -34,6 +38,7 @@ impl Reply {
             http: http_of(outcome, mirror_status),
             retry_after: None,
             allow: false,
+            wait: None,
         }
     }
 
@@ -71,6 +76,12 @@ impl Reply {
         self
     }
 
+    /// Says that the request waited as it preferred, or would have (decision Q-38).
+    pub(crate) const fn with_wait(mut self, time: Duration) -> Self {
+        self.wait = Some(time);
+        self
+    }
+
     /// The HTTP status.
     pub(crate) const fn http(&self) -> u16 {
         self.http
@@ -91,6 +102,10 @@ impl Reply {
         }
         if let Some(wait) = self.retry_after {
             builder.insert_header((RETRY_AFTER, wait.as_secs().max(1)));
+        }
+        if let Some(time) = self.wait {
+            let applied = format!("wait={}", time.as_secs());
+            builder.insert_header((PREFERENCE_APPLIED, applied));
         }
         builder.body(self.body)
     }

@@ -11,6 +11,7 @@ use mesh_common::limits::{REQUEST_FIRST_BYTE_TIME_MAX, TRANSACTION_TIME_MAX};
 use crate::config::FrontendConfig;
 use crate::edge::Edge;
 use crate::handlers;
+use crate::polls::EndOfWaiting;
 use crate::tls::{self, CertificateSlot, TlsError};
 
 /// Time an idle connection stays open.
@@ -57,6 +58,7 @@ pub struct Frontend {
     addresses: Vec<SocketAddr>,
     plain_addresses: Vec<SocketAddr>,
     handle: ServerHandle,
+    end_of_waiting: EndOfWaiting,
     serving: tokio::task::JoinHandle<io::Result<()>>,
 }
 
@@ -75,6 +77,7 @@ impl Frontend {
         let addresses = addresses_of(&secure).map_err(StartError::Server)?;
         let plain_addresses = addresses_of(&plain).map_err(StartError::Server)?;
         let tls = tls::server_config(slot)?;
+        let end_of_waiting = edge.end_of_waiting();
         let edge = web::Data::new(edge);
         let workers = workers_of(config);
         let mut server = HttpServer::new(move || {
@@ -86,6 +89,8 @@ impl Frontend {
         .backlog(BACKLOG)
         .max_connections(config.connections_max.div_ceil(workers))
         .keep_alive(KEEP_ALIVE)
+        // Who closes its end is gone: a request that waits would not notice otherwise.
+        .h1_allow_half_closed(false)
         .client_request_timeout(REQUEST_FIRST_BYTE_TIME_MAX)
         // HTTP/2 without it waits 40 ms for each answer (Nagle and delayed acknowledgements).
         .tcp_nodelay(true)
@@ -105,6 +110,7 @@ impl Frontend {
             addresses,
             plain_addresses,
             handle,
+            end_of_waiting,
             serving: tokio::spawn(server),
         })
     }
@@ -127,8 +133,9 @@ impl Frontend {
         !self.serving.is_finished()
     }
 
-    /// Takes no new connections, finishes the requests in work, and ends.
+    /// Takes no new connections, answers the requests that wait, finishes those in work, and ends.
     pub async fn stop(self) {
+        self.end_of_waiting.ring();
         self.handle.stop(true).await;
         // The task ends with the server; its result says nothing more than that.
         drop(self.serving.await);

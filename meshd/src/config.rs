@@ -10,6 +10,7 @@ use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use mesh_backend::config::{BackendConfig, ConfigError as BackendError};
 use mesh_backend::store::EmbeddedOptions;
+use mesh_common::limits::POLLS_MAX;
 use mesh_frontend::config::{
     ConfigError as FrontendError, FrontendConfig, HttpConfig, InteropConfig, RateConfig,
 };
@@ -64,9 +65,12 @@ pub struct StoreConfig {
 }
 
 /// Rates and bounds.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitsConfig {
+    /// Requests that wait for news at once (architecture A-14); 0: none waits. More than there may be
+    /// connections do not come.
+    pub polls_max: usize,
     /// Rates per source and per device (decision Q-22).
     pub rate: RateConfig,
 }
@@ -139,6 +143,15 @@ impl Default for StoreConfig {
     }
 }
 
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            polls_max: POLLS_MAX,
+            rate: RateConfig::default(),
+        }
+    }
+}
+
 impl Default for AdminConfig {
     fn default() -> Self {
         Self {
@@ -199,6 +212,7 @@ impl MeshdConfig {
         FrontendConfig {
             http: self.http.clone(),
             rate: self.limits.rate.clone(),
+            polls_max: self.limits.polls_max,
             interop: self.interop.clone(),
             policy: backend.policy,
             domain_policies: backend.domains,
