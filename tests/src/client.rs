@@ -245,7 +245,7 @@ impl Client {
 }
 
 /// Reads the answer to a sealed request.
-fn opened(form: Form, asked: Vec<u8>, http: HttpReply, pending: &Pending) -> Answer {
+pub(crate) fn opened(form: Form, asked: Vec<u8>, http: HttpReply, pending: &Pending) -> Answer {
     if http.body.first() != Some(&b'[') {
         return Answer::bare(form, asked, http);
     }

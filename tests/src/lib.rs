@@ -25,6 +25,7 @@ pub mod golden;
 pub mod load;
 pub mod measured;
 pub mod people;
+pub mod polling;
 pub mod process;
 pub mod service;
 pub mod wire;

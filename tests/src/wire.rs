@@ -319,6 +319,23 @@ impl Connection {
         }
     }
 
+    /// Closes the sending half: nothing more will come.
+    ///
+    /// # Panics
+    /// If the connection is closed already.
+    pub fn close_sending(&mut self) {
+        let tcp = match &mut self.stream {
+            Stream::Secure(stream) => {
+                stream.conn.send_close_notify();
+                stream.flush().expect("the peer takes what is sent");
+                &stream.sock
+            }
+            Stream::Plain(stream) => &*stream,
+        };
+        tcp.shutdown(std::net::Shutdown::Write)
+            .expect("the connection is open");
+    }
+
     /// Reads one response. `is_head` says that there is no body whatever the headers say.
     ///
     /// # Panics

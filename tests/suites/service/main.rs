@@ -5,6 +5,7 @@
 //! | module | asks |
 //! | --- | --- |
 //! | `hello`, `create_account`, `delete_account`, `status`, `download`, `upload` | what each transaction does |
+//! | `waiting` | a Status that waits for news |
 //! | `sessions` | exchanges and tickets over time: renewal, restart, epochs, revocation, replay |
 //! | `tls` | TLS 1.3 only, its key exchange, certificates that change |
 //! | `http` | HTTP/1.1: framing, keep-alive, pipelining, the mirrored status |
@@ -31,6 +32,7 @@ mod status;
 mod tls;
 mod trace;
 mod upload;
+mod waiting;
 
 use mesh_common::protocol::Code;
 use mesh_tests::{Client, Device, TestService, alice, frames};
