@@ -25,6 +25,7 @@
 //! | [`qr`] | what a camera takes from one device to another |
 
 pub mod account;
+pub mod administration;
 pub mod ambient;
 pub mod catalogs;
 pub mod changes;

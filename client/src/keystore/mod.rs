@@ -12,6 +12,7 @@ use mesh_common::entropy::Entropy;
 
 pub use self::keys::{Keys, NewKeys, OwnedKeys, OwnerKeys, SessionSeal};
 pub use self::seal::{Cost, Passphrase, SealError};
+pub(crate) use self::seal::{open as open_sealed, seal};
 use crate::home::{Home, HomeError};
 
 const FILE: &str = "keys.json";
@@ -117,7 +118,7 @@ pub fn save(
     passphrase: Option<(&Passphrase, Cost)>,
     entropy: &mut dyn Entropy,
 ) -> Result<(), KeystoreError> {
-    let file = seal::seal(&keys.to_text(), passphrase, entropy);
+    let file = seal(&keys.to_text(), passphrase, entropy);
     Ok(home.write(FILE, &file)?)
 }
 

@@ -130,7 +130,7 @@ struct Sealing {
 }
 
 /// Writes `content` into the file form, sealed if there is a passphrase.
-pub(super) fn seal(
+pub(crate) fn seal(
     content: &[u8],
     passphrase: Option<(&Passphrase, Cost)>,
     entropy: &mut dyn Entropy,
@@ -169,7 +169,7 @@ pub(super) fn seal(
 ///
 /// # Errors
 /// [`SealError`]: its variants say when.
-pub(super) fn open(
+pub(crate) fn open(
     file: &[u8],
     passphrase: Option<&Passphrase>,
 ) -> Result<Zeroizing<Vec<u8>>, SealError> {

@@ -104,6 +104,21 @@ impl DerivationSeed {
         Self(data)
     }
 
+    /// The seed `seed` for `seed_use`.
+    #[must_use]
+    pub fn of(seed_use: SeedUse, seed: &[u8]) -> Self {
+        let mut data = Zeroizing::new(Vec::with_capacity(SPECIFIER_BYTES + seed.len()));
+        data.extend_from_slice(&(seed_use as u16).to_be_bytes());
+        data.extend_from_slice(seed);
+        Self(data)
+    }
+
+    /// The octets behind the specifier.
+    #[must_use]
+    pub fn seed(&self) -> &[u8] {
+        &self.0[SPECIFIER_BYTES..]
+    }
+
     /// The seed as text. It is a secret.
     #[must_use]
     pub fn to_udf(&self) -> Udf {
@@ -245,6 +260,8 @@ mod tests {
                 seed.key_seed(Curve::X25519).unwrap()
             );
             assert!(seed.scalar_p521().is_ok());
+            let copy = DerivationSeed::of(seed_use, seed.seed());
+            assert_eq!(copy.to_udf(), seed.to_udf());
         }
     }
 

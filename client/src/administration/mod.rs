@@ -1,0 +1,24 @@
+//! Administration of the personal mesh itself: the master key and its copies, the online keys, the
+//! escrow of encryption keys, and the way back when every device is lost (schema draft §4.1.1,
+//! decisions Q-10, Q-31, Q-48, Q-58).
+//!
+//! ```text
+//!  master key ──signs──▶ ProfileMesh: online keys ──sign──▶ connections of devices
+//!   │ 24 words, file,        │ KeysMasterEscrow
+//!   │ QR, shares             ▼
+//!   └──opens──────────▶ EscrowedKeySet: the keys that entries are encrypted to
+//! ```
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`master`] | the master key, and every key that follows from it |
+//! | [`paper`], [`share`], [`copies`] | words, shares, files: the key outside of any device |
+
+pub mod copies;
+pub mod master;
+pub mod paper;
+pub mod share;
+
+pub use copies::CopyError;
+pub use master::{MasterError, MasterKey};
+pub use share::{DamagedShare, Share};
