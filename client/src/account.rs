@@ -146,7 +146,7 @@ impl Client {
         let transport = self.way()?;
         let greeted = hello(transport.as_ref(), &url).await?;
         let now = self.clock.now();
-        let keys = NewKeys::generate(self.entropy.as_mut());
+        let keys = NewKeys::generate(&new.address, self.entropy.as_mut());
         let beginning = beginning(new, url, &keys, now, self.entropy.as_mut())?;
         let keys = keys.into_keys(self.entropy.as_mut());
         let mut state = State::new(beginning);

@@ -1,5 +1,6 @@
 //! The secret keys of a device, and the text they are kept as.
 
+use mesh_common::address::AccountAddress;
 use mesh_common::assertion::make::{AccountKeys, DeviceKeys, MeshKeys};
 use mesh_common::crypto::SecretKey;
 use mesh_common::encoding::{base64url, json};
@@ -8,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::Zeroizing;
 
 use super::KeystoreError;
+use crate::administration::master::{MASTER_BYTES, MasterKey};
 
 /// Everything secret that a device holds. Every key is wiped when dropped, none is ever printed.
 #[derive(Debug, Clone)]
@@ -19,6 +21,8 @@ pub struct Keys {
     /// The keys of the personal mesh and of the account, on devices of which one may connect
     /// others.
     pub owner: Option<OwnerKeys>,
+    /// What both KeyOfflineSignature follow from, unless it was taken offline.
+    pub master: Option<MasterKey>,
     /// Seals what is kept of a session.
     pub session: SessionSeal,
 }
@@ -32,14 +36,12 @@ pub struct OwnerKeys {
     pub account: OwnedKeys,
 }
 
-/// The keys of a mesh or an account: the online key that every administrator holds, and those that
-/// only the device has that made them, until they are taken offline.
+/// The keys of a mesh or an account: an online key, and the one that only the device has that made
+/// them.
 #[derive(Debug, Clone)]
 pub struct OwnedKeys {
     /// One of KeysOnlineSignature: signs connections, activations and answers.
     pub online: SecretKey,
-    /// KeyOfflineSignature: signs the profile.
-    pub offline: Option<SecretKey>,
     /// KeyEncryption.
     pub encryption: Option<SecretKey>,
 }
@@ -50,7 +52,6 @@ impl OwnedKeys {
     pub const fn administering(online: SecretKey) -> Self {
         Self {
             online,
-            offline: None,
             encryption: None,
         }
     }
@@ -60,7 +61,6 @@ impl From<MeshKeys> for OwnedKeys {
     fn from(keys: MeshKeys) -> Self {
         Self {
             online: keys.online,
-            offline: Some(keys.offline),
             encryption: Some(keys.encryption),
         }
     }
@@ -70,7 +70,6 @@ impl From<AccountKeys> for OwnedKeys {
     fn from(keys: AccountKeys) -> Self {
         Self {
             online: keys.online,
-            offline: Some(keys.offline),
             encryption: Some(keys.encryption),
         }
     }
@@ -95,15 +94,25 @@ pub struct NewKeys {
     pub account: AccountKeys,
     /// The keys of the device.
     pub device: DeviceKeys,
+    /// What the offline keys of mesh and account follow from.
+    pub master: MasterKey,
 }
 
 impl NewKeys {
-    /// Draws the keys of a new mesh, its first account and its first device.
-    pub fn generate(entropy: &mut dyn Entropy) -> Self {
+    /// Draws the keys of a new mesh, its first account under `address`, and its first device.
+    pub fn generate(address: &AccountAddress, entropy: &mut dyn Entropy) -> Self {
+        let master = MasterKey::generate(entropy);
         Self {
-            account: AccountKeys::generate(entropy),
+            account: AccountKeys {
+                offline: master.account_key(address),
+                ..AccountKeys::generate(entropy)
+            },
             device: DeviceKeys::generate(entropy),
-            mesh: MeshKeys::generate(entropy),
+            mesh: MeshKeys {
+                offline: master.mesh_key(),
+                ..MeshKeys::generate(entropy)
+            },
+            master,
         }
     }
 
@@ -116,6 +125,7 @@ impl NewKeys {
                 mesh: self.mesh.into(),
                 account: self.account.into(),
             }),
+            master: Some(self.master),
             session: SessionSeal::draw(entropy),
         }
     }
@@ -136,6 +146,7 @@ impl Keys {
             device: DeviceKeys::generate(entropy),
             account_encryption: account_encryption.clone(),
             owner: None,
+            master: None,
             session: SessionSeal::draw(entropy),
         }
     }
@@ -148,6 +159,10 @@ impl Keys {
                 mesh: StoredOwned::of(&owner.mesh),
                 account: StoredOwned::of(&owner.account),
             }),
+            master: self
+                .master
+                .as_ref()
+                .map(|master| Seed(Zeroizing::new(master.octets().to_vec()))),
             session: Seed(Zeroizing::new(self.session.0.to_vec())),
         };
         Zeroizing::new(json::write(&stored))
@@ -162,10 +177,12 @@ impl Keys {
             .try_into()
             .map_err(|_| KeystoreError::Content)?;
         let owner = stored.owner.map(StoredOwner::keys).transpose()?;
+        let master = stored.master.map(Seed::master).transpose()?;
         Ok(Self {
             device: stored.device.keys()?,
             account_encryption: stored.account_encryption.key()?,
             owner,
+            master,
             session: SessionSeal(Zeroizing::new(session)),
         })
     }
@@ -178,6 +195,8 @@ struct Stored {
     account_encryption: Seed,
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<StoredOwner>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    master: Option<Seed>,
     session: Seed,
 }
 
@@ -225,8 +244,6 @@ impl StoredOwner {
 struct StoredOwned {
     online: Seed,
     #[serde(skip_serializing_if = "Option::is_none")]
-    offline: Option<Seed>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     encryption: Option<Seed>,
 }
 
@@ -234,7 +251,6 @@ impl StoredOwned {
     fn of(keys: &OwnedKeys) -> Self {
         Self {
             online: Seed::of(&keys.online),
-            offline: keys.offline.as_ref().map(Seed::of),
             encryption: keys.encryption.as_ref().map(Seed::of),
         }
     }
@@ -242,7 +258,6 @@ impl StoredOwned {
     fn keys(self) -> Result<OwnedKeys, KeystoreError> {
         Ok(OwnedKeys {
             online: self.online.key()?,
-            offline: self.offline.map(Seed::key).transpose()?,
             encryption: self.encryption.map(Seed::key).transpose()?,
         })
     }
@@ -257,6 +272,15 @@ impl Seed {
             .seed()
             .expect("every key a device keeps was made from a seed");
         Self(Zeroizing::new(seed.to_vec()))
+    }
+
+    fn master(self) -> Result<MasterKey, KeystoreError> {
+        let octets: [u8; MASTER_BYTES] = self
+            .0
+            .as_slice()
+            .try_into()
+            .map_err(|_| KeystoreError::Content)?;
+        Ok(MasterKey::from_octets(Zeroizing::new(octets)))
     }
 
     pub(super) fn key(self) -> Result<SecretKey, KeystoreError> {

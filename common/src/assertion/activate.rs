@@ -7,7 +7,7 @@ use super::{
     AccountEntry, Activation, ActivationAccount, ActivationDevice, Assertion, AssertionError,
     CatalogedDevice, Connection, ConnectionAccount, ConnectionDevice, ProfileAccount,
 };
-use crate::crypto::{KeyData, KeyOverlay, PublicKey, SecretKey};
+use crate::crypto::{KeyData, KeyError, KeyOverlay, PublicKey, SecretKey};
 use crate::dare::Envelope;
 use crate::udf::Udf;
 
@@ -159,15 +159,16 @@ fn derive<A: Activation, C: Connection>(
     connection: &C,
     authority: &[PublicKey],
 ) -> Result<ActivatedKeys, AssertionError> {
-    let administration = activation
-        .key_administration()
-        .map(|granted| granted.whole_key(authority))
-        .transpose()
-        .map_err(|source| AssertionError::Key {
+    let granted = activation.key_administration();
+    let administration = match granted.map(|granted| granted.whole_key(authority)) {
+        // A key that the profile does not list any more gives no right, and takes none away.
+        None | Some(Err(KeyError::FingerprintDiffers { .. })) => None,
+        Some(key) => Some(key.map_err(|source| AssertionError::Key {
             tag: A::TAG,
             member: "KeyAdministration",
             source,
-        })?;
+        })?),
+    };
     Ok(ActivatedKeys {
         administration,
         decryption: None,

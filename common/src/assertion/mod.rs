@@ -18,6 +18,7 @@ mod error;
 pub mod make;
 pub(crate) mod permission;
 mod profile;
+pub mod reissue;
 pub mod verify;
 
 use std::fmt;

@@ -78,6 +78,7 @@ fn seeds_of(keys: &Keys) -> Vec<Vec<u8>> {
     let owner = keys.owner.as_ref().expect("the first device owns the mesh");
     let device = &keys.device;
     let (mesh, account) = (&owner.mesh, &owner.account);
+    let master = keys.master.as_ref().expect("the first device made it");
     [
         &device.signature,
         &device.encryption,
@@ -87,10 +88,10 @@ fn seeds_of(keys: &Keys) -> Vec<Vec<u8>> {
         &account.online,
     ]
     .into_iter()
-    .chain(&mesh.offline)
-    .chain(&account.offline)
+    .chain(&mesh.encryption)
     .filter_map(SecretKey::seed)
     .map(<[u8]>::to_vec)
+    .chain([master.octets().to_vec()])
     .collect()
 }
 

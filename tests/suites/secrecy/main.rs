@@ -117,13 +117,14 @@ async fn use_the_client(process: &Process, device: &str) -> Vec<(String, Vec<u8>
     let mut secrets = device_secrets(&keys.device);
     for key in [
         &keys.account_encryption,
-        owner.mesh.offline.as_ref().expect("it made the mesh"),
         &owner.mesh.online,
-        owner.account.offline.as_ref().expect("it made the account"),
         &owner.account.online,
     ] {
         secrets.push(seed_of("a key of the owner", key));
     }
+    let master = keys.master.as_ref().expect("it made the mesh");
+    secrets.push(("the master key".into(), master.octets().to_vec()));
+    secrets.push(seed_of("what follows from it", &master.mesh_key()));
     secrets
 }
 
