@@ -127,6 +127,29 @@ pub const INTAKE_BYTES_MAX: usize = 512 * 1024;
 /// Time between two looks at intakes whose owners nobody nudged (cluster §8).
 pub const INTAKE_POLL_INTERVAL: Duration = Duration::from_secs(2);
 
+// ---- Connecting devices (service §6.2, §6.3, §6.5; decisions) ----
+
+/// How long a request to connect waits for its answer. Beyond: 410/111.
+pub const CONNECTION_LIFE: Duration = Duration::from_secs(24 * 3_600);
+/// The longest such life that may be set.
+pub const CONNECTION_LIFE_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// How long an answer can be fetched once it was given. Beyond: 410/111.
+pub const CONNECTION_ANSWER_KEPT: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// How long a request to connect that is over is remembered, so that its device is told 410/111.
+/// Beyond: 404/6.
+pub const CONNECTION_REMEMBERED: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// Requests to connect that wait at one account. Above: 429/114.
+pub const CONNECTIONS_PENDING_MAX: usize = 8;
+/// Those of one device at one account. Above: 429/114.
+pub const CONNECTIONS_PENDING_PER_DEVICE_MAX: usize = 3;
+/// Requests to connect that wait at one hailing account. Above: 429/114.
+pub const HAILING_PENDING_MAX: usize = 1_024;
+/// Requests to connect that an account remembers, in multiples of those that may wait. Above: the
+/// one that was over first is forgotten.
+pub const CONNECTIONS_REMEMBERED_FACTOR: usize = 8;
+/// Hailing accounts of one domain: each is asked for the content of an EARL.
+pub const HAILING_ACCOUNTS_MAX: usize = 16;
+
 // ---- Names (service §5.1 and §1.2) ----
 
 /// Characters of the user part of an address, at least. Below: 422/117.

@@ -28,7 +28,7 @@ use mesh_common::time::{Clock, Timestamp};
 use crate::admission::{Admission, Source};
 use crate::arithmetic::Arithmetic;
 use crate::config::FrontendConfig;
-use crate::evidence::Signers;
+use crate::evidence::{Acknowledging, Signers};
 use crate::hello;
 use crate::http_rules::HttpRules;
 use crate::identity::{Identities, ServiceIdentity};
@@ -254,8 +254,7 @@ impl Edge {
             request,
             evidence: Evidence::Nothing,
         };
-        // Only evidence about signed content can be stale, so only such a request may be needed again.
-        let again = has_signed_content(&call.request).then(|| call.clone());
+        let again = may_be_stale(&call.request).then(|| call.clone());
         let mut answer = self.with_evidence(call, authenticated).await?;
         if answer == Err(CallFailure::Stale)
             && let Some(call) = again
@@ -268,11 +267,11 @@ impl Edge {
             self.signers.forget(&account);
         }
         match answer {
-            Ok(Answer { response, context }) => Ok(Outcomed {
-                response,
+            Ok(answer) => Ok(Outcomed {
+                response: answer.response,
                 account: Some(account),
-                context,
-                retry_after: None,
+                context: answer.context,
+                retry_after: answer.retry_after,
             }),
             Err(CallFailure::Refused(error)) => Err(error),
             Err(CallFailure::Stale) => Err(still_stale()),
@@ -285,15 +284,9 @@ impl Edge {
         call: AccountRequest,
         authenticated: &Arc<Authenticated>,
     ) -> Result<Result<Answer, CallFailure>, ServiceError> {
+        let authenticated = Some(Arc::clone(authenticated));
         let (request, evidence) = self
-            .signers
-            .evidence(
-                call.request,
-                &call.account,
-                Some(Arc::clone(authenticated)),
-                self.leniency,
-                call.deadline,
-            )
+            .evidence(call.request, &call.account, authenticated, call.deadline)
             .await?;
         let call = AccountRequest {
             request,
@@ -301,6 +294,31 @@ impl Edge {
             ..call
         };
         Ok(self.perform(call).await)
+    }
+
+    /// What the content of `request` proves; see [`Signers::evidence`].
+    async fn evidence(
+        &self,
+        request: Request,
+        account: &AccountAddress,
+        authenticated: Option<Arc<Authenticated>>,
+        deadline: Timestamp,
+    ) -> Result<(Request, Evidence), ServiceError> {
+        let signers = &self.signers;
+        if let Request::Connect(request) = request {
+            let domain = account.domain();
+            let acknowledging = Acknowledging {
+                signer: Arc::clone(&self.identities.of(domain).online),
+                entropy: (self.entropy)(),
+                message_bytes_max: self.policies.of(domain).message_payload_bytes_max,
+            };
+            return signers
+                .connection(request, account, authenticated, acknowledging, deadline)
+                .await;
+        }
+        signers
+            .evidence(request, account, authenticated, self.leniency, deadline)
+            .await
     }
 
     /// Hands the request to the account's home, for as long as an answer is of use.
@@ -401,13 +419,18 @@ fn refused(transaction: Option<Transaction>, error: ServiceError) -> Outcomed {
     }
 }
 
-/// Without an account there is Connect, which names its account inside a message, and Post between
-/// services; neither is offered yet.
+/// Without an account there is Post between services, which is not offered yet.
 fn not_offered() -> ServiceError {
     ServiceError::new(
         Code::UnknownOperation,
         "this service does not offer this transaction",
     )
+}
+
+/// Whether the evidence for a request rests on the account's profiles, so that it may be needed
+/// again (decision Q-51).
+fn may_be_stale(request: &Request) -> bool {
+    matches!(request, Request::Connect(_)) || has_signed_content(request)
 }
 
 fn still_stale() -> ServiceError {

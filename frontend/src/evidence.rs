@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::{Backend, Evidence, SigningKeys};
+use mesh_common::crypto::SecretKey;
+use mesh_common::entropy::Entropy;
 use mesh_common::error::ServiceError;
-use mesh_common::protocol::Request;
+use mesh_common::protocol::{ConnectRequest, Request};
 use mesh_common::session::{
-    Authenticated, Leniency, content_evidence, create_evidence, has_signed_content,
+    Authenticated, Leniency, connect_evidence, content_evidence, create_evidence,
+    has_signed_content,
 };
 use mesh_common::time::Timestamp;
 use moka::sync::Cache;
@@ -111,4 +114,47 @@ impl Signers {
             other => Ok((other, Evidence::Nothing)),
         }
     }
+
+    /// What a Connect proves, with the acknowledgement that is ready for it (service §6.2).
+    ///
+    /// # Errors
+    /// As for [`evidence`](Self::evidence).
+    pub(crate) async fn connection(
+        &self,
+        request: ConnectRequest,
+        account: &AccountAddress,
+        authenticated: Option<Arc<Authenticated>>,
+        acknowledging: Acknowledging,
+        deadline: Timestamp,
+    ) -> Result<(Request, Evidence), ServiceError> {
+        let keys = self.keys(account, deadline).await?;
+        let work = move || {
+            let Acknowledging {
+                signer,
+                mut entropy,
+                message_bytes_max,
+            } = acknowledging;
+            connect_evidence(
+                &request,
+                authenticated.as_deref(),
+                keys.as_deref(),
+                message_bytes_max,
+                &signer,
+                &mut *entropy,
+            )
+            .map(|evidence| (request, evidence))
+        };
+        let (request, evidence) = self.arithmetic.run(work).await??;
+        Ok((Request::Connect(request), evidence))
+    }
+}
+
+/// What a request to connect is acknowledged with.
+pub(crate) struct Acknowledging {
+    /// An online key of the service that the account belongs to (decision Q-7).
+    pub(crate) signer: Arc<SecretKey>,
+    /// Chance for the nonce and the MessageID.
+    pub(crate) entropy: Box<dyn Entropy + Send>,
+    /// Octets of the request at most.
+    pub(crate) message_bytes_max: usize,
 }

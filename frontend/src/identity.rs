@@ -1,9 +1,11 @@
-//! Who the service is: the profiles Hello shows, and the authentication keys requests are made to
+//! Who the service is: the profiles Hello shows, the authentication keys requests are made to, and the
+//! key that signs what the service says
 //! (service §4.6 and §9.1, decisions ).
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use mesh_common::crypto::SecretKey;
 use mesh_common::dare::Envelope;
 use mesh_common::session::HostKeys;
 use mesh_common::udf::Udf;
@@ -19,6 +21,8 @@ pub struct ServiceIdentity {
     pub profile_host: Envelope,
     /// The present KeyAuthentication, and replaced ones within their grace.
     pub host_keys: HostKeys,
+    /// A key of `KeysOnlineSignature`: what the service itself says is signed by it (decision Q-7).
+    pub online: Arc<SecretKey>,
 }
 
 /// The identity of each domain: one for all, unless a domain has its own (decision Q-12).

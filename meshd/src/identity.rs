@@ -2,9 +2,10 @@
 //! (service §9.1, decisions ).
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use mesh_common::assertion::make::{HostProfileKeys, ServiceKeys};
-use mesh_common::assertion::{ProfileHost, ProfileService};
+use mesh_common::assertion::{ProfileHost, ProfileService, Signed};
 use mesh_common::crypto::{PrivateParameters, SecretKey};
 use mesh_common::dare::Envelope;
 use mesh_common::encoding::json;
@@ -137,6 +138,7 @@ fn load(folder: &Path) -> Result<ServiceIdentity, IdentityError> {
             path: authentication_path,
         });
     }
+    let online = read_online(folder, &service)?;
     let service_udf = service.udf().clone();
     let host_keys = HostKeys::new(service_udf.clone(), authentication)
         .map_err(|cause| unreadable(&authentication_path, "an Ed448 key", cause))?;
@@ -145,7 +147,22 @@ fn load(folder: &Path) -> Result<ServiceIdentity, IdentityError> {
         profile_service,
         profile_host,
         host_keys,
+        online: Arc::new(online),
     })
+}
+
+/// The key that signs what the service itself says; the profile must name it.
+fn read_online(
+    folder: &Path,
+    service: &Signed<ProfileService>,
+) -> Result<SecretKey, IdentityError> {
+    let path = folder.join(SERVICE_ONLINE);
+    let online = read_key(&path)?;
+    if service.keys().contains(online.public()) {
+        Ok(online)
+    } else {
+        Err(IdentityError::OtherKey { path })
+    }
 }
 
 fn read_envelope(path: &Path) -> Result<Envelope, IdentityError> {

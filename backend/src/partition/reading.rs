@@ -9,8 +9,8 @@ use std::sync::Arc;
 use futures_util::future::try_join_all;
 use mesh_common::account::download::Wanted;
 use mesh_common::account::{
-    AccountId, AccountState, ContainerNumber, DeviceIndex, DirectoryEntry, DownloadAssembly,
-    DownloadPlan, FrameRecord, Lookups, Needs, Standing, StoredFrame,
+    AccountId, AccountState, Connections, ContainerNumber, DeviceIndex, DirectoryEntry,
+    DownloadAssembly, DownloadPlan, FrameRecord, Lookups, Needs, Standing, StoredFrame, UniqueRow,
 };
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::Answer;
@@ -61,12 +61,13 @@ pub(crate) async fn standing<T: Tx>(
 async fn state<T: Tx>(tx: &T, id: AccountId) -> Result<AccountState, ReadError> {
     let keys = AccountKeys::of(id);
     let (record_key, tip_key) = (keys.record(), keys.tip());
-    let (record, tip, heads, devices, retired) = tokio::try_join!(
+    let (record, tip, heads, devices, retired, connections) = tokio::try_join!(
         tx.get(&record_key, Read::Snapshot),
         tx.get(&tip_key, Read::Snapshot),
         rows(tx, keys.heads()),
         rows(tx, keys.devices()),
         rows(tx, keys.all_retired()),
+        rows(tx, keys.connections()),
     )?;
     let missing = |what| RowError::Missing { what };
     let record = records::account(&record.ok_or_else(|| missing("account record"))?)?;
@@ -85,6 +86,12 @@ async fn state<T: Tx>(tx: &T, id: AccountId) -> Result<AccountState, ReadError> 
         index.retired.insert(records::retired(&row.value)?);
     }
     state.devices = Arc::new(index);
+    let mut waiting = Connections::default();
+    for row in connections {
+        let connection = records::connection(&row.value)?;
+        waiting.set(&connection.message_id, Some(connection.row));
+    }
+    state.connections = Arc::new(waiting);
     Ok(state)
 }
 
@@ -125,6 +132,15 @@ pub(crate) async fn look_up<T: Tx>(
     });
     for (key, row) in try_join_all(ids).await?.into_iter().flatten() {
         found.unique_ids.insert(key, records::unique(&row)?);
+    }
+    for key in &needs.newest {
+        let newest = newest(tx, &keys, key.0, &key.1).await?;
+        if let Some((row, record, payload)) = newest {
+            let place = (key.0, row.last);
+            found.unique_ids.insert(key.clone(), row);
+            found.records.insert(place, Arc::new(record));
+            found.payloads.insert(place, payload);
+        }
     }
     for key in &needs.messages {
         let hash = records::message_hash(key);
@@ -181,6 +197,22 @@ async fn look_up_received<T: Tx>(
         }
     }
     Ok(())
+}
+
+/// What a container knows under a unique id, and the newest frame of it.
+async fn newest<T: Tx>(
+    tx: &T,
+    keys: &AccountKeys,
+    container: ContainerNumber,
+    unique_id: &str,
+) -> Result<Option<(UniqueRow, FrameRecord, Vec<u8>)>, ReadError> {
+    let place = records::unique_key(keys, container, unique_id);
+    let Some(row) = tx.get(&place, Read::Snapshot).await? else {
+        return Ok(None);
+    };
+    let row = records::unique(&row)?;
+    let stored = one_frame(tx, keys, container, row.last).await?;
+    Ok(stored.map(|(record, payload)| (row, record, payload)))
 }
 
 fn frame(

@@ -13,7 +13,7 @@ use mesh_common::account::intake::{
 };
 use mesh_common::account::{
     AccountRecord, Change, ContainerNumber, DeviceEntry, DirectoryEntry, FrameRecord, Head,
-    IntakeEntry, MessageKey, ReplayKey, Tip, Transition,
+    IntakeEntry, MessageKey, PendingConnection, ReplayKey, Tip, Transition,
 };
 use mesh_common::cluster::PartitionId;
 use mesh_common::entropy::{self, Entropy};
@@ -183,6 +183,7 @@ impl Rows {
                 self.add_due(keys, at, DueKind::Exchange, hash.to_vec());
             }
             Change::Tally(tally) => self.set(keys.tally(), encode(tally.as_ref())),
+            Change::Connection { message_id, row } => self.add_connection(keys, message_id, row),
             Change::Tip(_) | Change::Directory(_) | Change::Purge { .. } => {}
         }
     }
@@ -225,6 +226,26 @@ impl Rows {
         let hash = replay_hash(key);
         self.set(keys.replay(hash), encode_expiring(row.expires_at(), row));
         self.add_due(keys, row.expires_at(), DueKind::Replay, hash.to_vec());
+    }
+
+    fn add_connection(
+        &mut self,
+        keys: &AccountKeys,
+        message_id: &str,
+        row: &Option<PendingConnection>,
+    ) {
+        let hash = hash16(&[message_id.as_bytes()]);
+        let place = keys.connection(hash);
+        let Some(row) = row else {
+            return self.clear(place);
+        };
+        let forgotten_at = row.forgotten_at();
+        let row = ConnectionRow {
+            message_id: message_id.to_owned(),
+            row: row.clone(),
+        };
+        self.set(place, encode_expiring(forgotten_at, &row));
+        self.add_due(keys, forgotten_at, DueKind::Connection, hash.to_vec());
     }
 
     fn add_due(&mut self, keys: &AccountKeys, at: Timestamp, kind: DueKind, rest: Vec<u8>) {
@@ -289,6 +310,15 @@ pub(crate) fn exchange_hash(key: &ExchangeKey) -> [u8; 16] {
 pub(crate) struct DeviceRow {
     pub(crate) unique_id: String,
     pub(crate) entry: DeviceEntry,
+}
+
+/// A device's request to be connected.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ConnectionRow {
+    /// MessageID of its acknowledgement.
+    pub(crate) message_id: String,
+    #[serde(flatten)]
+    pub(crate) row: PendingConnection,
 }
 
 fn encode<T: Serialize>(row: &T) -> Vec<u8> {
@@ -462,6 +492,10 @@ pub(crate) fn exchange(value: &[u8]) -> Result<ExchangeRow, RowError> {
 
 pub(crate) fn tally(value: &[u8]) -> Result<Tally, RowError> {
     decode("tally", value)
+}
+
+pub(crate) fn connection(value: &[u8]) -> Result<ConnectionRow, RowError> {
+    decode_expiring("request to connect", value)
 }
 
 pub(crate) fn replay(value: &[u8]) -> Result<ReplayRow, RowError> {

@@ -121,6 +121,10 @@ impl Work {
                 let key = hash_of(&due).map(|hash| keys.exchange(hash));
                 (self.forget(tx, key, now).await?, "exchange")
             }
+            DueKind::Connection => {
+                let key = hash_of(&due).map(|hash| keys.connection(hash));
+                (self.forget(tx, key, now).await?, "connection")
+            }
             DueKind::Release => (self.release(tx, &due, now).await?, "release"),
             DueKind::Purge => (self.purge(tx, &keys, now).await?, "purge"),
         };

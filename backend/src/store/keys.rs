@@ -24,11 +24,12 @@
 //! | `20` acct | `aid 's' hash16` | delivery state of an outgoing message, per recipient |
 //! | `20` acct | `aid 'x' hash16` | outstanding exchange: what may be answered (service §7.5 rule 4) |
 //! | `20` acct | `aid 'q'` | tally: messages taken today |
+//! | `20` acct | `aid 'c' hash16` | a device's request to be connected, by the MessageID of its acknowledgement |
 //! | `21` intake | `p generation versionstamp n` | what others left for an account of `p`, in the order of the commits |
 //! | `23` due | `p due kind aid rest` | empty: work to be done from the moment `due` on |
 //!
 //! Reserved: `01` node, `03` route, `11`–`13` domains, `20` acct `'g'` gate,
-//! `'c'` pending connections, `'e'` EARL content, `22` wake-in,
+//! `'e'` EARL content, `22` wake-in,
 //! `30`–`33` outbound, `40` admin, `41` migrations.
 //!
 //! Draft: cluster §5 has no table 23. Everything that expires or is purged leaves a row there, so
@@ -303,6 +304,18 @@ impl AccountKeys {
         self.key(&[b"q"])
     }
 
+    /// A request to be connected.
+    #[must_use]
+    pub fn connection(&self, hash: [u8; 16]) -> Vec<u8> {
+        self.key(&[b"c", &hash])
+    }
+
+    /// All requests to be connected.
+    #[must_use]
+    pub fn connections(&self) -> KeyRange {
+        KeyRange::prefix(&self.key(&[b"c"]))
+    }
+
     fn key(&self, parts: &[&[u8]]) -> Vec<u8> {
         let mut key = Vec::with_capacity(48);
         key.push(ACCT);
@@ -328,6 +341,8 @@ pub enum DueKind {
     Delivery = b's',
     /// Forget an exchange; `rest` is its hash.
     Exchange = b'x',
+    /// Forget a request to be connected; `rest` is its hash.
+    Connection = b'c',
     /// Remove the data of a deleted account (architecture A-15).
     Purge = b'p',
     /// Release the address of a deleted account (architecture A-15); `rest` is the canonical address.
@@ -335,12 +350,13 @@ pub enum DueKind {
 }
 
 impl DueKind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Replay,
         Self::Message,
         Self::Seen,
         Self::Delivery,
         Self::Exchange,
+        Self::Connection,
         Self::Purge,
         Self::Release,
     ];

@@ -47,10 +47,7 @@ pub(super) fn check_matrix(request: &AccountRequest) -> Result<(), ServiceError>
     if request_agrees && caller_agrees {
         Ok(())
     } else {
-        Err(ServiceError::new(
-            Code::NotAuthorized,
-            "the request names another account than its session",
-        ))
+        Err(refusal::another_account())
     }
 }
 

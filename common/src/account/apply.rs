@@ -51,6 +51,7 @@ impl AccountState {
             record,
             heads: BTreeMap::new(),
             devices: Arc::default(),
+            connections: Arc::default(),
             tip: Tip::default(),
         }
     }
@@ -75,6 +76,9 @@ impl AccountState {
                 }
                 Change::Retired(key) => {
                     Arc::make_mut(&mut self.devices).retired.insert(key.clone());
+                }
+                Change::Connection { message_id, row } => {
+                    Arc::make_mut(&mut self.connections).set(message_id, row.clone());
                 }
                 Change::Directory(_)
                 | Change::Account(_)

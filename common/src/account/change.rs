@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::compact;
+use super::connect::PendingConnection;
 use super::devices::DeviceEntry;
 use super::frame::FrameRecord;
 use super::intake::{
@@ -133,6 +134,13 @@ pub enum Change {
     },
     /// What the account has taken today.
     Tally(Box<Tally>),
+    /// A device's request to be connected; `None` forgets it.
+    Connection {
+        /// MessageID of its acknowledgement.
+        message_id: String,
+        /// What is known of it.
+        row: Option<PendingConnection>,
+    },
     /// From this moment on the account's rows are to be purged (architecture A-15).
     Purge {
         /// When.

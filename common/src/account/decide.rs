@@ -4,6 +4,7 @@
 
 use super::access::{self, Access};
 use super::change::{Change, ReplayKey, ReplayRow, Transition};
+use super::connect;
 use super::create;
 use super::delete;
 use super::download::{self, DownloadPlan};
@@ -55,6 +56,7 @@ pub fn needs(standing: &Standing, request: &AccountRequest) -> Needs {
     };
     match &request.request {
         Request::Status(_) => status::add_needs(state, request, &mut needs),
+        Request::Complete(complete) => connect::add_needs(state, request, complete, &mut needs),
         Request::Upload(upload) if access::admit(state, request).is_ok() => {
             upload::add_needs(state, upload, &mut needs);
         }
@@ -82,12 +84,21 @@ pub fn decide(
     };
     let decided = match &request.request {
         Request::CreateAccount(create) => create::decide(&scene, standing, create, entropy),
-        Request::Hello(_) | Request::Complete(_) | Request::Post(_) | Request::Connect(_) => {
+        Request::Connect(_) => connect::decide_connect(&scene, standing),
+        Request::Complete(complete) => {
+            connect::decide_complete(&scene, standing.account(), complete)
+        }
+        Request::Hello(_) | Request::Post(_) => {
             return Decision::Answer(Box::new(refusal::not_offered(request)));
         }
         _ => scene.decide_for_device(standing),
     };
-    decided.unwrap_or_else(|error| Decision::Answer(Box::new(refusal::answer(request, error))))
+    let mut decision =
+        decided.unwrap_or_else(|error| Decision::Answer(Box::new(refusal::answer(request, error))));
+    if let (Decision::Commit(transition), Some(state)) = (&mut decision, standing.account()) {
+        connect::follow(state, &mut transition.changes, now);
+    }
+    decision
 }
 
 impl Scene<'_> {
@@ -171,6 +182,7 @@ impl Scene<'_> {
         Decision::Answer(Box::new(Answer {
             response,
             context: None,
+            retry_after: None,
         }))
     }
 
@@ -204,6 +216,7 @@ impl Scene<'_> {
             answer: Answer {
                 response,
                 context: None,
+                retry_after: None,
             },
             incidents: Vec::new(),
         }
@@ -215,7 +228,10 @@ impl Scene<'_> {
 fn replay_key(request: &AccountRequest) -> Option<ReplayKey> {
     let writes = matches!(
         request.request,
-        Request::CreateAccount(_) | Request::DeleteAccount(_) | Request::Upload(_)
+        Request::CreateAccount(_)
+            | Request::DeleteAccount(_)
+            | Request::Upload(_)
+            | Request::Connect(_)
     );
     (writes && request.caller.mode != Mode::Interop).then(|| ReplayKey {
         key_udf: request.caller.key_udf.clone(),

@@ -316,6 +316,7 @@ impl DownloadAssembly {
                 updates: self.updates,
             }),
             context: None,
+            retry_after: None,
         }
     }
 

@@ -77,6 +77,14 @@ pub struct StoredFrame {
     pub payload: Vec<u8>,
 }
 
+impl StoredFrame {
+    /// The frame's envelope, with its place in the container.
+    #[must_use]
+    pub fn into_envelope(self) -> Envelope {
+        self.record.envelope(self.index, self.payload)
+    }
+}
+
 /// The content type of catalogs and spools alike (containers §3.5).
 const CONTAINER_CONTENT_TYPE: &str = "application/mmm-catalog";
 /// The only type of container that accounts have (containers D5).

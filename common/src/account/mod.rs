@@ -17,6 +17,7 @@ mod access;
 pub mod apply;
 pub mod change;
 mod compact;
+pub mod connect;
 mod create;
 pub mod decide;
 mod delete;
@@ -39,13 +40,14 @@ pub use change::{
     Change, DirectoryEntry, MessageKey, MessageRow, ReplayKey, ReplayRow, Tombstone, Transition,
     UniqueRow,
 };
+pub use connect::{Connections, PendingConnection};
 pub use decide::{Decision, decide, needs};
 pub use devices::{DeviceEntry, DeviceIndex};
 pub use download::{DownloadAssembly, DownloadPlan};
 pub use frame::{FrameRecord, StoredFrame};
 pub use intake::{IntakeBody, IntakeEntry, IntakeId, IntakeMessage, MessageOutcome, MessageSender};
 pub use needs::{Lookups, Needs};
-pub use policy::AccountPolicy;
+pub use policy::{AccountPolicy, ConnectionRules};
 pub use state::{
     AccountId, AccountRecord, AccountState, AccountStatus, ContainerNumber, Head, Standing, Tip,
 };

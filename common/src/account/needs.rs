@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::change::{MessageKey, MessageRow, ReplayKey, ReplayRow, UniqueRow};
-use super::frame::FrameRecord;
+use super::frame::{FrameRecord, StoredFrame};
 use super::intake::{DeliveryKey, DeliveryRow, ExchangeKey, ExchangeRow, IntakeId, SeenRow, Tally};
 use super::state::ContainerNumber;
 
@@ -17,6 +17,8 @@ pub struct Needs {
     pub replay: Option<ReplayKey>,
     /// What containers know under unique ids.
     pub unique_ids: BTreeSet<(ContainerNumber, String)>,
+    /// The newest frames of unique ids: the row of the id, the frame's record and its payload.
+    pub newest: BTreeSet<(ContainerNumber, String)>,
     /// Messages that may be duplicates.
     pub messages: BTreeSet<MessageKey>,
     /// Frame records, without payloads: container, first index, index behind the last.
@@ -62,4 +64,18 @@ pub struct Lookups {
     pub deliveries: BTreeMap<DeliveryKey, DeliveryRow>,
     /// What was taken lately.
     pub tally: Option<Tally>,
+}
+
+impl Lookups {
+    /// The newest frame that `container` knows under `unique_id`, of those that were looked up.
+    #[must_use]
+    pub fn newest(&self, container: ContainerNumber, unique_id: &str) -> Option<StoredFrame> {
+        let row = self.unique_ids.get(&(container, unique_id.to_owned()))?;
+        let place = (container, row.last);
+        Some(StoredFrame {
+            index: row.last,
+            record: Arc::clone(self.records.get(&place)?),
+            payload: self.payloads.get(&place)?.clone(),
+        })
+    }
 }

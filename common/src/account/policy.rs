@@ -1,6 +1,8 @@
 //! What the operator may set for the accounts of a domain (architecture A-17): who may create
-//! accounts, how names must look, how much may be stored. Bounds may be lowered, never raised above
+//! accounts, how names must look, how devices are connected, how much may be stored. Bounds may be lowered, never raised above
 //! [`crate::limits`] (the storage quota excepted).
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +21,8 @@ pub struct AccountPolicy {
     pub creation: Creation,
     /// How names must look.
     pub names: NameRules,
+    /// How devices are connected.
+    pub connections: ConnectionRules,
     /// Octets one account may store. Above: 507/113.
     pub account_bytes_max: u64,
     /// Frames of one container. Above: 507/113.
@@ -50,6 +54,7 @@ impl Default for AccountPolicy {
         Self {
             creation: Creation::Open,
             names: NameRules::default(),
+            connections: ConnectionRules::default(),
             account_bytes_max: limits::ACCOUNT_BYTES_MAX,
             frames_per_container_max: limits::FRAMES_PER_CONTAINER_MAX,
             containers_per_account_max: limits::CONTAINERS_PER_ACCOUNT_MAX,
@@ -134,5 +139,64 @@ impl NameRules {
             return Err(refusal("the account name is reserved".to_owned()));
         }
         Ok(address)
+    }
+}
+
+/// How devices are connected to accounts (service §6, X-60).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConnectionRules {
+    /// Whether a device that asks to be connected may learn that there is no such account: 404/6
+    /// in place of 403/5.
+    pub probing: bool,
+    /// Seconds a request waits for its answer. Beyond: 410/111.
+    pub life_s: u64,
+    /// Requests that wait at one account. Above: 429/114.
+    pub pending_max: usize,
+    /// Requests of one device that wait at one account. Above: 429/114.
+    pub pending_per_device_max: usize,
+    /// Names of the hailing accounts, in front of the `@`: devices that are sold wait there for
+    /// whoever scans their code, and what these accounts publish anybody may fetch (service §6.5).
+    pub hailing: Vec<String>,
+    /// Requests that wait at one hailing account. Above: 429/114.
+    pub hailing_pending_max: usize,
+}
+
+impl Default for ConnectionRules {
+    fn default() -> Self {
+        Self {
+            probing: false,
+            life_s: limits::CONNECTION_LIFE.as_secs(),
+            pending_max: limits::CONNECTIONS_PENDING_MAX,
+            pending_per_device_max: limits::CONNECTIONS_PENDING_PER_DEVICE_MAX,
+            hailing: Vec::new(),
+            hailing_pending_max: limits::HAILING_PENDING_MAX,
+        }
+    }
+}
+
+impl ConnectionRules {
+    /// How long a request waits for its answer.
+    #[must_use]
+    pub const fn life(&self) -> Duration {
+        Duration::from_secs(self.life_s)
+    }
+
+    /// Whether `account`, of the domain these rules are for, is a hailing account.
+    #[must_use]
+    pub fn hails(&self, account: &AccountAddress) -> bool {
+        self.hailing
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(account.user()))
+    }
+
+    /// Requests that may wait at `account`.
+    #[must_use]
+    pub fn pending_max_of(&self, account: &AccountAddress) -> usize {
+        if self.hails(account) {
+            self.hailing_pending_max
+        } else {
+            self.pending_max
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Refusals that several transactions share, in the response class of the request, and the one
 //! answer for accounts that are not here.
 
+use super::policy::AccountPolicy;
 use crate::cluster::{AccountRequest, Answer};
 use crate::encoding::base64url::Binary;
 use crate::error::ServiceError;
@@ -14,6 +15,7 @@ pub(super) fn answer(request: &AccountRequest, error: ServiceError) -> Answer {
     Answer {
         response,
         context: error.context,
+        retry_after: error.retry_after,
     }
 }
 
@@ -30,8 +32,8 @@ pub(super) fn echoed_id(request: &AccountRequest) -> Option<Binary> {
     request.request.id().map(Binary::from)
 }
 
-/// The transactions this service does not offer for accounts: Complete, Post and Connect; Hello is
-/// answered by the front-end and never comes here.
+/// The transactions this service does not offer for accounts: Post; Hello is answered by the
+/// front-end and never comes here.
 pub(super) fn not_offered(request: &AccountRequest) -> Answer {
     let tag = request.request.transaction().request_tag();
     answer(
@@ -52,12 +54,37 @@ pub(super) fn not_permitted() -> ServiceError {
     )
 }
 
-/// A Device-mode Status of a device that has no entry here, or of an account that is not here
+/// A Status or a Complete of a device that has nothing here, or of an account that is not here
 /// (service §6.3).
 pub(super) fn nothing_here() -> ServiceError {
     ServiceError::new(
         Code::NotFound,
         "there is no such account, or nothing in it for this device",
+    )
+}
+
+/// A device asks whether it was answered, and was not (service §6.3).
+pub(super) fn not_answered() -> ServiceError {
+    ServiceError::new(
+        Code::Pending,
+        "the request to connect has not been answered yet, ask again later",
+    )
+}
+
+/// A Connect to an account that does not take any: 403/5, whether there is such an account or not,
+/// unless the operator lets anybody find out (X-16, decision Q-36).
+pub(super) fn no_connection(policy: &AccountPolicy, exists: bool) -> ServiceError {
+    if policy.connections.probing && !exists {
+        return no_such_account();
+    }
+    ServiceError::new(Code::Refused, "the account takes no requests to connect")
+}
+
+/// Session and request name different accounts (decision Q-25).
+pub(super) fn another_account() -> ServiceError {
+    ServiceError::new(
+        Code::NotAuthorized,
+        "the request names another account than its session",
     )
 }
 
@@ -85,7 +112,11 @@ pub(super) fn unknown_account(request: &AccountRequest) -> ServiceError {
             Code::AuthenticationFailed,
             "the request could not be authenticated",
         ),
-        (Mode::Device, _) if matches!(request.request, Request::Status(_)) => nothing_here(),
+        (Mode::Device, _)
+            if matches!(request.request, Request::Status(_) | Request::Complete(_)) =>
+        {
+            nothing_here()
+        }
         (Mode::Device | Mode::Service, _) => not_permitted(),
     }
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::change::Tombstone;
 use super::compact;
+use super::connect::Connections;
 use super::devices::DeviceIndex;
 use crate::address::AccountAddress;
 use crate::cluster::{PartitionId, SigningKeys};
@@ -229,6 +230,8 @@ pub struct AccountState {
     pub heads: BTreeMap<ContainerName, Arc<Head>>,
     /// What is known of its devices.
     pub devices: Arc<DeviceIndex>,
+    /// The requests of devices to be connected.
+    pub connections: Arc<Connections>,
     /// What changes with every commit.
     pub tip: Tip,
 }

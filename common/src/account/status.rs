@@ -14,6 +14,7 @@ use crate::encoding::base64url::Binary;
 use crate::error::ServiceError;
 use crate::protocol::{Code, ContainerStatus, Response, StatusRequest, StatusResponse};
 use crate::session::{Caller, Mode};
+use crate::udf::Udf;
 
 /// The device's own entry has to be read if it will be sent.
 pub(super) fn add_needs(state: &AccountState, request: &AccountRequest, needs: &mut Needs) {
@@ -55,7 +56,8 @@ fn own_entry<'a>(
 /// or nothing. `None` for everybody else.
 ///
 /// # Errors
-/// 404/6 without an entry, as for an unknown account; 403/5 if the account is on hold or blocked.
+/// 350/110 without an entry while its request to connect waits for an answer; 404/6 without either,
+/// as for an unknown account; 403/5 if the account is on hold or blocked.
 pub(super) fn decide_unconnected(
     scene: &Scene<'_>,
     state: &AccountState,
@@ -65,10 +67,17 @@ pub(super) fn decide_unconnected(
     if caller.mode != Mode::Device || access::is_bootstrap(state, caller) {
         return Ok(None);
     }
-    let (entry, _) = own_entry(state, caller).ok_or_else(refusal::nothing_here)?;
+    let names_another = request.device_udf.as_deref().is_some_and(|udf| {
+        caller.profile_udf.is_none() || Udf::parse(udf).ok() != caller.profile_udf
+    });
+    let entry = own_entry(state, caller).map(|(entry, _)| entry);
+    if names_another || (entry.is_none() && !waits(scene, state)) {
+        return Err(refusal::nothing_here());
+    }
     if state.record.status != AccountStatus::Connected {
         return Err(refusal::suspended());
     }
+    let entry = entry.ok_or_else(refusal::not_answered)?;
     let response = StatusResponse {
         outcome: refusal::ok(scene.request),
         enveloped_profile_master: profile_to_send(state, request),
@@ -76,6 +85,15 @@ pub(super) fn decide_unconnected(
         container_status: Vec::new(),
     };
     Ok(Some(scene.answer(Response::Status(Box::new(response)))))
+}
+
+/// Whether a request of the caller to be connected waits for its answer.
+fn waits(scene: &Scene<'_>, state: &AccountState) -> bool {
+    let device = scene.request.caller.profile_udf.as_ref();
+    device.is_some_and(|device| {
+        let mut waiting = state.connections.waiting(scene.now);
+        waiting.any(|row| row.device == *device)
+    })
 }
 
 /// Decides the Status of an admitted device.

@@ -6,12 +6,14 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::changes::Watch;
 use crate::address::AccountAddress;
 use crate::assertion::Permission;
+use crate::dare::Envelope;
 use crate::error::ServiceError;
 use crate::protocol::{Request, Response};
 use crate::session::{Caller, RequestId};
@@ -110,6 +112,8 @@ pub enum Evidence {
     Create(Box<CreateEvidence>),
     /// Upload or Post with content that is signed: entries for the Device catalog, messages.
     Content(Box<ContentEvidence>),
+    /// Connect: the RequestConnection verifies, and this is its acknowledgement.
+    Connection(Box<ConnectEvidence>),
 }
 
 impl Evidence {
@@ -118,7 +122,7 @@ impl Evidence {
     pub fn content(&self) -> Option<&ContentEvidence> {
         match self {
             Self::Content(content) => Some(content),
-            Self::Nothing | Self::Create(_) => None,
+            Self::Nothing | Self::Create(_) | Self::Connection(_) => None,
         }
     }
 }
@@ -164,6 +168,22 @@ pub struct SigningDevice {
     pub connection_digest: [u8; 32],
     /// What its connection permits.
     pub permissions: Vec<Permission>,
+}
+
+/// A RequestConnection, checked, and the acknowledgement that is ready for it (service §6.2).
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConnectEvidence {
+    /// Version of the profiles whose mesh entered the witness; another one means
+    /// [`CallFailure::Stale`].
+    pub profile_version: u64,
+    /// UDF of the ProfileDevice that asks.
+    pub device_udf: Udf,
+    /// MessageID of the RequestConnection, which a hailing account files it by (decision Q-49).
+    pub published_id: Option<String>,
+    /// MessageID of the acknowledgement.
+    pub message_id: Udf,
+    /// The AcknowledgeConnection, signed by an online key of the service (decision Q-7).
+    pub acknowledgement: Envelope,
 }
 
 /// Profiles of a CreateAccount, checked (service §5.2, decision Q-10).
@@ -233,6 +253,8 @@ pub struct Answer {
     pub response: Response,
     /// For the log: what the refusal does not tell the peer.
     pub context: Option<String>,
+    /// How long to wait before trying again, where that is known (HTTP `Retry-After`).
+    pub retry_after: Option<Duration>,
 }
 
 /// Why a transaction has no answer of its own class.

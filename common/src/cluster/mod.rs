@@ -7,7 +7,8 @@ pub mod partition;
 
 pub use changes::{Changes, Watch};
 pub use handle::{
-    AccountRequest, Answer, Backend, CallFailure, ContentEvidence, CreateEvidence, DeviceEvidence,
-    DeviceFacts, Evidence, MessageEvidence, MessageSigners, SigningDevice, SigningKeys, Verified,
+    AccountRequest, Answer, Backend, CallFailure, ConnectEvidence, ContentEvidence, CreateEvidence,
+    DeviceEvidence, DeviceFacts, Evidence, MessageEvidence, MessageSigners, SigningDevice,
+    SigningKeys, Verified,
 };
 pub use partition::PartitionId;

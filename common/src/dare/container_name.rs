@@ -133,6 +133,8 @@ impl ContainerName {
     pub const LOCAL: &'static str = "mmm_Local";
     /// The canonical name of the spool of messages put away.
     pub const ARCHIVE: &'static str = "mmm_Archive";
+    /// The name of the catalog whose entries anybody may fetch who knows where, of hailing accounts.
+    pub const PUBLICATION: &'static str = "mmm_Publication";
     /// The canonical name of the catalog of devices.
     pub const DEVICE: &'static str = "mmm_Device";
     /// The canonical name of the catalog of contacts.

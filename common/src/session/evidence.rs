@@ -200,7 +200,7 @@ pub fn content_evidence(
 }
 
 /// Keys that are no account's.
-fn nobody() -> SigningKeys {
+pub(super) fn nobody() -> SigningKeys {
     let key = SecretKey::from_seed(&[0; 57]).expect("57 octets are a seed");
     let keys = vec![key.public().octets().to_vec(); 2];
     SigningKeys {

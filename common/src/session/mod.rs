@@ -20,6 +20,7 @@
 pub mod body;
 pub mod caller;
 pub mod client;
+mod connection;
 pub mod credential;
 pub mod evidence;
 pub mod form;
@@ -38,6 +39,7 @@ use crate::protocol::Code;
 pub use body::{BareRequest, Body, parse_request, read_body};
 pub use caller::{Caller, Mode, RequestId, Via};
 pub use client::{ClientSession, Pending};
+pub use connection::{connect_evidence, connection_account};
 pub use credential::{Authenticated, CreationProof, OpenedExchange};
 pub use evidence::{Leniency, content_evidence, create_evidence, has_signed_content};
 pub use host_keys::{HostKeyError, HostKeys};

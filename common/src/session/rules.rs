@@ -3,6 +3,7 @@
 //! device is for the account to say.
 
 use super::caller::{Caller, Mode, Via};
+use super::connection::connection_account;
 use super::credential::Authenticated;
 use crate::address::AccountAddress;
 use crate::error::ServiceError;
@@ -54,21 +55,14 @@ pub fn check_mode(caller: &Caller, transaction: Transaction) -> Result<(), Servi
 /// where both are given.
 ///
 /// # Errors
-/// 401/2 if they differ (decision Q-25), 422/117 for a CreateAccount of something that is no
-/// address; to be sent sealed.
+/// 401/2 if they differ (decision Q-25), 422/117 for a CreateAccount or a Connect of something that
+/// is no address, 400/100 for a Connect without a message; to be sent sealed.
 pub fn account_for(
     authenticated: &Authenticated,
     request: &Request,
 ) -> Result<Option<AccountAddress>, ServiceError> {
     let session = authenticated.caller.account.as_ref();
-    let creates = request.transaction() == Transaction::CreateAccount;
-    let asked = match request.account().map(AccountAddress::parse).transpose() {
-        Ok(asked) => asked,
-        Err(error) if creates => {
-            return Err(ServiceError::new(Code::InvalidName, error.to_string()));
-        }
-        Err(_) => return Err(mismatch()),
-    };
+    let asked = asked_for(request)?;
     if !authenticated.account_is_readable {
         return Err(mismatch());
     }
@@ -78,6 +72,19 @@ pub fn account_for(
         (Some(_), Some(asked)) => Ok(Some(asked)),
         (Some(session), None) => Ok(Some(session.clone())),
         (None, asked) => Ok(asked),
+    }
+}
+
+/// The account the request names, wherever its class does that.
+fn asked_for(request: &Request) -> Result<Option<AccountAddress>, ServiceError> {
+    if let Request::Connect(request) = request {
+        return connection_account(request).map(Some);
+    }
+    let creates = request.transaction() == Transaction::CreateAccount;
+    match request.account().map(AccountAddress::parse).transpose() {
+        Ok(asked) => Ok(asked),
+        Err(error) if creates => Err(ServiceError::new(Code::InvalidName, error.to_string())),
+        Err(_) => Err(mismatch()),
     }
 }
 

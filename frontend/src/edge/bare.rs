@@ -8,7 +8,7 @@ use mesh_common::encoding::json;
 use mesh_common::entropy::draw;
 use mesh_common::error::ServiceError;
 use mesh_common::protocol::{Code, Request, Response, Transaction};
-use mesh_common::session::{BareRequest, Caller, Mode, RequestId, Via};
+use mesh_common::session::{BareRequest, Caller, Mode, RequestId, Via, connection_account};
 use mesh_common::udf::Udf;
 
 use super::{Arrival, Edge, Told, still_stale};
@@ -76,12 +76,7 @@ impl Edge {
         arrival: Arrival<'_>,
         named_account: Option<&str>,
     ) -> Result<Response, ServiceError> {
-        let named = request
-            .account()
-            .or(named_account)
-            .ok_or_else(|| ServiceError::new(Code::Malformed, "the request names no account"))?;
-        let account = AccountAddress::parse(named)
-            .map_err(|error| ServiceError::new(Code::InvalidName, error.to_string()))?;
+        let account = interop_account(&request, named_account)?;
         let caller = Caller {
             mode: Mode::Interop,
             via: Via::Bare,
@@ -93,8 +88,7 @@ impl Edge {
         };
         self.check_name(&request, &account)?;
         let (request, evidence) = self
-            .signers
-            .evidence(request, &account, None, self.leniency, arrival.deadline)
+            .evidence(request, &account, None, arrival.deadline)
             .await?;
         let call = AccountRequest {
             account,
@@ -112,6 +106,22 @@ impl Edge {
             Err(CallFailure::Stale) => Err(still_stale()),
         }
     }
+}
+
+/// The account of such a request: as it names it, or as the test header does.
+fn interop_account(
+    request: &Request,
+    header: Option<&str>,
+) -> Result<AccountAddress, ServiceError> {
+    if let Request::Connect(request) = request {
+        return connection_account(request);
+    }
+    let named = request
+        .account()
+        .or(header)
+        .ok_or_else(|| ServiceError::new(Code::Malformed, "the request names no account"))?;
+    AccountAddress::parse(named)
+        .map_err(|error| ServiceError::new(Code::InvalidName, error.to_string()))
 }
 
 /// A bare response echoes the request's ID as well (decision Q-38).

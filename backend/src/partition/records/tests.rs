@@ -223,6 +223,7 @@ fn rows_of(changes: Vec<Change>) -> Rows {
         answer: Answer {
             response: Response::with_outcome(None, Outcome::ok()),
             context: None,
+            retry_after: None,
         },
         incidents: Vec::new(),
     };

@@ -149,6 +149,17 @@ impl Shell {
                 found.unique_ids.insert(key.clone(), *row);
             }
         }
+        for key in &needs.newest {
+            let Some(row) = rows.unique_ids.get(key) else {
+                continue;
+            };
+            found.unique_ids.insert(key.clone(), *row);
+            let place = (key.0, row.last);
+            if let Some((record, payload)) = rows.frames.get(&place) {
+                found.records.insert(place, Arc::clone(record));
+                found.payloads.insert(place, payload.clone());
+            }
+        }
         for key in &needs.messages {
             if let Some(row) = rows.messages.get(key) {
                 found.messages.insert(key.clone(), *row);
@@ -355,6 +366,7 @@ impl Rows {
                 self.deliveries.insert(key.clone(), stored(row));
             }
             Change::Tally(tally) => self.tally = Some(stored(&**tally)),
+            Change::Connection { row, .. } => assert_eq!(&stored(row), row),
             Change::Purge { due } => self.purge = Some(*due),
             Change::Account(record) => assert_eq!(stored(&**record), **record),
             Change::Head(head) => assert_eq!(stored(&**head), **head),

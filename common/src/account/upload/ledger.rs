@@ -157,7 +157,8 @@ impl Ledger {
         )))
     }
 
-    fn changes(self, state: &AccountState) -> Vec<Change> {
+    /// The rows to be written, without the tip.
+    pub(super) fn changes(self, state: &AccountState) -> Vec<Change> {
         let mut changes = Vec::new();
         for (_, draft) in self.drafts {
             add_draft(draft, &mut changes);
