@@ -16,11 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// Transactions of later issues: known by their tags, and not offered.
-const NOT_OFFERED: [Transaction; 3] = [
-    Transaction::Post,
-    Transaction::Connect,
-    Transaction::Complete,
-];
+const NOT_OFFERED: [Transaction; 1] = [Transaction::Post];
 
 /// One recorded request and its answer.
 #[derive(Deserialize)]

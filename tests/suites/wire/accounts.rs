@@ -494,7 +494,7 @@ fn the_ids_of_a_deletion_agree_and_are_used_once() {
 // The transactions of later issues are known, and not offered.
 #[test]
 fn transactions_that_are_not_offered_say_so_in_their_class() {
-    let (service, mut client) = alices_service();
+    let (_service, mut client) = alices_service();
     let post: Request = json::parse(br#"{"Post":{}}"#).unwrap();
     let answer = client.by_ticket(&post);
     sealed(
@@ -503,13 +503,4 @@ fn transactions_that_are_not_offered_say_so_in_their_class() {
         "not-offered",
         &answer,
     );
-    let mut device = Client::new(&service, mallet().device.as_device());
-    for (transaction, text) in [
-        (Transaction::Connect, r#"{"Connect":{}}"#),
-        (Transaction::Complete, r#"{"Complete":{}}"#),
-    ] {
-        let (envelope, pending) = device.seal_exchange(text.as_bytes(), Circumstances::default());
-        let answer = device.send(Form::Exchange, text.into(), &envelope, &pending);
-        sealed(transaction, Code::UnknownOperation, "not-offered", &answer);
-    }
 }

@@ -131,15 +131,11 @@ const PRODUCIBLE: &[(Option<Transaction>, &[Code])] = &[
     ),
     (
         Some(Transaction::Connect),
-        &[Code::AuthenticationRequired, Code::UnknownOperation],
+        &[Code::AuthenticationRequired],
     ),
     (
         Some(Transaction::Complete),
-        &[
-            Code::AuthenticationRequired,
-            Code::NotAuthorized,
-            Code::UnknownOperation,
-        ],
+        &[Code::AuthenticationRequired, Code::NotAuthorized],
     ),
 ];
 

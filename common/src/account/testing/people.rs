@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha512};
 
-use super::{NOON, update};
+use super::{NOON, message, update};
 use crate::address::AccountAddress;
-use crate::cluster::handle::{CreateEvidence, DeviceEvidence, DeviceFacts};
+use crate::cluster::handle::{ConnectEvidence, CreateEvidence, DeviceEvidence, DeviceFacts};
 use crate::cluster::{AccountRequest, ContentEvidence, Evidence, SigningKeys};
 use crate::dare::{ContainerName, Envelope};
 use crate::encoding::json;
-use crate::protocol::{ContainerUpdate, CreateRequest, DeleteRequest, Request, UploadRequest};
+use crate::protocol::{
+    CompleteRequest, ConnectRequest, ContainerUpdate, CreateRequest, DeleteRequest, Request,
+    UploadRequest,
+};
 use crate::session::{Caller, Mode, RequestId, Via};
 use crate::time::Timestamp;
 use crate::udf::{self, Udf};
@@ -150,6 +153,34 @@ impl Device {
             messages: Vec::new(),
         }));
         request
+    }
+
+    /// Connect, verified by the front-end, to be acknowledged under the MessageID `udf(name)`.
+    pub fn connect(&mut self, name: &str) -> AccountRequest {
+        let message_id = udf(name);
+        let body = format!("{{\"MessageID\":\"{message_id}\"}}");
+        let evidence = ConnectEvidence {
+            profile_version: 1,
+            device_udf: udf(&self.name),
+            published_id: Some(udf(&format!("{name} published")).to_string()),
+            acknowledgement: message("AcknowledgeConnection", message_id.as_str(), &body),
+            message_id,
+        };
+        let request = Request::Connect(ConnectRequest {
+            service: Some(name.to_owned()),
+            ..ConnectRequest::default()
+        });
+        self.ask(request, Evidence::Connection(Box::new(evidence)))
+    }
+
+    /// Complete.
+    pub fn complete(&mut self, response_id: &Udf) -> AccountRequest {
+        let request = Request::Complete(CompleteRequest {
+            service_id: Some(self.address.as_written().to_owned()),
+            response_id: Some(response_id.to_string()),
+            ..CompleteRequest::default()
+        });
+        self.ask(request, Evidence::Nothing)
     }
 
     /// What a verified entry of this device says.

@@ -2,6 +2,7 @@
 //! all refusals, and properties.
 
 mod bounds;
+mod connect;
 mod create;
 mod devices;
 mod download;
