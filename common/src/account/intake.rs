@@ -12,7 +12,7 @@
 //!  sender's partition: drain ─▶ MessageComplete in Outbound (architecture A-16)
 //! ```
 
-mod append;
+pub(super) mod append;
 mod checks;
 pub mod contacts;
 pub mod control;

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use mesh_common::address::AccountAddress;
-use mesh_common::cluster::{AccountRequest, Answer, CallFailure, Evidence, Watch};
+use mesh_common::cluster::{AccountRequest, CallFailure, Evidence, Watch};
 use mesh_common::crypto::digest::sha512;
 use mesh_common::entropy::draw;
 use mesh_common::limits::TRANSACTION_TIME_MAX;
@@ -126,9 +126,10 @@ impl Edge {
         };
         let transaction = Some(Transaction::Status);
         let mut outcomed = match self.perform(call).await {
-            Ok(Answer { response, context }) => Outcomed {
-                context,
-                ..answered(Some(poll.account.clone()), response)
+            Ok(answer) => Outcomed {
+                context: answer.context,
+                retry_after: answer.retry_after,
+                ..answered(Some(poll.account.clone()), answer.response)
             },
             Err(CallFailure::Refused(error)) => refused(transaction, error),
             Err(CallFailure::Stale) => refused(transaction, still_stale()),

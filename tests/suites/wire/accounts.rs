@@ -9,7 +9,7 @@ use mesh_common::encoding::json;
 use mesh_common::protocol::{Code, CreateRequest, DeleteRequest, Request, Transaction};
 use mesh_tests::client::{Answer, Circumstances};
 use mesh_tests::people::UPDATED;
-use mesh_tests::{Client, Form, Person, TestService, alice, bob, frames, mallet};
+use mesh_tests::{Client, Person, TestService, alice, bob, frames, mallet};
 
 use crate::{alices_service, sealed};
 

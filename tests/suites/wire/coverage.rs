@@ -129,10 +129,7 @@ const PRODUCIBLE: &[(Option<Transaction>, &[Code])] = &[
         Some(Transaction::Post),
         &[Code::AuthenticationRequired, Code::UnknownOperation],
     ),
-    (
-        Some(Transaction::Connect),
-        &[Code::AuthenticationRequired],
-    ),
+    (Some(Transaction::Connect), &[Code::AuthenticationRequired]),
     (
         Some(Transaction::Complete),
         &[Code::AuthenticationRequired, Code::NotAuthorized],

@@ -4,12 +4,12 @@
 use super::pending::{PendingConnection, Stage};
 use crate::account::change::Change;
 use crate::account::decide::{Decision, Scene};
+use crate::account::intake::append::{self, AppendError, Appended};
 use crate::account::refusal;
 use crate::account::state::{AccountState, AccountStatus, Standing};
-use crate::account::upload;
 use crate::cluster::Evidence;
 use crate::cluster::handle::ConnectEvidence;
-use crate::dare::ContainerKind;
+use crate::dare::{ContainerKind, Envelope};
 use crate::error::ServiceError;
 use crate::limits::CONNECTIONS_REMEMBERED_FACTOR;
 use crate::message::{response_id_2020, response_id_later};
@@ -122,8 +122,8 @@ fn acknowledge(
         answered_at: None,
     };
     let envelope = &evidence.acknowledgement;
-    let arrival = upload::arrive(scene, state, ContainerKind::Inbound, envelope)?;
-    let mut changes = arrival.changes;
+    let appended = append(scene, state, envelope)?;
+    let mut changes = appended.changes;
     changes.extend(forget_some(scene, state));
     changes.push(Change::Connection {
         message_id: evidence.message_id.to_string(),
@@ -135,8 +135,38 @@ fn acknowledge(
         enveloped_profile_master: Some(state.record.profile_mesh.clone()),
         enveloped_account_assertion: Some(state.record.profile_account.clone()),
     }));
-    let transition = scene.commit(state.record.id, arrival.tip, changes, response);
+    let transition = scene.commit(state.record.id, appended.tip, changes, response);
     Ok(Decision::Commit(Box::new(transition)))
+}
+
+/// Behind the last message of Inbound. What is acknowledged is verbatim in the acknowledgement, so a
+/// request may be large enough in itself and too large for that.
+fn append(
+    scene: &Scene<'_>,
+    state: &AccountState,
+    envelope: &Envelope,
+) -> Result<Appended, ServiceError> {
+    let bytes_max = scene.policy.message_payload_bytes_max;
+    if envelope.payload.as_slice().len() > bytes_max {
+        return Err(ServiceError::new(
+            Code::TooLarge,
+            format!("the acknowledgement of a request has at most {bytes_max} octets"),
+        ));
+    }
+    let appended = append::message(
+        state,
+        ContainerKind::Inbound,
+        envelope,
+        scene.policy,
+        scene.now,
+    );
+    appended.map_err(|error| match error {
+        AppendError::Quota => ServiceError::new(
+            Code::QuotaExceeded,
+            "the account has no room for requests to connect",
+        ),
+        other => ServiceError::internal(other),
+    })
 }
 
 /// What the answer will be called: after the acknowledgement, at a hailing account after the request

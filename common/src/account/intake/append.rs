@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 
 /// Why a message is not appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum AppendError {
+pub(in crate::account) enum AppendError {
     /// The envelope is not acceptable in itself: too large, wrongly encrypted, unreadable header.
     #[error("the envelope is not acceptable in a spool")]
     Envelope,
@@ -29,19 +29,19 @@ pub(super) enum AppendError {
 
 /// What appending one message writes.
 #[derive(Debug)]
-pub(super) struct Appended {
+pub(in crate::account) struct Appended {
     /// The spool.
-    pub(super) container: ContainerNumber,
+    pub(in crate::account) container: ContainerNumber,
     /// Where the message stands.
-    pub(super) index: u64,
+    pub(in crate::account) index: u64,
     /// The tip with the octets used; its sequence is not counted on yet.
-    pub(super) tip: Tip,
+    pub(in crate::account) tip: Tip,
     /// Frame, unique id and head.
-    pub(super) changes: Vec<Change>,
+    pub(in crate::account) changes: Vec<Change>,
 }
 
 /// Appends a message of somebody else, within the account's quota.
-pub(super) fn message(
+pub(in crate::account) fn message(
     state: &AccountState,
     kind: ContainerKind,
     envelope: &Envelope,
@@ -59,7 +59,7 @@ pub(super) fn message(
 
 /// Appends a message of the service itself. No quota keeps a sender from learning what became of a
 /// message: there are no more of these than of messages sent.
-pub(super) fn own(
+pub(in crate::account) fn own(
     state: &AccountState,
     kind: ContainerKind,
     envelope: &Envelope,

@@ -157,8 +157,7 @@ impl Ledger {
         )))
     }
 
-    /// The rows to be written, without the tip.
-    pub(super) fn changes(self, state: &AccountState) -> Vec<Change> {
+    fn changes(self, state: &AccountState) -> Vec<Change> {
         let mut changes = Vec::new();
         for (_, draft) in self.drafts {
             add_draft(draft, &mut changes);

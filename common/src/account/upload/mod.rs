@@ -6,11 +6,9 @@
 //!  place     where it belongs: already there, next, or in conflict
 //!  catalog, spool, device     whether it may stand there
 //!  ledger    what would be written; offers are evaluated and forgotten
-//!  arrival   one message that no device of the account brings
 //!  verdict   one row per envelope, and the one outcome of all
 //! ```
 
-mod arrival;
 mod catalog;
 mod device;
 mod ledger;
@@ -20,7 +18,6 @@ mod requirements;
 mod spool;
 mod verdict;
 
-pub(super) use arrival::arrive;
 pub(super) use prepare::Prepared;
 pub(super) use requirements::add_needs;
 
