@@ -21,6 +21,7 @@ use crate::replica::Replica;
 use crate::service::Service;
 use crate::state::{Stage, State};
 use crate::transport::Transport;
+use crate::waiting::Told;
 
 /// The folder of the replicas, below the device's.
 pub(crate) const CONTAINERS: &str = "containers";
@@ -110,6 +111,7 @@ impl Builder {
         let home = Home::open(&self.folder, self.patience)?;
         let mut client = Client {
             device: None,
+            told: None,
             home,
             passphrase: self.passphrase,
             cost: self.cost,
@@ -139,6 +141,7 @@ pub struct Client {
     pub(crate) transport: Option<Arc<dyn Transport>>,
     pub(crate) watch: Option<Watch>,
     pub(crate) device: Option<Device>,
+    pub(crate) told: Option<Told>,
 }
 
 impl std::fmt::Debug for Client {

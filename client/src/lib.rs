@@ -20,7 +20,7 @@
 //! | [`account`], [`devices`] | making, looking at and deleting the account; a further device of it |
 //! | [`entries`], [`catalogs`], [`changes`] | entries, put behind the replica |
 //! | [`import`], [`importing`] | files of other programs |
-//! | [`transport`], [`service`], [`sync`] | the service, and agreement with it |
+//! | [`transport`], [`service`], [`sync`], [`waiting`] | the service, agreement with it, and waiting for news |
 //! | [`export`], [`verify`] | taking everything along, and proving it |
 //! | [`qr`] | what a camera takes from one device to another |
 
@@ -47,6 +47,7 @@ pub mod state;
 pub mod sync;
 pub mod transport;
 pub mod verify;
+pub mod waiting;
 
 pub use client::{Client, Progress};
 pub use error::ClientError;

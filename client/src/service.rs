@@ -25,7 +25,7 @@ use crate::home::Home;
 use crate::keystore::SessionSeal;
 use crate::limits::{BUSY_RETRIES_MAX, BUSY_WAIT_MAX};
 use crate::state::{PinnedService, State};
-use crate::transport::{Https, Reply, Transport, TransportError};
+use crate::transport::{Https, Preference, Reply, Transport, TransportError};
 
 const SESSION_FILE: &str = "session.sealed";
 const NONCE_BYTES: usize = 12;
@@ -216,6 +216,10 @@ pub(crate) struct Service {
     url: String,
     transport: Arc<dyn Transport>,
     session: ClientSession,
+    /// What the request at hand asks the service to wait for.
+    preference: Option<Preference>,
+    /// Whether the last answer was one that waited.
+    has_waited: bool,
 }
 
 /// A service that said hello, its profiles checked.
@@ -286,6 +290,29 @@ impl Client {
         }
     }
 
+    /// The same with a preference for how long the service waits; true if it did, or would have.
+    pub(crate) async fn call_preferring(
+        &mut self,
+        request: Request,
+        preference: Preference,
+    ) -> Result<(Response, bool), ClientError> {
+        self.service()?.preference = Some(preference);
+        let response = self.call(request).await;
+        let service = self.service()?;
+        service.preference = None;
+        let has_waited = std::mem::take(&mut service.has_waited);
+        Ok((response?, has_waited))
+    }
+
+    /// The session with the service, begun if there is none.
+    fn service(&mut self) -> Result<&mut Service, ClientError> {
+        if self.device()?.service.is_none() {
+            self.device()?.service = Some(self.connect()?);
+        }
+        let device = self.device.as_mut().ok_or(ClientError::NoAccount)?;
+        device.service.as_mut().ok_or(ClientError::NoAccount)
+    }
+
     /// Asks the service as the connected device that this is, and returns what it answered.
     pub(crate) async fn ask(&mut self, request: Request) -> Result<Response, ClientError> {
         let mut service = match self.device()?.service.take() {
@@ -345,6 +372,7 @@ impl Client {
                 }
                 Err(error) => return Err(error.into()),
             };
+            service.has_waited = reply.has_waited;
             let step = service.receive(attempt, &reply, self.clock.now())?;
             tracing::debug!(
                 http = reply.http_status,
@@ -419,6 +447,8 @@ impl Client {
             url,
             transport: self.way()?,
             session: ClientSession::new(identity, client),
+            preference: None,
+            has_waited: false,
         })
     }
 
@@ -456,7 +486,14 @@ impl Client {
 
 impl Service {
     async fn post(&self, envelope: &Envelope) -> Result<Reply, TransportError> {
-        self.transport.post(&self.url, json::write(envelope)).await
+        let body = json::write(envelope);
+        match self.preference {
+            Some(preference) => {
+                let posting = self.transport.post_preferring(&self.url, body, preference);
+                posting.await
+            }
+            None => self.transport.post(&self.url, body).await,
+        }
     }
 
     fn receive(

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mesh_common::protocol::KnownState;
 use mesh_common::time::Timestamp;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -28,6 +29,25 @@ pub struct Reply {
     pub date: Option<Timestamp>,
     /// How long to wait before trying again, from `Retry-After`.
     pub retry_after: Option<Duration>,
+    /// Whether the service waited as it was asked to, or would have: `Preference-Applied`.
+    pub has_waited: bool,
+}
+
+/// How long the service may wait with its answer, and for something else than what (RFC 7240,
+/// architecture A-14). Written as the value of `Prefer`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Preference {
+    /// For how long, in whole seconds.
+    pub time: Duration,
+    /// What is no news.
+    pub known: KnownState,
+}
+
+impl fmt::Display for Preference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.time.as_secs();
+        write!(formatter, "wait={seconds}; known=\"{}\"", self.known)
+    }
 }
 
 /// The future of a [`Reply`].
@@ -37,6 +57,17 @@ pub type Posting<'a> = Pin<Box<dyn Future<Output = Result<Reply, TransportError>
 pub trait Transport: Send + Sync {
     /// Posts `body` to the service at `url`, which names scheme, host and port only.
     fn post<'a>(&'a self, url: &'a str, body: Vec<u8>) -> Posting<'a>;
+
+    /// The same, with a preference. A way that knows none is answered at once, which every service may
+    /// do.
+    fn post_preferring<'a>(
+        &'a self,
+        url: &'a str,
+        body: Vec<u8>,
+        _preference: Preference,
+    ) -> Posting<'a> {
+        self.post(url, body)
+    }
 }
 
 /// A service that could not be asked.
@@ -151,18 +182,25 @@ impl Https {
         Ok(Self { client })
     }
 
-    async fn exchange(&self, url: &str, body: Vec<u8>) -> Result<Reply, TransportError> {
+    async fn exchange(
+        &self,
+        url: &str,
+        body: Vec<u8>,
+        preference: Option<Preference>,
+    ) -> Result<Reply, TransportError> {
         let target = endpoint(url)?;
         let failed = |error| failure(url, error);
-        let mut response = self
+        let mut request = self
             .client
             .post(target)
             .header("Content-Type", "application/json")
-            .header("Cache-Control", "no-store")
-            .body(body)
-            .send()
-            .await
-            .map_err(failed)?;
+            .header("Cache-Control", "no-store");
+        if let Some(preference) = preference {
+            request = request
+                .header("Prefer", preference.to_string())
+                .timeout(preference.time + EXCHANGE_TIME_MAX);
+        }
+        let mut response = request.body(body).send().await.map_err(failed)?;
         let mut reply = Reply {
             http_status: response.status().as_u16(),
             body: Vec::new(),
@@ -170,6 +208,8 @@ impl Https {
             retry_after: text_of(&response, "retry-after")
                 .and_then(|text| text.parse().ok())
                 .map(Duration::from_secs),
+            has_waited: text_of(&response, "preference-applied")
+                .is_some_and(|text| text.starts_with("wait")),
         };
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             if reply.body.len() + chunk.len() > RESPONSE_BYTES_MAX {
@@ -183,7 +223,16 @@ impl Https {
 
 impl Transport for Https {
     fn post<'a>(&'a self, url: &'a str, body: Vec<u8>) -> Posting<'a> {
-        Box::pin(self.exchange(url, body))
+        Box::pin(self.exchange(url, body, None))
+    }
+
+    fn post_preferring<'a>(
+        &'a self,
+        url: &'a str,
+        body: Vec<u8>,
+        preference: Preference,
+    ) -> Posting<'a> {
+        Box::pin(self.exchange(url, body, Some(preference)))
     }
 }
 

@@ -82,12 +82,18 @@ impl Answer {
     }
 }
 
-/// Value of a measure without labels, as the admin listener at `address` shows it.
+/// Value of a measure, as the admin listener at `address` shows it under its name and labels.
 ///
 /// # Panics
 /// If it shows none of that name.
 #[must_use]
 pub fn measure(address: std::net::SocketAddr, name: &str) -> u64 {
+    find_measure(address, name).unwrap_or_else(|| panic!("there is no measure {name}"))
+}
+
+/// The same where the measure may not be there: one with labels comes with its first count.
+#[must_use]
+pub fn find_measure(address: std::net::SocketAddr, name: &str) -> Option<u64> {
     let mut connection = Connection::plain(address);
     let request = HttpRequest::post(Vec::new())
         .method("GET")
@@ -96,5 +102,4 @@ pub fn measure(address: std::net::SocketAddr, name: &str) -> u64 {
     text.lines()
         .filter_map(|line| line.strip_prefix(name))
         .find_map(|rest| rest.trim().parse().ok())
-        .unwrap_or_else(|| panic!("no measure {name} in {text}"))
 }

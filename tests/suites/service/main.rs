@@ -5,7 +5,7 @@
 //! | module | asks |
 //! | --- | --- |
 //! | `hello`, `create_account`, `delete_account`, `status`, `download`, `upload` | what each transaction does |
-//! | `waiting` | a Status that waits for news |
+//! | `waiting`, `hearing` | a Status that waits for news; the device library that asks so |
 //! | `sessions` | exchanges and tickets over time: renewal, restart, epochs, revocation, replay |
 //! | `tls` | TLS 1.3 only, its key exchange, certificates that change |
 //! | `http` | HTTP/1.1: framing, keep-alive, pipelining, the mirrored status |
@@ -23,6 +23,7 @@ mod conformance;
 mod create_account;
 mod delete_account;
 mod download;
+mod hearing;
 mod hello;
 mod http;
 mod limits;
