@@ -98,6 +98,26 @@ pub const COMPLETION_REFERENCES_MAX: usize = 128;
 pub const POST_RECIPIENTS_MAX: usize = 32;
 /// Messages of one Post. Above: 413/8.
 pub const POST_MESSAGES_MAX: usize = 32;
+/// Payload octets of the messages of one Post, each counted once per recipient served here (decision
+/// the largest message for the most recipients. Above: 413/8.
+pub const POST_DELIVERED_BYTES_MAX: usize = MESSAGE_PAYLOAD_BYTES_MAX * POST_RECIPIENTS_MAX;
+/// Octets of their headers and trailers, counted the same way, so that one Post always fits into one
+/// transaction of the store. Above: 413/8.
+pub const POST_DELIVERED_BLOCKS_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Recipients one message is sent to, over all Posts that repeat it. Above: 413/8.
+pub const MESSAGE_RECIPIENTS_MAX: usize = 256;
+/// How long an account that was written to is no new recipient.
+pub const RECIPIENT_REMEMBERED: Duration = Duration::from_secs(90 * 24 * 3_600);
+/// Messages to others per account and day (service §8). Above: 429/114.
+pub const RATE_OUTBOUND_PER_DAY: u32 = 200;
+/// Messages to others per account and minute (service §8). Above: 429/114.
+pub const RATE_OUTBOUND_PER_MINUTE: u32 = 20;
+/// Days for which an account counts as new (service §8).
+pub const RATE_NEW_ACCOUNT_DAYS: u32 = 7;
+/// One part in this many of the outbound rates is left to a new account (service §8).
+pub const RATE_NEW_ACCOUNT_SHARE: u32 = 10;
+/// Recipients per account and day that it has not written to before (service §8). Above: 429/114.
+pub const RATE_NEW_RECIPIENTS_PER_DAY: u32 = 50;
 
 // ---- Receiving (service §7.4 and §7.5, cluster §8) ----
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use mesh_common::account::AccountPolicy;
+use mesh_common::account::{AccountPolicy, OutboundRates};
 use mesh_common::address::{AddressError, canonical_domain};
 use mesh_common::limits;
 use serde::{Deserialize, Serialize};
@@ -77,6 +77,30 @@ pub struct RateConfig {
     pub device_per_second: u32,
     /// Requests a device may make at once.
     pub device_burst: u32,
+    /// Messages to others per account and day. Counted by the account's home.
+    pub outbound_per_day: u32,
+    /// Messages to others per account and minute. Counted by the account's home.
+    pub outbound_per_minute: u32,
+    /// Days for which an account is new.
+    pub new_account_days: u32,
+    /// One part in this many of both is left to a new account.
+    pub new_account_share: u32,
+    /// Recipients per account and day that it has not written to before.
+    pub new_recipients_per_day: u32,
+}
+
+impl RateConfig {
+    /// How much an account may send to others; `None` if rates are not limited.
+    #[must_use]
+    pub fn outbound(&self) -> Option<OutboundRates> {
+        self.enabled.then_some(OutboundRates {
+            messages_per_day: self.outbound_per_day,
+            messages_per_minute: self.outbound_per_minute,
+            new_account_days: self.new_account_days,
+            new_account_share: self.new_account_share,
+            new_recipients_per_day: self.new_recipients_per_day,
+        })
+    }
 }
 
 /// Interoperability switches (service §11, decision Q-39).
@@ -180,6 +204,11 @@ impl Default for RateConfig {
             failed_authentication_per_minute: limits::RATE_FAILED_AUTHENTICATION_PER_MINUTE,
             device_per_second: limits::RATE_DEVICE_PER_SECOND,
             device_burst: limits::RATE_DEVICE_BURST,
+            outbound_per_day: limits::RATE_OUTBOUND_PER_DAY,
+            outbound_per_minute: limits::RATE_OUTBOUND_PER_MINUTE,
+            new_account_days: limits::RATE_NEW_ACCOUNT_DAYS,
+            new_account_share: limits::RATE_NEW_ACCOUNT_SHARE,
+            new_recipients_per_day: limits::RATE_NEW_RECIPIENTS_PER_DAY,
         }
     }
 }
@@ -255,6 +284,22 @@ impl FrontendConfig {
                 self.rate.device_per_second as usize,
             ),
             ("limits.rate.device_burst", self.rate.device_burst as usize),
+            (
+                "limits.rate.outbound_per_day",
+                self.rate.outbound_per_day as usize,
+            ),
+            (
+                "limits.rate.outbound_per_minute",
+                self.rate.outbound_per_minute as usize,
+            ),
+            (
+                "limits.rate.new_account_share",
+                self.rate.new_account_share as usize,
+            ),
+            (
+                "limits.rate.new_recipients_per_day",
+                self.rate.new_recipients_per_day as usize,
+            ),
         ];
         numbers
             .into_iter()

@@ -3,6 +3,7 @@
 //! Unknown keys are refused with the nearest known one. An empty file, or none, means the defaults:
 //! a service for `localhost` on this host only.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,7 @@ use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use mesh_backend::config::{BackendConfig, ConfigError as BackendError};
 use mesh_backend::store::EmbeddedOptions;
+use mesh_common::address::canonical_domain;
 use mesh_common::limits::POLLS_MAX;
 use mesh_frontend::config::{
     ConfigError as FrontendError, FrontendConfig, HttpConfig, InteropConfig, RateConfig,
@@ -224,8 +226,16 @@ impl MeshdConfig {
     #[must_use]
     pub fn effective_backend(&self) -> BackendConfig {
         let mut backend = self.backend.clone();
+        let domains: BTreeSet<String> = self
+            .frontend
+            .domains
+            .iter()
+            .filter_map(|domain| canonical_domain(domain).ok())
+            .collect();
         for policy in backend.domains.values_mut().chain([&mut backend.policy]) {
             policy.legacy_digests |= self.interop.legacy_digests;
+            policy.outbound_rates = self.limits.rate.outbound();
+            policy.domains_served = domains.clone();
         }
         backend
     }

@@ -20,7 +20,7 @@ use mesh_common::time::Timestamp;
 
 use super::codec::RowError;
 use super::records::{self, FrameRow};
-use crate::store::keys::{self, AccountKeys, LookupKind};
+use crate::store::keys::{self, AccountKeys, LookupKind, hash16};
 use crate::store::{KeyRange, Limit, Order, Read, Row, Store, StoreError, Tx, TxOptions};
 
 /// Why something could not be read.
@@ -149,6 +149,7 @@ pub(crate) async fn look_up<T: Tx>(
             found.messages.insert(key.clone(), records::message(&row)?);
         }
     }
+    look_up_sent(tx, &keys, needs, &mut found).await?;
     for &(container, first, end) in &needs.records {
         for row in rows(tx, keys.frames(container, first, end)).await? {
             let (index, _, record) = frame(&keys, container, &row)?;
@@ -163,6 +164,34 @@ pub(crate) async fn look_up<T: Tx>(
     }
     look_up_received(tx, &keys, needs, &mut found).await?;
     Ok(found)
+}
+
+/// What the account has sent lately, and to whom.
+async fn look_up_sent<T: Tx>(
+    tx: &T,
+    keys: &AccountKeys,
+    needs: &Needs,
+    found: &mut Lookups,
+) -> Result<(), ReadError> {
+    for id in &needs.sendings {
+        let place = keys.sending(hash16(&[id.as_bytes()]));
+        if let Some(row) = tx.get(&place, Read::Snapshot).await? {
+            found.sendings.insert(id.clone(), records::sending(&row)?);
+        }
+    }
+    for recipient in &needs.recipients {
+        let place = keys.recipient(hash16(&[recipient.as_bytes()]));
+        if let Some(row) = tx.get(&place, Read::Snapshot).await? {
+            let row = records::recipient(&row)?;
+            found.recipients.insert(recipient.clone(), row);
+        }
+    }
+    if needs.posting
+        && let Some(row) = tx.get(&keys.posting(), Read::Snapshot).await?
+    {
+        found.posting = Some(records::posting(&row)?);
+    }
+    Ok(())
 }
 
 /// The rows that receiving an entry of the intake needs.

@@ -13,7 +13,8 @@ use mesh_common::account::intake::{
 };
 use mesh_common::account::{
     AccountRecord, Change, ContainerNumber, DeviceEntry, DirectoryEntry, FrameRecord, Head,
-    IntakeEntry, MessageKey, PendingConnection, ReplayKey, Tip, Transition,
+    IntakeEntry, MessageKey, PendingConnection, PostingCounts, RecipientRow, ReplayKey, SendingRow,
+    Tip, Transition,
 };
 use mesh_common::cluster::PartitionId;
 use mesh_common::entropy::{self, Entropy};
@@ -164,6 +165,17 @@ impl Rows {
             },
             Change::Retired(key) => self.set(keys.retired(key.as_str()), encode(key)),
             Change::Replay { key, row } => self.add_replay(keys, key, row),
+            Change::Posting(counts) => self.set(keys.posting(), encode(counts.as_ref())),
+            Change::Sending { unique_id, row } => {
+                let hash = hash16(&[unique_id.as_bytes()]);
+                let due = (row.expires_at(), DueKind::Sending, hash.to_vec());
+                self.add_expiring(keys, keys.sending(hash), row.as_ref(), due);
+            }
+            Change::Recipient { recipient, row } => {
+                let hash = hash16(&[recipient.as_bytes()]);
+                let due = (row.expires_at(), DueKind::Recipient, hash.to_vec());
+                self.add_expiring(keys, keys.recipient(hash), row, due);
+            }
             Change::Intake(entry) => self
                 .intake
                 .push((entry.partition(), encode_intake(entry).into())),
@@ -246,6 +258,18 @@ impl Rows {
         };
         self.set(place, encode_expiring(forgotten_at, &row));
         self.add_due(keys, forgotten_at, DueKind::Connection, hash.to_vec());
+    }
+
+    /// A row, and the row of table 23 that ends it.
+    fn add_expiring<T: Serialize>(
+        &mut self,
+        keys: &AccountKeys,
+        place: Vec<u8>,
+        row: &T,
+        (at, kind, rest): (Timestamp, DueKind, Vec<u8>),
+    ) {
+        self.set(place, encode_expiring(at, row));
+        self.add_due(keys, at, kind, rest);
     }
 
     fn add_due(&mut self, keys: &AccountKeys, at: Timestamp, kind: DueKind, rest: Vec<u8>) {
@@ -496,6 +520,18 @@ pub(crate) fn tally(value: &[u8]) -> Result<Tally, RowError> {
 
 pub(crate) fn connection(value: &[u8]) -> Result<ConnectionRow, RowError> {
     decode_expiring("request to connect", value)
+}
+
+pub(crate) fn sending(value: &[u8]) -> Result<SendingRow, RowError> {
+    decode_expiring("sending row", value)
+}
+
+pub(crate) fn recipient(value: &[u8]) -> Result<RecipientRow, RowError> {
+    decode_expiring("recipient row", value)
+}
+
+pub(crate) fn posting(value: &[u8]) -> Result<PostingCounts, RowError> {
+    decode("posting counts", value)
 }
 
 pub(crate) fn replay(value: &[u8]) -> Result<ReplayRow, RowError> {

@@ -125,6 +125,14 @@ impl Work {
                 let key = hash_of(&due).map(|hash| keys.connection(hash));
                 (self.forget(tx, key, now).await?, "connection")
             }
+            DueKind::Sending => {
+                let key = hash_of(&due).map(|hash| keys.sending(hash));
+                (self.forget(tx, key, now).await?, "sending")
+            }
+            DueKind::Recipient => {
+                let key = hash_of(&due).map(|hash| keys.recipient(hash));
+                (self.forget(tx, key, now).await?, "recipient")
+            }
             DueKind::Release => (self.release(tx, &due, now).await?, "release"),
             DueKind::Purge => (self.purge(tx, &keys, now).await?, "purge"),
         };

@@ -25,6 +25,9 @@
 //! | `20` acct | `aid 'x' hash16` | outstanding exchange: what may be answered (service §7.5 rule 4) |
 //! | `20` acct | `aid 'q'` | tally: messages taken today |
 //! | `20` acct | `aid 'c' hash16` | a device's request to be connected, by the MessageID of its acknowledgement |
+//! | `20` acct | `aid 'l'` | what the account has sent lately, as its outbound rates count it |
+//! | `20` acct | `aid 'n' hash16` | to whom a message of Outbound was sent |
+//! | `20` acct | `aid 'w' hash16` | when the account last wrote to a recipient |
 //! | `21` intake | `p generation versionstamp n` | what others left for an account of `p`, in the order of the commits |
 //! | `23` due | `p due kind aid rest` | empty: work to be done from the moment `due` on |
 //!
@@ -316,6 +319,24 @@ impl AccountKeys {
         KeyRange::prefix(&self.key(&[b"c"]))
     }
 
+    /// What the account has sent lately.
+    #[must_use]
+    pub fn posting(&self) -> Vec<u8> {
+        self.key(&[b"l"])
+    }
+
+    /// To whom a message was sent, by the hash of its UniqueID.
+    #[must_use]
+    pub fn sending(&self, hash: [u8; 16]) -> Vec<u8> {
+        self.key(&[b"n", &hash])
+    }
+
+    /// When a recipient was written to, by the hash of its canonical address.
+    #[must_use]
+    pub fn recipient(&self, hash: [u8; 16]) -> Vec<u8> {
+        self.key(&[b"w", &hash])
+    }
+
     fn key(&self, parts: &[&[u8]]) -> Vec<u8> {
         let mut key = Vec::with_capacity(48);
         key.push(ACCT);
@@ -343,6 +364,10 @@ pub enum DueKind {
     Exchange = b'x',
     /// Forget a request to be connected; `rest` is its hash.
     Connection = b'c',
+    /// Forget to whom a message was sent; `rest` is its hash.
+    Sending = b't',
+    /// Forget that a recipient was written to; `rest` is its hash.
+    Recipient = b'w',
     /// Remove the data of a deleted account (architecture A-15).
     Purge = b'p',
     /// Release the address of a deleted account (architecture A-15); `rest` is the canonical address.
@@ -350,13 +375,15 @@ pub enum DueKind {
 }
 
 impl DueKind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::Replay,
         Self::Message,
         Self::Seen,
         Self::Delivery,
         Self::Exchange,
         Self::Connection,
+        Self::Sending,
+        Self::Recipient,
         Self::Purge,
         Self::Release,
     ];
@@ -522,6 +549,9 @@ mod tests {
             (account.delivery(hash), format!("{aid}73{hash_text}")),
             (account.exchange(hash), format!("{aid}78{hash_text}")),
             (account.tally(), format!("{aid}71")),
+            (account.posting(), format!("{aid}6c")),
+            (account.sending(hash), format!("{aid}6e{hash_text}")),
+            (account.recipient(hash), format!("{aid}77{hash_text}")),
             (
                 due.key(),
                 format!("2303ff000000000000010270{}77", &aid[2..]),

@@ -92,6 +92,9 @@ impl AccountState {
                 | Change::Exchange { .. }
                 | Change::Delivery { .. }
                 | Change::Tally(_)
+                | Change::Sending { .. }
+                | Change::Recipient { .. }
+                | Change::Posting(_)
                 | Change::Purge { .. } => {}
             }
         }
@@ -130,6 +133,13 @@ impl Lookups {
                 Change::Message { key, row } => {
                     self.messages.insert(key.clone(), *row);
                 }
+                Change::Sending { unique_id, row } => {
+                    self.sendings.insert(unique_id.clone(), (**row).clone());
+                }
+                Change::Recipient { recipient, row } => {
+                    self.recipients.insert(recipient.clone(), *row);
+                }
+                Change::Posting(counts) => self.posting = Some((**counts).clone()),
                 Change::Replay { key, row } => {
                     self.replays.insert(key.clone(), (**row).clone());
                 }

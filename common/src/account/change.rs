@@ -1,6 +1,7 @@
 //! What a transaction writes: absolute rows, each of which the shell can set or clear without
 //! reading anything (cluster §7.3, containers §12.2, decision Q-62).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -12,11 +13,12 @@ use super::frame::FrameRecord;
 use super::intake::{
     DeliveryKey, DeliveryRow, ExchangeKey, ExchangeRow, IntakeEntry, IntakeId, SeenRow, Tally,
 };
+use super::post::PostingCounts;
 use super::state::{AccountId, AccountRecord, ContainerNumber, Head, ProfileVersion, Tip};
 use crate::address::AccountAddress;
 use crate::cluster::Answer;
 use crate::dare::Digest64;
-use crate::limits::{MESSAGE_ID_REMEMBERED, REPLAY_TIME};
+use crate::limits::{MESSAGE_ID_REMEMBERED, RECIPIENT_REMEMBERED, REPLAY_TIME};
 use crate::protocol::Response;
 use crate::session::RequestId;
 use crate::time::Timestamp;
@@ -101,6 +103,22 @@ pub enum Change {
     },
     /// A key that never lives again (decision Q-9).
     Retired(Udf),
+    /// To whom a message of Outbound was sent, until [`MESSAGE_ID_REMEMBERED`] has passed.
+    Sending {
+        /// UniqueID of the message.
+        unique_id: String,
+        /// Its recipients.
+        row: Box<SendingRow>,
+    },
+    /// Somebody the account has written to, until [`RECIPIENT_REMEMBERED`] has passed.
+    Recipient {
+        /// Canonical address.
+        recipient: String,
+        /// When last.
+        row: RecipientRow,
+    },
+    /// What the account has sent lately, as its outbound rates count it.
+    Posting(Box<PostingCounts>),
     /// A committed request, for its retries until [`REPLAY_TIME`] has passed.
     Replay {
         /// Which.
@@ -240,6 +258,40 @@ impl MessageRow {
     #[must_use]
     pub fn expires_at(&self) -> Timestamp {
         self.committed_at + MESSAGE_ID_REMEMBERED
+    }
+}
+
+/// To whom a message was sent, so that one that comes again goes to nobody twice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SendingRow {
+    /// When it was sent first.
+    #[serde(with = "compact::millis")]
+    pub committed_at: Timestamp,
+    /// Canonical addresses of the recipients.
+    pub recipients: BTreeSet<String>,
+}
+
+impl SendingRow {
+    /// From this moment on the row counts no longer and may be removed.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        self.committed_at + MESSAGE_ID_REMEMBERED
+    }
+}
+
+/// Somebody the account has written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecipientRow {
+    /// When last; not renewed more than once a day.
+    #[serde(with = "compact::millis")]
+    pub written_at: Timestamp,
+}
+
+impl RecipientRow {
+    /// From this moment on it is a new recipient again.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        self.written_at + RECIPIENT_REMEMBERED
     }
 }
 

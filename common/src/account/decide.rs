@@ -10,6 +10,7 @@ use super::delete;
 use super::download::{self, DownloadPlan};
 use super::needs::{Lookups, Needs};
 use super::policy::AccountPolicy;
+use super::post;
 use super::refusal;
 use super::state::{AccountState, Standing, Tip};
 use super::status;
@@ -60,6 +61,9 @@ pub fn needs(standing: &Standing, request: &AccountRequest) -> Needs {
         Request::Upload(upload) if access::admit(state, request).is_ok() => {
             upload::add_needs(state, upload, &mut needs);
         }
+        Request::Post(post) if access::admit(state, request).is_ok() => {
+            post::add_needs(state, post, &mut needs);
+        }
         _ => {}
     }
     needs
@@ -88,7 +92,7 @@ pub fn decide(
         Request::Complete(complete) => {
             connect::decide_complete(&scene, standing.account(), complete)
         }
-        Request::Hello(_) | Request::Post(_) => {
+        Request::Hello(_) => {
             return Decision::Answer(Box::new(refusal::not_offered(request)));
         }
         _ => scene.decide_for_device(standing),
@@ -131,6 +135,7 @@ impl Scene<'_> {
             Request::Status(request) => status::decide(self, state, access, request),
             Request::Download(request) => download::decide(self, state, request),
             Request::Upload(request) => upload::decide(self, state, access, request),
+            Request::Post(request) => post::decide(self, state, access, request),
             _ => Ok(Decision::Answer(Box::new(refusal::not_offered(
                 self.request,
             )))),
@@ -232,6 +237,7 @@ fn replay_key(request: &AccountRequest) -> Option<ReplayKey> {
             | Request::DeleteAccount(_)
             | Request::Upload(_)
             | Request::Connect(_)
+            | Request::Post(_)
     );
     (writes && request.caller.mode != Mode::Interop).then(|| ReplayKey {
         key_udf: request.caller.key_udf.clone(),

@@ -27,6 +27,7 @@ pub mod frame;
 pub mod intake;
 pub mod needs;
 pub mod policy;
+mod post;
 mod refusal;
 pub mod state;
 mod status;
@@ -37,8 +38,8 @@ mod tests;
 mod upload;
 
 pub use change::{
-    Change, DirectoryEntry, MessageKey, MessageRow, ReplayKey, ReplayRow, Tombstone, Transition,
-    UniqueRow,
+    Change, DirectoryEntry, MessageKey, MessageRow, RecipientRow, ReplayKey, ReplayRow, SendingRow,
+    Tombstone, Transition, UniqueRow,
 };
 pub use connect::{Connections, PendingConnection};
 pub use decide::{Decision, decide, needs};
@@ -47,7 +48,8 @@ pub use download::{DownloadAssembly, DownloadPlan};
 pub use frame::{FrameRecord, StoredFrame};
 pub use intake::{IntakeBody, IntakeEntry, IntakeId, IntakeMessage, MessageOutcome, MessageSender};
 pub use needs::{Lookups, Needs};
-pub use policy::{AccountPolicy, ConnectionRules};
+pub use policy::{AccountPolicy, ConnectionRules, OutboundRates};
+pub use post::PostingCounts;
 pub use state::{
     AccountId, AccountRecord, AccountState, AccountStatus, ContainerNumber, Head, Standing, Tip,
 };

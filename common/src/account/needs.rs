@@ -5,9 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::change::{MessageKey, MessageRow, ReplayKey, ReplayRow, UniqueRow};
+use super::change::{
+    MessageKey, MessageRow, RecipientRow, ReplayKey, ReplayRow, SendingRow, UniqueRow,
+};
 use super::frame::{FrameRecord, StoredFrame};
 use super::intake::{DeliveryKey, DeliveryRow, ExchangeKey, ExchangeRow, IntakeId, SeenRow, Tally};
+use super::post::PostingCounts;
 use super::state::ContainerNumber;
 
 /// Rows to look up. Those that do not exist are simply missing from the [`Lookups`].
@@ -21,6 +24,12 @@ pub struct Needs {
     pub newest: BTreeSet<(ContainerNumber, String)>,
     /// Messages that may be duplicates.
     pub messages: BTreeSet<MessageKey>,
+    /// To whom messages of Outbound were sent, by their UniqueIDs.
+    pub sendings: BTreeSet<String>,
+    /// Canonical addresses that the account may have written to.
+    pub recipients: BTreeSet<String>,
+    /// What the account has sent lately.
+    pub posting: bool,
     /// Frame records, without payloads: container, first index, index behind the last.
     pub records: Vec<(ContainerNumber, u64, u64)>,
     /// Payloads of single frames (their records are among `records`).
@@ -52,6 +61,12 @@ pub struct Lookups {
     pub unique_ids: BTreeMap<(ContainerNumber, String), UniqueRow>,
     /// Messages that came before.
     pub messages: BTreeMap<MessageKey, MessageRow>,
+    /// To whom messages of Outbound were sent.
+    pub sendings: BTreeMap<String, SendingRow>,
+    /// Whom the account has written to, and when.
+    pub recipients: BTreeMap<String, RecipientRow>,
+    /// What the account has sent lately; `None` if it never sent anything.
+    pub posting: Option<PostingCounts>,
     /// Frame records.
     pub records: BTreeMap<(ContainerNumber, u64), Arc<FrameRecord>>,
     /// Payloads.

@@ -2,6 +2,7 @@
 //! accounts, how names must look, how devices are connected, how much may be stored. Bounds may be lowered, never raised above
 //! [`crate::limits`] (the storage quota excepted).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -47,7 +48,19 @@ pub struct AccountPolicy {
     pub legacy_digests: bool,
     /// What may come in from others (service §7.5).
     pub inbound: InboundPolicy,
+    /// What devices may send to other accounts: tags of messages, their groups, or `*`. Other
+    /// messages: 403/5.
+    pub outbound_types: Vec<String>,
+    /// How much they may send; not limited if absent. From the file's `[limits.rate]` (decision Q-22).
+    #[serde(skip)]
+    pub outbound_rates: Option<OutboundRates>,
+    /// Canonical domains whose accounts live here (decision Q-46); the front-end's `domains`.
+    #[serde(skip)]
+    pub domains_served: BTreeSet<String>,
 }
+
+/// What may be sent by default: everything that is meant for others.
+const OUTBOUND_TYPES: [&str; 5] = ["Contact", "Confirm", "Task", "Group", "RespondConnection"];
 
 impl Default for AccountPolicy {
     fn default() -> Self {
@@ -67,6 +80,36 @@ impl Default for AccountPolicy {
             name_style: NameStyle::default(),
             legacy_digests: false,
             inbound: InboundPolicy::default(),
+            outbound_types: OUTBOUND_TYPES.map(str::to_owned).to_vec(),
+            outbound_rates: Some(OutboundRates::default()),
+            domains_served: BTreeSet::new(),
+        }
+    }
+}
+
+/// How much one account may send to others (service §8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutboundRates {
+    /// Messages per day. Above: 429/114.
+    pub messages_per_day: u32,
+    /// Messages per minute. Above: 429/114.
+    pub messages_per_minute: u32,
+    /// Days for which an account counts as new.
+    pub new_account_days: u32,
+    /// One part in this many of both is left to a new account; at least one message.
+    pub new_account_share: u32,
+    /// Recipients per day that the account has not written to before. Above: 429/114.
+    pub new_recipients_per_day: u32,
+}
+
+impl Default for OutboundRates {
+    fn default() -> Self {
+        Self {
+            messages_per_day: limits::RATE_OUTBOUND_PER_DAY,
+            messages_per_minute: limits::RATE_OUTBOUND_PER_MINUTE,
+            new_account_days: limits::RATE_NEW_ACCOUNT_DAYS,
+            new_account_share: limits::RATE_NEW_ACCOUNT_SHARE,
+            new_recipients_per_day: limits::RATE_NEW_RECIPIENTS_PER_DAY,
         }
     }
 }

@@ -40,7 +40,7 @@ pub use connection::{
 };
 pub use device_entry::{AccountEntry, CATALOG_DEVICE, CatalogedDevice};
 pub use error::AssertionError;
-pub use permission::{grants, is_administrator};
+pub use permission::{grants, is_administrator, names_tag};
 pub use profile::{
     Profile, ProfileAccount, ProfileDevice, ProfileGroup, ProfileHost, ProfileMesh, ProfileService,
 };

@@ -16,17 +16,38 @@ pub fn is_administrator(permissions: &[Permission]) -> bool {
         .any(|permission| says_admin(&permission.name) || says_admin(&permission.role))
 }
 
-/// Whether `permissions` let a device send messages tagged `message_tag`: none are listed at all,
-/// or one names the tag, its group or `*` without the role `Reject`.
+/// Whether `permissions` let a device send messages tagged `message_tag`: one names the tag,
+/// its group or `*` without the role `Reject`, or they do not limit it. ResponseConfirmation is a
+/// privilege (S 6.4): any permission that is listed limits it. Other messages are limited by
+/// permissions that name messages, where those for administrators and confirmations do not count.
 #[must_use]
 pub fn grants(permissions: &[Permission], message_tag: &str) -> bool {
-    let group = group_of(message_tag);
-    permissions.is_empty()
+    let name_of = |permission: &Permission| permission.name.clone().unwrap_or_default();
+    let is_limited = if message_tag == RESPONSE_CONFIRMATION {
+        !permissions.is_empty()
+    } else {
+        permissions.iter().map(name_of).any(|name| is_limit(&name))
+    };
+    !is_limited
         || permissions.iter().any(|permission| {
-            let name = permission.name.as_deref().unwrap_or_default();
-            let named = name == "*" || name == message_tag || Some(name) == group;
-            named && permission.role.as_deref() != Some("Reject")
+            names_tag(&name_of(permission), message_tag)
+                && permission.role.as_deref() != Some("Reject")
         })
+}
+
+/// Whether listing `name` limits a device to what is listed.
+fn is_limit(name: &str) -> bool {
+    let is_privilege = name.eq_ignore_ascii_case("admin") || names_tag(name, RESPONSE_CONFIRMATION);
+    !name.is_empty() && (name == "*" || !is_privilege)
+}
+
+/// The message that only a device with the privilege may send (S 6.4).
+const RESPONSE_CONFIRMATION: &str = "ResponseConfirmation";
+
+/// Whether `name` stands for messages tagged `message_tag`: it is the tag, its group or `*`.
+#[must_use]
+pub fn names_tag(name: &str, message_tag: &str) -> bool {
+    name == "*" || name == message_tag || Some(name) == group_of(message_tag)
 }
 
 /// The group a message tag belongs to.
@@ -76,5 +97,10 @@ mod tests {
             "RequestConfirmation"
         ));
         assert!(grants(&[permission("*", None)], "RequestTask"));
+        assert!(grants(&[permission("Admin", None)], "RequestTask"));
+        assert!(grants(&[permission("Confirm", None)], "RequestTask"));
+        let both = [permission("Admin", None), permission("Task", None)];
+        assert!(grants(&both, "RequestTask"));
+        assert!(!grants(&both, "RequestContact"));
     }
 }

@@ -6,7 +6,7 @@
 mod envelopes;
 mod people;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ use sha2::{Digest, Sha512};
 use super::intake::{DeliveryKey, DeliveryRow, ExchangeKey, ExchangeRow, IntakeId, SeenRow, Tally};
 use super::{
     AccountId, AccountPolicy, Change, ContainerNumber, Decision, DownloadAssembly, DownloadPlan,
-    FrameRecord, IntakeEntry, Lookups, MessageKey, MessageRow, Needs, ReplayKey, ReplayRow,
-    Standing, StoredFrame, Transition, UniqueRow, decide, needs,
+    FrameRecord, IntakeEntry, Lookups, MessageKey, MessageRow, Needs, PostingCounts, RecipientRow,
+    ReplayKey, ReplayRow, SendingRow, Standing, StoredFrame, Transition, UniqueRow, decide, needs,
 };
 use crate::address::AccountAddress;
 use crate::cluster::{AccountRequest, Answer, Verified};
@@ -41,6 +41,9 @@ struct Rows {
     superseded: BTreeMap<(ContainerNumber, u64), u64>,
     messages: BTreeMap<MessageKey, MessageRow>,
     replays: BTreeMap<ReplayKey, ReplayRow>,
+    sendings: BTreeMap<String, SendingRow>,
+    recipients: BTreeMap<String, RecipientRow>,
+    posting: Option<PostingCounts>,
     /// What was left in intakes by this account's commits, in their order.
     left: Vec<IntakeEntry>,
     purge: Option<Timestamp>,
@@ -70,7 +73,10 @@ pub struct Shell {
 impl Default for Shell {
     fn default() -> Self {
         Self {
-            policy: AccountPolicy::default(),
+            policy: AccountPolicy {
+                domains_served: BTreeSet::from(["example.com".to_owned()]),
+                ..AccountPolicy::default()
+            },
             now: NOON,
             standings: BTreeMap::new(),
             incidents: Vec::new(),
@@ -164,6 +170,19 @@ impl Shell {
             if let Some(row) = rows.messages.get(key) {
                 found.messages.insert(key.clone(), *row);
             }
+        }
+        for id in &needs.sendings {
+            if let Some(row) = rows.sendings.get(id) {
+                found.sendings.insert(id.clone(), row.clone());
+            }
+        }
+        for recipient in &needs.recipients {
+            if let Some(row) = rows.recipients.get(recipient) {
+                found.recipients.insert(recipient.clone(), *row);
+            }
+        }
+        if needs.posting {
+            found.posting.clone_from(&rows.posting);
         }
         for &(container, first, end) in &needs.records {
             for (place, (record, _)) in rows.frames.range((container, first)..(container, end)) {
@@ -285,6 +304,13 @@ impl Shell {
         rows.map_or(&[], |rows| &rows.left)
     }
 
+    /// The answers that an account awaits.
+    #[must_use]
+    pub fn awaited_by(&self, account: AccountId) -> Vec<ExchangeKey> {
+        let rows = self.rows.get(&account);
+        rows.map_or_else(Vec::new, |rows| rows.exchanges.keys().cloned().collect())
+    }
+
     /// Superseded frames of an account's container: older index, newer index.
     #[must_use]
     pub fn superseded(&self, account: AccountId) -> Vec<(ContainerNumber, u64, u64)> {
@@ -355,6 +381,13 @@ impl Rows {
             Change::Replay { key, row } => {
                 self.replays.insert(key.clone(), stored(&**row));
             }
+            Change::Sending { unique_id, row } => {
+                self.sendings.insert(unique_id.clone(), stored(&**row));
+            }
+            Change::Recipient { recipient, row } => {
+                self.recipients.insert(recipient.clone(), stored(row));
+            }
+            Change::Posting(counts) => self.posting = Some(stored(&**counts)),
             Change::Intake(entry) => self.left.push(stored(&**entry)),
             Change::Seen { id, row } => {
                 self.seen.insert(*id, stored(row));

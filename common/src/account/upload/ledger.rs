@@ -8,6 +8,7 @@ use crate::account::change::{Change, MessageKey, MessageRow, UniqueRow};
 use crate::account::decide::{Decision, Scene};
 use crate::account::devices::{DeviceEntry, DeviceIndex};
 use crate::account::frame::{self, FrameRecord};
+use crate::account::intake::{ExchangeKey, ExchangeRow};
 use crate::account::state::{
     AccountRecord, AccountState, Bootstrap, BootstrapPhase, ContainerNumber, Head, Import, Tip,
 };
@@ -17,17 +18,17 @@ use crate::udf::Udf;
 
 /// One container as it would be.
 #[derive(Debug, Clone)]
-pub(super) struct Draft {
-    pub(super) head: Head,
+pub(in crate::account) struct Draft {
+    pub(in crate::account) head: Head,
     /// Whether it is new with this request.
-    pub(super) is_new: bool,
+    pub(in crate::account) is_new: bool,
     /// Frames to write, by index, with their payloads.
-    pub(super) frames: BTreeMap<u64, (FrameRecord, Arc<[u8]>)>,
-    pub(super) unique_ids: BTreeMap<String, UniqueRow>,
-    pub(super) superseded: BTreeMap<u64, u64>,
-    pub(super) messages: BTreeMap<MessageKey, MessageRow>,
+    pub(in crate::account) frames: BTreeMap<u64, (FrameRecord, Arc<[u8]>)>,
+    pub(in crate::account) unique_ids: BTreeMap<String, UniqueRow>,
+    pub(in crate::account) superseded: BTreeMap<u64, u64>,
+    pub(in crate::account) messages: BTreeMap<MessageKey, MessageRow>,
     /// Whether an earlier envelope of this request did not fit: then no later one does.
-    pub(super) has_failed: bool,
+    pub(in crate::account) has_failed: bool,
 }
 
 impl Draft {
@@ -46,20 +47,22 @@ impl Draft {
 
 /// Everything that would change.
 #[derive(Debug, Clone)]
-pub(super) struct Ledger {
+pub(in crate::account) struct Ledger {
     heads: BTreeMap<ContainerName, Arc<Head>>,
     drafts: BTreeMap<ContainerName, Draft>,
     next_number: ContainerNumber,
-    pub(super) bytes_used: u64,
-    pub(super) devices: Arc<DeviceIndex>,
-    pub(super) phase: BootstrapPhase,
+    pub(in crate::account) bytes_used: u64,
+    pub(in crate::account) devices: Arc<DeviceIndex>,
+    pub(in crate::account) phase: BootstrapPhase,
     devices_changed: BTreeSet<String>,
     retired: BTreeSet<Udf>,
+    exchanges: BTreeMap<ExchangeKey, ExchangeRow>,
+    others: Vec<Change>,
 }
 
 impl Ledger {
     /// Nothing changed yet.
-    pub(super) fn new(state: &AccountState) -> Self {
+    pub(in crate::account) fn new(state: &AccountState) -> Self {
         Self {
             heads: state.heads.clone(),
             drafts: BTreeMap::new(),
@@ -69,11 +72,13 @@ impl Ledger {
             phase: state.record.bootstrap.phase,
             devices_changed: BTreeSet::new(),
             retired: BTreeSet::new(),
+            exchanges: BTreeMap::new(),
+            others: Vec::new(),
         }
     }
 
     /// The head of a container as it stands now in this request, if it exists.
-    pub(super) fn head(&self, name: &ContainerName) -> Option<&Head> {
+    pub(in crate::account) fn head(&self, name: &ContainerName) -> Option<&Head> {
         match self.drafts.get(name) {
             Some(draft) => Some(&draft.head),
             None => self.heads.get(name).map(AsRef::as_ref),
@@ -81,14 +86,14 @@ impl Ledger {
     }
 
     /// Whether this request would make a container know an id.
-    pub(super) fn would_know(&self, name: &ContainerName, id: &str) -> bool {
+    pub(in crate::account) fn would_know(&self, name: &ContainerName, id: &str) -> bool {
         self.drafts
             .get(name)
             .is_some_and(|draft| draft.unique_ids.contains_key(id))
     }
 
     /// The container as it stands now in this request, to be changed.
-    pub(super) fn draft_mut(&mut self, name: &ContainerName) -> &mut Draft {
+    pub(in crate::account) fn draft_mut(&mut self, name: &ContainerName) -> &mut Draft {
         let (heads, next_number) = (&self.heads, &mut self.next_number);
         self.drafts
             .entry(name.clone())
@@ -103,7 +108,7 @@ impl Ledger {
     }
 
     /// Containers that exist or would.
-    pub(super) fn containers(&self) -> usize {
+    pub(in crate::account) fn containers(&self) -> usize {
         let new = self
             .drafts
             .values()
@@ -113,7 +118,7 @@ impl Ledger {
     }
 
     /// Puts a device's entry into the index, or takes it out.
-    pub(super) fn set_device(&mut self, unique_id: &str, entry: Option<DeviceEntry>) {
+    pub(in crate::account) fn set_device(&mut self, unique_id: &str, entry: Option<DeviceEntry>) {
         self.devices_changed.insert(unique_id.to_owned());
         let live = &mut Arc::make_mut(&mut self.devices).live;
         match entry {
@@ -127,14 +132,24 @@ impl Ledger {
     }
 
     /// A key that never lives again (decision Q-9).
-    pub(super) fn retire(&mut self, key: &Udf) {
+    pub(in crate::account) fn retire(&mut self, key: &Udf) {
         if Arc::make_mut(&mut self.devices).retired.insert(key.clone()) {
             self.retired.insert(key.clone());
         }
     }
 
+    /// A row that belongs to no container.
+    pub(in crate::account) fn add(&mut self, change: Change) {
+        self.others.push(change);
+    }
+
+    /// An answer that is awaited; of several the last one counts.
+    pub(in crate::account) fn await_answer(&mut self, key: ExchangeKey, row: ExchangeRow) {
+        self.exchanges.insert(key, row);
+    }
+
     /// Commits what there is to write, or answers if everything was there already.
-    pub(super) fn conclude(
+    pub(in crate::account) fn conclude(
         self,
         scene: &Scene<'_>,
         state: &AccountState,
@@ -169,6 +184,9 @@ impl Ledger {
             }
         }
         changes.extend(self.retired.into_iter().map(Change::Retired));
+        let exchanges = self.exchanges.into_iter();
+        changes.extend(exchanges.map(|(key, row)| Change::Exchange { key, row }));
+        changes.extend(self.others);
         if self.phase != state.record.bootstrap.phase {
             changes.push(Change::Account(Arc::new(AccountRecord {
                 bootstrap: Bootstrap {

@@ -5,10 +5,12 @@
 //!  prepare   what an envelope says of itself, whatever the container holds
 //!  place     where it belongs: already there, next, or in conflict
 //!  catalog, spool, device     whether it may stand there
+//!  author    who signed a message that stays within the account
 //!  ledger    what would be written; offers are evaluated and forgotten
 //!  verdict   one row per envelope, and the one outcome of all
 //! ```
 
+mod author;
 mod catalog;
 mod device;
 mod ledger;
@@ -18,25 +20,28 @@ mod requirements;
 mod spool;
 mod verdict;
 
+pub(super) use author::{RESPOND_CONNECTION, unsigned};
+pub(super) use ledger::Ledger;
 pub(super) use prepare::Prepared;
-pub(super) use requirements::add_needs;
+pub(super) use requirements::{add_needs, add_own_message, unique_id};
+pub(super) use spool::{Readable, check_agreement, check_identifier, tag_of};
+pub(super) use verdict::{Verdict, Verdicts};
 
-use self::ledger::Ledger;
-use self::verdict::{Verdict, Verdicts};
 use super::access::Access;
 use super::decide::{Decision, Scene};
 use super::state::{AccountState, Head};
 use super::status::container_name;
-use crate::dare::ContainerName;
+use crate::dare::{ContainerKind, ContainerName};
 use crate::encoding::base64url::Binary;
 use crate::error::ServiceError;
 use crate::protocol::{Code, ContainerUpdate, UploadRequest};
 
-/// What an Upload is decided by, beside what it plans to write.
-struct Upload<'a> {
-    scene: &'a Scene<'a>,
-    state: &'a AccountState,
-    access: Access<'a>,
+/// What an Upload is decided by, and a Post as far as it appends to the account's own containers,
+/// beside what is planned to be written.
+pub(super) struct Upload<'a> {
+    pub(super) scene: &'a Scene<'a>,
+    pub(super) state: &'a AccountState,
+    pub(super) access: Access<'a>,
 }
 
 /// Decides the Upload of an admitted device.
@@ -72,7 +77,7 @@ pub(super) fn decide(
         upload.update(&mut ledger, &mut verdicts, name, update);
     }
     for message in &request.self_messages {
-        upload.own_message(&mut ledger, &mut verdicts, message);
+        upload.own_message(&mut ledger, &mut verdicts, message, ContainerKind::Inbound);
     }
     Ok(verdicts.conclude(&upload, ledger))
 }

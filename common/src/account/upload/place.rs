@@ -276,7 +276,7 @@ impl Upload<'_> {
             check_first(one)?;
             self.check_room_for_container(ledger)?;
         } else if course.kind.is_spool() {
-            if let Some(verdict) = self.check_message(ledger, course, one)? {
+            if let Some(verdict) = self.check_message(ledger, course, one, position)? {
                 return Ok(verdict);
             }
         } else if is_event(course.kind, one) {
@@ -295,7 +295,7 @@ impl Upload<'_> {
     }
 
     /// Writes a frame behind the last one of a container, within the quota.
-    pub(super) fn write(
+    pub(in crate::account) fn write(
         &self,
         ledger: &mut Ledger,
         name: &ContainerName,

@@ -45,10 +45,7 @@ impl<'a> Prepared<'a> {
         let is_offer = envelope.payload.0.is_empty()
             && claimed.is_some_and(|claimed| claimed != EMPTY_PAYLOAD_DIGEST);
         match claimed {
-            Some(claimed) if claimed != computed && !is_offer => Err(Verdict::reject(
-                Code::InvalidSignature,
-                "the PayloadDigest is not that of the payload",
-            )),
+            Some(claimed) if claimed != computed && !is_offer => Err(digest_differs()),
             _ => Ok(Self {
                 envelope,
                 meta,
@@ -58,8 +55,24 @@ impl<'a> Prepared<'a> {
         }
     }
 
+    /// Checks an envelope that must come with its payload.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of); 422/115 for an offer.
+    pub(in crate::account) fn whole(
+        envelope: &'a Envelope,
+        kind: ContainerKind,
+        policy: &AccountPolicy,
+    ) -> Result<Self, Verdict> {
+        let one = Self::of(envelope, kind, policy)?;
+        if one.is_offer {
+            return Err(digest_differs());
+        }
+        Ok(one)
+    }
+
     /// Whether the frame carries no application payload and is exempt from event rules.
-    pub(super) fn is_meta(&self) -> bool {
+    pub(in crate::account) fn is_meta(&self) -> bool {
         let info = self.envelope.header.container_info.as_ref();
         info.is_some_and(|info| info.is_meta == Some(true))
     }
@@ -138,6 +151,13 @@ fn claimed_digest(envelope: &Envelope) -> Option<Digest64> {
     let digest = envelope.payload_digest()?;
     // Another length is no SHA-512 digest, so it matches no payload.
     Some(digest.as_slice().try_into().unwrap_or([0; 64]))
+}
+
+fn digest_differs() -> Verdict {
+    Verdict::reject(
+        Code::InvalidSignature,
+        "the PayloadDigest is not that of the payload",
+    )
 }
 
 fn check_sizes(

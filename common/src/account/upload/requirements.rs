@@ -72,7 +72,12 @@ fn add_update(
     }
 }
 
-fn add_own_message(state: &AccountState, envelope: &Envelope, needs: &mut Needs) {
+/// Adds what a message for the account itself needs.
+pub(in crate::account) fn add_own_message(
+    state: &AccountState,
+    envelope: &Envelope,
+    needs: &mut Needs,
+) {
     let spools: Vec<ContainerNumber> = SPOOLS
         .into_iter()
         .filter_map(|kind| Some(state.head(&kind.name()?)?.number))
@@ -107,6 +112,7 @@ fn add_message(
     }
 }
 
-fn unique_id(envelope: &Envelope) -> Option<String> {
+/// The UniqueID that an envelope states.
+pub(in crate::account) fn unique_id(envelope: &Envelope) -> Option<String> {
     envelope.header.content_meta().ok()?.unique_id
 }

@@ -18,13 +18,11 @@ use crate::spool::Reference;
 
 /// The tag of the messages that change states.
 const COMPLETION: &str = "MessageComplete";
-/// The tags of the messages that only administrators write (decision Q-19).
-const ADMINISTRATORS: [&str; 2] = ["RespondConnection", "MessagePIN"];
 /// What a device may say about a message it sent (decision Q-20).
 const OUTBOUND_RELATIONSHIPS: [&str; 4] = ["Read", "Unread", "Deleted", "Delete"];
 
 /// The spools in which a completion's target is looked for, in this order.
-pub(super) const SPOOLS: [ContainerKind; 4] = [
+pub(in crate::account) const SPOOLS: [ContainerKind; 4] = [
     ContainerKind::Inbound,
     ContainerKind::Outbound,
     ContainerKind::Local,
@@ -33,16 +31,17 @@ pub(super) const SPOOLS: [ContainerKind; 4] = [
 
 /// What can be read of a message.
 #[derive(Debug)]
-pub(super) struct Readable {
-    pub(super) tag: String,
-    pub(super) message_id: Option<String>,
+pub(in crate::account) struct Readable {
+    pub(in crate::account) tag: String,
+    pub(in crate::account) message_id: Option<String>,
+    pub(in crate::account) sender: Option<String>,
     /// Of a MessageComplete, if they are well-formed.
-    pub(super) references: Option<Vec<Reference>>,
+    pub(in crate::account) references: Option<Vec<Reference>>,
 }
 
 impl Readable {
     /// Reads a message; `None` if it is encrypted or is no tagged object.
-    pub(super) fn of(envelope: &Envelope) -> Option<Self> {
+    pub(in crate::account) fn of(envelope: &Envelope) -> Option<Self> {
         if envelope.header.is_encrypted() {
             return None;
         }
@@ -54,10 +53,11 @@ impl Readable {
         if members.next().is_some() {
             return None;
         }
-        let message_id = match body.remove("MessageID") {
-            Some(Value::String(id)) => Some(id),
+        let mut text = |member| match body.remove(member) {
+            Some(Value::String(text)) => Some(text),
             _ => None,
         };
+        let (message_id, sender) = (text("MessageID"), text("Sender"));
         let references = (tag == COMPLETION)
             .then(|| {
                 body.remove("References")
@@ -67,6 +67,7 @@ impl Readable {
         Some(Self {
             tag,
             message_id,
+            sender,
             references,
         })
     }
@@ -82,6 +83,7 @@ impl Upload<'_> {
         ledger: &mut Ledger,
         course: &Course<'_>,
         one: &Prepared<'_>,
+        position: usize,
     ) -> Result<Option<Verdict>, Verdict> {
         let is_restricted = matches!(
             course.kind,
@@ -107,7 +109,9 @@ impl Upload<'_> {
         if is_restricted {
             check_completion(course.kind, one, readable.as_ref())?;
         }
-        self.check_author(one, readable.as_ref())?;
+        if course.kind != ContainerKind::Archive {
+            self.check_author(ledger, one, readable.as_ref(), position)?;
+        }
         if let Some(there) = self.duplicate(ledger, course.name, unique_id, one)? {
             return Ok(Some(there));
         }
@@ -115,18 +119,21 @@ impl Upload<'_> {
         Ok(None)
     }
 
-    /// Appends one message of `Self` and adds its row.
-    pub(super) fn own_message(
+    /// Appends one message for the account itself and adds its row. What is no completion goes to
+    /// the spool `otherwise` (decision Q-27).
+    pub(in crate::account) fn own_message(
         &self,
         ledger: &mut Ledger,
         verdicts: &mut Verdicts,
         envelope: &Envelope,
+        otherwise: ContainerKind,
     ) {
         let readable = Readable::of(envelope);
-        let kind = self.target(ledger, readable.as_ref());
+        let kind = self.target(ledger, envelope, readable.as_ref(), otherwise);
         let Some(name) = kind.name() else { return };
+        let position = verdicts.next_envelope();
         let verdict = self
-            .append_own(ledger, &name, envelope, readable.as_ref())
+            .append_own(ledger, &name, envelope, readable.as_ref(), position)
             .unwrap_or_else(|verdict| verdict);
         verdicts.add(&name, verdict);
     }
@@ -137,21 +144,16 @@ impl Upload<'_> {
         name: &ContainerName,
         envelope: &Envelope,
         readable: Option<&Readable>,
+        position: usize,
     ) -> Result<Verdict, Verdict> {
         let kind = name.kind();
-        let one = Prepared::of(envelope, kind, self.scene.policy)?;
-        if one.is_offer {
-            return Err(Verdict::reject(
-                Code::InvalidSignature,
-                "the PayloadDigest is not that of the payload",
-            ));
-        }
+        let one = Prepared::whole(envelope, kind, self.scene.policy)?;
         let unique_id = check_identifier(&one)?;
         check_agreement(&one, readable)?;
         if kind == ContainerKind::Outbound {
             check_completion(kind, &one, readable)?;
         }
-        self.check_author(&one, readable)?;
+        self.check_author(ledger, &one, readable, position)?;
         if let Some(there) = self.duplicate(ledger, name, unique_id, &one)? {
             return Ok(there);
         }
@@ -162,9 +164,25 @@ impl Upload<'_> {
         Ok(Verdict::Accept(index))
     }
 
-    /// The spool a message of `Self` belongs to: a completion to that of its first known target,
-    /// everything else, and completions of unknown targets, to Inbound (decision Q-27).
-    fn target(&self, ledger: &Ledger, readable: Option<&Readable>) -> ContainerKind {
+    /// The spool a message for the account itself belongs to: a completion to that of its first known
+    /// target, or Inbound; everything else where the transaction says (decision Q-27).
+    fn target(
+        &self,
+        ledger: &Ledger,
+        envelope: &Envelope,
+        readable: Option<&Readable>,
+        otherwise: ContainerKind,
+    ) -> ContainerKind {
+        let is_completion = match readable {
+            Some(readable) => readable.tag == COMPLETION,
+            None => envelope
+                .header
+                .content_meta()
+                .is_ok_and(|meta| meta.message_type.as_deref() == Some(COMPLETION)),
+        };
+        if !is_completion {
+            return otherwise;
+        }
         let references = readable
             .and_then(|readable| readable.references.as_deref())
             .unwrap_or_default();
@@ -191,17 +209,9 @@ impl Upload<'_> {
             || stored.is_some_and(|key| self.scene.lookups.unique_ids.contains_key(&key))
     }
 
-    /// RespondConnection and MessagePIN are an administrator's (decision Q-19).
-    fn check_author(&self, one: &Prepared<'_>, readable: Option<&Readable>) -> Result<(), Verdict> {
-        if tag_of(one, readable).is_some_and(|tag| ADMINISTRATORS.contains(&tag)) {
-            self.access.require_administrator()?;
-        }
-        Ok(())
-    }
-
     /// A message of the same id: the same one is accepted where it is, another one is refused in
     /// the spools that other accounts see (architecture A-13, decision Q-26, containers D11).
-    fn duplicate(
+    pub(in crate::account) fn duplicate(
         &self,
         ledger: &mut Ledger,
         name: &ContainerName,
@@ -246,7 +256,7 @@ impl Upload<'_> {
     }
 
     /// Remembers a message of this account, for recognizing its duplicates.
-    fn note_sender_at(
+    pub(in crate::account) fn note_sender_at(
         &self,
         ledger: &mut Ledger,
         name: &ContainerName,
@@ -274,14 +284,17 @@ impl Upload<'_> {
 }
 
 /// The tag of a message: as it reads, or as its content metadata say.
-fn tag_of<'a>(one: &'a Prepared<'_>, readable: Option<&'a Readable>) -> Option<&'a str> {
+pub(in crate::account) fn tag_of<'a>(
+    one: &'a Prepared<'_>,
+    readable: Option<&'a Readable>,
+) -> Option<&'a str> {
     readable
         .map(|readable| readable.tag.as_str())
         .or(one.meta.message_type.as_deref())
 }
 
 /// Messages have an identifier (decisions ).
-fn check_identifier<'a>(one: &'a Prepared<'_>) -> Result<&'a str, Verdict> {
+pub(in crate::account) fn check_identifier<'a>(one: &'a Prepared<'_>) -> Result<&'a str, Verdict> {
     let id = one.meta.unique_id.as_deref().unwrap_or_default();
     if id.is_empty() || id.len() > UNIQUE_ID_BYTES_MAX || id.chars().any(char::is_control) {
         return Err(Verdict::reject(
@@ -296,7 +309,10 @@ fn check_identifier<'a>(one: &'a Prepared<'_>) -> Result<&'a str, Verdict> {
 }
 
 /// What can be read of a message agrees with its content metadata (decision Q-26).
-fn check_agreement(one: &Prepared<'_>, readable: Option<&Readable>) -> Result<(), Verdict> {
+pub(in crate::account) fn check_agreement(
+    one: &Prepared<'_>,
+    readable: Option<&Readable>,
+) -> Result<(), Verdict> {
     let Some(readable) = readable else {
         return Ok(());
     };

@@ -9,8 +9,8 @@ use crate::account::refusal;
 use crate::dare::ContainerName;
 use crate::error::ServiceError;
 use crate::protocol::{
-    Code, ConstraintsData, EntryResponse, EntryResult, Outcome, Response, UploadRequest,
-    UploadResponse,
+    Code, ConstraintsData, EntryResponse, EntryResult, Outcome, PostResponse, Request, Response,
+    UploadRequest, UploadResponse,
 };
 
 /// What becomes of one envelope, if nothing is wrong with the others.
@@ -27,22 +27,26 @@ pub(in crate::account) enum Verdict {
 /// Why an envelope is refused as it stands.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::account) struct Rejection {
-    pub(super) error: ServiceError,
+    pub(in crate::account) error: ServiceError,
     /// The bound that was met.
-    pub(super) bounds: Option<ConstraintsData>,
+    pub(in crate::account) bounds: Option<ConstraintsData>,
 }
 
 impl Verdict {
-    pub(super) fn conflict(reason: impl Into<String>) -> Self {
+    pub(in crate::account) fn conflict(reason: impl Into<String>) -> Self {
         Self::Conflict(reason.into())
     }
 
-    pub(super) fn reject(code: Code, message: impl Into<String>) -> Self {
+    pub(in crate::account) fn reject(code: Code, message: impl Into<String>) -> Self {
         ServiceError::new(code, message).into()
     }
 
     /// Refused because a bound of `bytes_max` octets was met.
-    pub(super) fn beyond(code: Code, message: impl Into<String>, bytes_max: u64) -> Self {
+    pub(in crate::account) fn beyond(
+        code: Code,
+        message: impl Into<String>,
+        bytes_max: u64,
+    ) -> Self {
         Self::Reject(Box::new(Rejection {
             error: ServiceError::new(code, message),
             bounds: Some(ConstraintsData {
@@ -64,7 +68,7 @@ impl From<ServiceError> for Verdict {
 
 /// The rows of a request, in its order.
 #[derive(Debug, Default)]
-pub(super) struct Verdicts {
+pub(in crate::account) struct Verdicts {
     rows: Vec<(ContainerName, Verdict)>,
     /// Envelopes so far, probes not counted: the position evidence is given by.
     envelopes: usize,
@@ -74,48 +78,43 @@ pub(super) struct Verdicts {
 
 impl Verdicts {
     /// Position of the next envelope among all envelopes of the request.
-    pub(super) const fn next_envelope(&self) -> usize {
+    pub(in crate::account) const fn next_envelope(&self) -> usize {
         self.envelopes
     }
 
-    pub(super) fn add(&mut self, name: &ContainerName, verdict: Verdict) {
+    pub(in crate::account) fn add(&mut self, name: &ContainerName, verdict: Verdict) {
         self.envelopes += 1;
         self.rows.push((name.clone(), verdict));
     }
 
-    pub(super) fn add_probe(&mut self, name: &ContainerName, verdict: Verdict) {
+    pub(in crate::account) fn add_probe(&mut self, name: &ContainerName, verdict: Verdict) {
         self.asks_for_bounds = true;
         self.rows.push((name.clone(), verdict));
     }
 
-    pub(super) fn offered(&mut self) {
+    pub(in crate::account) fn offered(&mut self) {
         self.asks_for_bounds = true;
     }
 
     /// The verdict of row `position` becomes `verdict`.
-    pub(super) fn replace_last(&mut self, verdict: Verdict) {
+    pub(in crate::account) fn replace_last(&mut self, verdict: Verdict) {
         if let Some(row) = self.rows.last_mut() {
             row.1 = verdict;
         }
     }
 
     /// The decision that follows from all rows.
-    pub(super) fn conclude(self, upload: &Upload<'_>, ledger: Ledger) -> Decision {
+    pub(in crate::account) fn conclude(self, upload: &Upload<'_>, ledger: Ledger) -> Decision {
         let scene = upload.scene;
         if let Some(error) = self.failure() {
             return scene.answer(self.refusal(upload, error));
         }
-        let response = UploadResponse {
-            outcome: refusal::ok(scene.request),
-            entries: self
-                .rows
-                .iter()
-                .zip(0..)
-                .map(|((_, verdict), position)| entry(verdict, position, None))
-                .collect(),
-            constraints_data: self.asks_for_bounds.then(|| bounds(scene.policy)),
-        };
-        ledger.conclude(scene, upload.state, Response::Upload(response))
+        let rows = self.rows.iter().zip(0..);
+        let entries = rows
+            .map(|((_, verdict), position)| entry(verdict, position, None))
+            .collect();
+        let response = self.response(scene, refusal::ok(scene.request), entries);
+        ledger.conclude(scene, upload.state, response)
     }
 
     /// The reason why the request is refused, if it is: the first Reject, else the first Conflict.
@@ -144,13 +143,31 @@ impl Verdicts {
                 entry(verdict, position, Some(count))
             })
             .collect();
+        let outcome = Outcome {
+            id: refusal::echoed_id(upload.scene.request),
+            ..Outcome::refusal(&error)
+        };
+        self.response(upload.scene, outcome, entries)
+    }
+
+    /// The response in the class of the request: Post has the fields of Upload (P 10.12).
+    fn response(
+        &self,
+        scene: &Scene<'_>,
+        outcome: Outcome,
+        entries: Vec<EntryResponse>,
+    ) -> Response {
+        if matches!(scene.request.request, Request::Post(_)) {
+            return Response::Post(PostResponse {
+                outcome,
+                entries,
+                constraints_data: None,
+            });
+        }
         Response::Upload(UploadResponse {
-            outcome: Outcome {
-                id: refusal::echoed_id(upload.scene.request),
-                ..Outcome::refusal(&error)
-            },
+            outcome,
             entries,
-            constraints_data: self.asks_for_bounds.then(|| bounds(upload.scene.policy)),
+            constraints_data: self.asks_for_bounds.then(|| bounds(scene.policy)),
         })
     }
 }
@@ -182,7 +199,10 @@ fn bounds(policy: &AccountPolicy) -> ConstraintsData {
 }
 
 /// The refusal of a request that is too large as a whole (architecture A-8, decision Q-38).
-pub(super) fn too_large(scene: &Scene<'_>, request: &UploadRequest) -> Option<Decision> {
+pub(in crate::account) fn too_large(
+    scene: &Scene<'_>,
+    request: &UploadRequest,
+) -> Option<Decision> {
     let policy = scene.policy;
     let entries: usize = request
         .updates
