@@ -22,7 +22,7 @@ use mesh_common::error::ServiceError;
 use mesh_common::protocol::{Code, HelloResponse, Outcome, Request, Response, Transaction};
 use mesh_common::session::{
     Authenticated, Body, HostKeys, Leniency, Mode, Opened, TicketKeys, account_for, check_mode,
-    create_evidence, device_evidence, open_request, parse_request, read_body, touches_devices,
+    content_evidence, create_evidence, has_signed_content, open_request, parse_request, read_body,
 };
 use mesh_common::time::Timestamp;
 
@@ -292,8 +292,8 @@ impl Inner {
                 Some(authenticated),
                 Leniency::default(),
             )?)),
-            Request::Upload(upload) if touches_devices(upload) => match self.keys_of(&account) {
-                Some(keys) => device_evidence(upload, Some(&keys), &account)?,
+            signed if has_signed_content(signed) => match self.keys_of(&account) {
+                Some(keys) => content_evidence(signed, Some(&keys), &account)?,
                 None => Evidence::Nothing,
             },
             _ => Evidence::Nothing,

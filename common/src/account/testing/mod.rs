@@ -27,7 +27,10 @@ use crate::encoding::json;
 use crate::entropy::SeededEntropy;
 use crate::time::Timestamp;
 
-pub use envelopes::{at, completion, event, first_frame, message, rows_of, update};
+pub use envelopes::{
+    at, badly_signed, completion, event, first_frame, message, rows_of, signed, signed_online,
+    update,
+};
 pub use people::{Device, Person, connection_key, device_key, facts_of, udf};
 
 /// The moment at which every test begins: 2020-03-10T12:00:00Z.

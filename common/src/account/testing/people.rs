@@ -74,8 +74,12 @@ impl Device {
         self
     }
 
-    /// The next request of this device.
+    /// The next request of this device. Without other evidence there is that of its signed messages.
     pub fn ask(&mut self, request: Request, evidence: Evidence) -> AccountRequest {
+        let evidence = match evidence {
+            Evidence::Nothing => super::envelopes::evidence_of(&request),
+            evidence => evidence,
+        };
         self.requests += 1;
         let text = json::write(&request);
         let mut id = [0; 16];
@@ -221,7 +225,7 @@ pub fn device_key(name: &str) -> Udf {
     udf(&format!("{name} profile"))
 }
 
-fn connection_digest(name: &str) -> [u8; 32] {
+pub(super) fn connection_digest(name: &str) -> [u8; 32] {
     let digest = Sha512::digest(format!("{name} credential"));
     let mut cut = [0; 32];
     cut.copy_from_slice(&digest[..32]);

@@ -7,7 +7,7 @@ use super::devices::alice_with_laptop;
 use super::*;
 use crate::account::connect::answers_pending;
 use crate::account::state::AccountStatus;
-use crate::account::testing::{message, udf};
+use crate::account::testing::{message, signed_online, udf};
 use crate::account::{AccountPolicy, ConnectionRules, Decision};
 use crate::cluster::Evidence;
 use crate::cluster::handle::DeviceEvidence;
@@ -40,7 +40,11 @@ fn answer(by: &mut Device, id: &Udf, result: &str) -> AccountRequest {
     let body = format!("{{\"MessageID\":\"{id}\",\"Result\":\"{result}\"}}");
     by.upload(
         "mmm_Local",
-        vec![message("RespondConnection", id.as_str(), &body)],
+        vec![signed_online(message(
+            "RespondConnection",
+            id.as_str(),
+            &body,
+        ))],
     )
 }
 
