@@ -8,8 +8,8 @@ use mesh_common::dare::Envelope;
 use mesh_common::encoding::json;
 use mesh_common::entropy::draw;
 use mesh_common::protocol::{
-    Code, DownloadResponse, HelloResponse, Outcome, Request, Response, StatusResponse, Transaction,
-    UploadResponse,
+    Code, DownloadResponse, HelloResponse, Outcome, PostResponse, Request, Response,
+    StatusResponse, Transaction, UploadResponse,
 };
 use mesh_common::session::client::{
     ClientIdentity, ExchangeRequest, Pending, ServiceIdentity, StoredTicket, TicketRequest,
@@ -361,6 +361,19 @@ impl Answer {
         match &self.response {
             Response::Upload(response) => response,
             _ => panic!("not an Upload: {}", self.told()),
+        }
+    }
+
+    /// The body of a Post.
+    ///
+    /// # Panics
+    /// If it is another response.
+    #[must_use]
+    #[track_caller]
+    pub fn post(&self) -> &PostResponse {
+        match &self.response {
+            Response::Post(response) => response,
+            _ => panic!("not a Post: {}", self.told()),
         }
     }
 

@@ -5,7 +5,8 @@ use mesh_common::dare::merkle::payload_digest;
 use mesh_common::dare::{ContainerInfo, ContentMeta, DigestStack, Envelope, Header, Trailer};
 use mesh_common::encoding::base64url::Binary;
 use mesh_common::protocol::{
-    ConstraintsSelect, ContainerUpdate, DownloadRequest, Request, StatusRequest, UploadRequest,
+    ConstraintsSelect, ContainerUpdate, DownloadRequest, PostRequest, Request, StatusRequest,
+    UploadRequest,
 };
 
 /// A catalog whose content is opaque to the service.
@@ -133,6 +134,27 @@ pub fn upload_all(updates: Vec<ContainerUpdate>, self_messages: Vec<Envelope>) -
         updates,
         self_messages,
         ..UploadRequest::default()
+    })
+}
+
+/// A Post of messages to accounts.
+#[must_use]
+pub fn post(accounts: &[&str], messages: Vec<Envelope>) -> Request {
+    post_all(accounts, messages, Vec::new())
+}
+
+/// A Post of messages to accounts, and of others to the account itself.
+#[must_use]
+pub fn post_all(
+    accounts: &[&str],
+    messages: Vec<Envelope>,
+    self_messages: Vec<Envelope>,
+) -> Request {
+    Request::Post(PostRequest {
+        accounts: accounts.iter().map(|one| (*one).to_owned()).collect(),
+        messages,
+        self_messages,
+        ..PostRequest::default()
     })
 }
 

@@ -13,6 +13,7 @@ use mesh_common::catalog::entry::Permission;
 use mesh_common::crypto::digest::sha512;
 use mesh_common::dare::Envelope;
 use mesh_common::entropy::SeededEntropy;
+use mesh_common::message::accredit;
 use mesh_common::protocol::{CreateRequest, Request};
 use mesh_common::session::client::ClientIdentity;
 use mesh_common::time::Timestamp;
@@ -211,6 +212,21 @@ impl Device {
             self.in_mesh.authentication.clone(),
             self.address.clone(),
         )
+    }
+
+    /// The message signed by this device, with the chain to its account in the signature block.
+    ///
+    /// # Panics
+    /// If its entry has no account.
+    #[must_use]
+    pub fn signed(&self, mut message: Envelope) -> Envelope {
+        let why = "devices of tests are connected";
+        let account = &self.entry.accounts[0];
+        let connection = account.enveloped_connection_account.as_ref().expect(why);
+        let profile = account.enveloped_profile_account.as_ref().expect(why);
+        let signer = &self.in_account.signature;
+        accredit(&mut message, signer, connection, profile, None);
+        message
     }
 
     /// UDF of its ProfileDevice: the UniqueID of its entry.

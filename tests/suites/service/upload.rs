@@ -209,6 +209,7 @@ fn the_state_of_a_message_is_visible_to_a_second_device() {
 fn a_completion_goes_where_its_message_is() {
     let (_service, mut client) = alices_service();
     let local = frames::message("MessagePIN", "pin-1", "{}");
+    let local = alice().device.signed(local);
     client
         .ask(&frames::upload("mmm_Local", vec![local]))
         .must_be(Code::Ok);
