@@ -23,7 +23,9 @@ use tokio::sync::oneshot;
 
 use crate::bell;
 use crate::metrics::Metrics;
-use crate::partition::commands::{Drain, Operation, Outcome, Perform, Tend, View, contained_future};
+use crate::partition::commands::{
+    Drain, Operation, Outcome, Perform, Tend, View, contained_future,
+};
 use crate::partition::reading::{self, ReadError};
 use crate::partition::shared::{Shared, chain};
 use crate::partition::{Fence, PartitionActor, Tended, is_due, too_late};

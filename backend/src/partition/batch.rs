@@ -414,7 +414,10 @@ impl<S: Store> Plan<S> for BatchPlan<'_, S> {
             Some(Mark::Gone(key)) => Ok(tx.get(key, Read::Snapshot).await?.is_none()),
             Some(Mark::Tip(tip, id)) => {
                 let found = tx.get(tip, Read::Snapshot).await?;
-                Ok(found.is_some_and(|row| records::tip(&row).is_ok_and(|(found, _)| found == *id)))
+                Ok(
+                    found
+                        .is_some_and(|row| records::tip(&row).is_ok_and(|(found, _)| found == *id)),
+                )
             }
         }
     }

@@ -56,7 +56,11 @@ pub(crate) async fn index_of<S: Store>(
     };
     let keys = AccountKeys::of(account);
     follow(shared, &keys, head, &mut index).await?;
-    let reading = shared.keys.of(state.record.address.domain()).reading.clone();
+    let reading = shared
+        .keys
+        .of(state.record.address.domain())
+        .reading
+        .clone();
     open_all(shared, &keys, head, &mut index, &reading).await?;
     let index = Arc::new(index);
     shared.contacts.insert(account, Arc::clone(&index));

@@ -119,10 +119,6 @@ impl Page {
         self.items.is_empty()
     }
 
-    pub(crate) const fn len(&self) -> usize {
-        self.items.len()
-    }
-
     /// For whom the entries are.
     pub(crate) fn accounts(&self) -> HashSet<AccountAddress> {
         let entries = self.items.iter().filter_map(|item| item.entry.as_ref());
@@ -187,9 +183,17 @@ async fn complete<S: Store>(shared: &Shared<S>, page: &Page) -> HashMap<IntakeId
     tokio::task::spawn_blocking(sign).await.unwrap_or_default()
 }
 
+/// What of a page is not decided.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Exceptions {
+    /// Accounts that do not read: their entries are set aside.
+    pub(crate) unreadable: HashSet<AccountAddress>,
+    /// Whether the page, which is a single entry, is too large for a commit: it is set aside.
+    pub(crate) is_too_large: bool,
+}
+
 /// Decides every entry of `prepared` on top of `standings` and commits what follows. Entries of
-/// accounts that are not among them are left where they are, or set aside if the account does not
-/// read.
+/// accounts that are not among them are left where they are.
 ///
 /// # Cancellation
 /// Leaves the result unknown: whoever drops this must claim the partition anew.
@@ -199,7 +203,7 @@ pub(crate) async fn run<S: Store>(
     fence: Fence,
     prepared: Prepared,
     standings: HashMap<AccountAddress, Arc<Standing>>,
-    unreadable: HashSet<AccountAddress>,
+    exceptions: Exceptions,
 ) -> Result<Drained, DrainError> {
     let timer = shared.metrics.intake_drain_seconds.start_timer();
     let mut draft = Draft {
@@ -217,7 +221,7 @@ pub(crate) async fn run<S: Store>(
     };
     let tx = shared.store.begin(TxOptions::default());
     for item in &prepared.page.items {
-        draft.add(shared, &tx, &prepared, item, &unreadable).await?;
+        draft.add(shared, &tx, &prepared, item, &exceptions).await?;
     }
     drop(tx);
     let more = prepared.page.more;
@@ -271,14 +275,18 @@ impl Draft {
         tx: &S::Tx,
         prepared: &Prepared,
         item: &Item,
-        unreadable: &HashSet<AccountAddress>,
+        exceptions: &Exceptions,
     ) -> Result<(), ReadError> {
         let Some(entry) = &item.entry else {
             self.set_aside(shared, item, "the entry does not read");
             return Ok(());
         };
-        if unreadable.contains(&entry.account) {
+        if exceptions.unreadable.contains(&entry.account) {
             self.set_aside(shared, item, "the account does not read");
+            return Ok(());
+        }
+        if exceptions.is_too_large {
+            self.set_aside(shared, item, "it is larger than what can be stored at once");
             return Ok(());
         }
         let Some(working) = self.working.get(&entry.account) else {
@@ -366,7 +374,10 @@ impl Draft {
         shared.metrics.intake_set_aside.inc();
         tracing::error!(
             partition = self.partition.0,
-            account = item.entry.as_ref().map(|entry| tracing::field::display(&entry.account)),
+            account = item
+                .entry
+                .as_ref()
+                .map(|entry| tracing::field::display(&entry.account)),
             reason,
             incident = "an entry of the intake was set aside",
             "incident"
@@ -432,7 +443,11 @@ fn report<S: Store>(
         .with_label_values(&[result.name()])
         .inc();
     for incident in incidents {
-        tracing::warn!(account = account.map(tracing::field::display), incident, "incident");
+        tracing::warn!(
+            account = account.map(tracing::field::display),
+            incident,
+            "incident"
+        );
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use super::{Flight, PartitionActor};
 use crate::partition::batch;
 use crate::partition::commands::Drain;
-use crate::partition::drain::{self, DrainError, Drained, Page, Prepared};
+use crate::partition::drain::{self, DrainError, Drained, Exceptions, Page, Prepared};
 use crate::partition::ownership::Fence;
 use crate::partition::reading::ReadError;
 use crate::partition::shared::chain;
@@ -30,8 +30,7 @@ pub(super) struct Draining {
     entries_max: usize,
     /// Whose entries are on the page: they stay in memory.
     accounts: HashSet<AccountAddress>,
-    /// Those of them that do not read.
-    unreadable: HashSet<AccountAddress>,
+    exceptions: Exceptions,
     /// Entries drained since somebody asked.
     drained: usize,
     replies: Vec<oneshot::Sender<usize>>,
@@ -58,7 +57,7 @@ impl Draining {
             is_due: false,
             entries_max: INTAKE_ENTRIES_MAX,
             accounts: HashSet::new(),
-            unreadable: HashSet::new(),
+            exceptions: Exceptions::default(),
             drained: 0,
             replies: Vec::new(),
             had_turn: false,
@@ -77,7 +76,7 @@ impl Draining {
 
     /// Accounts that must be in memory.
     pub(super) fn accounts(&self) -> impl Iterator<Item = &AccountAddress> {
-        let reads = |account: &&AccountAddress| !self.unreadable.contains(*account);
+        let reads = |account: &&AccountAddress| !self.exceptions.unreadable.contains(*account);
         self.accounts.iter().filter(reads)
     }
 
@@ -97,7 +96,7 @@ impl Draining {
         }
         match error {
             ReadError::Row(_) => {
-                self.unreadable.insert(account.clone());
+                self.exceptions.unreadable.insert(account.clone());
             }
             ReadError::Store(_) => self.give_up(),
         }
@@ -117,10 +116,17 @@ impl Draining {
         self.answer();
     }
 
+    /// The store found a commit too large: less the next time. What is too large alone is set aside.
+    fn take_less(&mut self) {
+        self.exceptions.is_too_large = self.entries_max == 1;
+        self.entries_max = (self.entries_max / 2).max(1);
+        self.is_due = true;
+    }
+
     fn clear(&mut self) {
         self.stage = Stage::Idle;
         self.accounts.clear();
-        self.unreadable.clear();
+        self.exceptions = Exceptions::default();
     }
 
     /// Answers those who asked, once nothing more is known to be there.
@@ -229,9 +235,9 @@ impl<S: Store> PartitionActor<S> {
         self.draining.had_turn = true;
         let (shared, partition) = (Arc::clone(&self.shared), self.partition);
         let standings = self.recipients();
-        let unreadable = self.draining.unreadable.clone();
+        let exceptions = self.draining.exceptions.clone();
         let run = async move {
-            drain::run(&shared, partition, fence, prepared, standings, unreadable).await
+            drain::run(&shared, partition, fence, prepared, standings, exceptions).await
         };
         ctx.spawn(run.into_actor(self).map(Self::drained));
     }
@@ -266,10 +272,8 @@ impl<S: Store> PartitionActor<S> {
 
     fn drain_failed(&mut self, error: &DrainError) {
         if let DrainError::Commit(commit) = error {
-            if batch::is_too_large(commit) && self.draining.entries_max > 1 {
-                self.draining.entries_max /= 2;
-                self.draining.is_due = true;
-                return;
+            if batch::is_too_large(commit) {
+                return self.draining.take_less();
             }
             if matches!(commit, ProbeError::Refused(_) | ProbeError::Unresolved(_)) {
                 self.forget_everything();
