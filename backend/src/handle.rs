@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actix::prelude::*;
+use mesh_common::account::connect::{Publication, publication, publication_needs};
 use mesh_common::account::{Decision, Standing, decide, needs};
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::handle::BoxFuture;
@@ -19,6 +20,7 @@ use mesh_common::error::ServiceError;
 use mesh_common::limits::INTAKE_POLL_INTERVAL;
 use mesh_common::protocol::{Code, Transaction};
 use mesh_common::time::Timestamp;
+use mesh_common::udf::Udf;
 use tokio::sync::oneshot;
 
 use crate::bell;
@@ -249,6 +251,28 @@ impl<S: Store> Inner<S> {
         }
     }
 
+    async fn published(
+        &self,
+        account: &AccountAddress,
+        id: &Udf,
+    ) -> Result<Option<Publication>, ServiceError> {
+        let shared = &self.shared;
+        let policy = shared.config.policy_of(account);
+        if !policy.connections.hails(account) {
+            return Ok(None);
+        }
+        let standing = self.view(account, false).await?;
+        let Some(state) = standing.account() else {
+            return Ok(None);
+        };
+        let tx = shared.store.begin(TxOptions::default());
+        let needs = publication_needs(state, policy, id);
+        let lookups = reading::look_up(&tx, standing.account_id(), &needs)
+            .await
+            .map_err(|error| error.to_refusal())?;
+        Ok(publication(state, policy, id, &lookups))
+    }
+
     /// Tells all threads to end; whoever gets them may wait for it.
     pub(crate) fn end_threads(&self) -> Vec<Arbiter> {
         let mut arbiters = self.arbiters.lock().unwrap_or_else(PoisonError::into_inner);
@@ -415,6 +439,18 @@ impl<S: Store> Backend for BackendHandle<S> {
     fn watch<'a>(&'a self, account: &'a AccountAddress) -> BoxFuture<'a, Option<Watch>> {
         let shown = self.inner.shared.shown(PartitionId::of(account));
         Box::pin(std::future::ready(shown.watch(account)))
+    }
+
+    fn published<'a>(
+        &'a self,
+        account: &'a AccountAddress,
+        id: &'a Udf,
+        deadline: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Publication>, ServiceError>> {
+        Box::pin(
+            self.inner
+                .in_time(deadline, self.inner.published(account, id)),
+        )
     }
 }
 
