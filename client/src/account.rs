@@ -179,7 +179,10 @@ impl Client {
     }
 
     async fn create_at_service(&mut self) -> Result<(), ClientError> {
-        let state = self.state().ok_or(ClientError::NoAccount)?;
+        let device = self.device.as_ref().ok_or(ClientError::NoAccount)?;
+        let owner = device.identity.owner.as_ref();
+        let signer = owner.ok_or(ClientError::NotOwner)?.mesh.online.clone();
+        let state = &device.state;
         let request = CreateRequest {
             service_id: Some(state.address.as_written().to_owned()),
             signed_profile_mesh: Some(state.profile_mesh.clone()),
@@ -187,7 +190,7 @@ impl Client {
             ..CreateRequest::default()
         };
         let response = self
-            .ask_to_create(Request::CreateAccount(Box::new(request)))
+            .ask_to_create_by(Request::CreateAccount(Box::new(request)), &signer)
             .await?;
         match response {
             Response::CreateAccount(response) if response.outcome.is_success() => Ok(()),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh_common::dare::ContainerName;
+use mesh_common::dare::{ContainerName, Envelope};
 use mesh_common::entropy::Entropy;
 use mesh_common::time::Clock;
 
@@ -156,6 +156,8 @@ pub(crate) struct Device {
     pub(crate) state: State,
     pub(crate) replicas: BTreeMap<ContainerName, Replica>,
     pub(crate) service: Option<Service>,
+    /// A newer profile of the mesh that the service showed.
+    pub(crate) offered: Option<Envelope>,
 }
 
 impl Client {
@@ -244,6 +246,7 @@ impl Client {
             state,
             replicas: BTreeMap::new(),
             service: None,
+            offered: None,
         });
         Ok(())
     }
@@ -251,6 +254,20 @@ impl Client {
     /// The device, once there is an account.
     pub(crate) fn device(&mut self) -> Result<&mut Device, ClientError> {
         self.device.as_mut().ok_or(ClientError::NoAccount)
+    }
+
+    /// Keeps the keys as they are now, under the passphrase they were opened with.
+    pub(crate) fn save_keys(&mut self) -> Result<(), ClientError> {
+        let is_sealed = keystore::needs_passphrase(&self.home)?;
+        let device = self.device.as_ref().ok_or(ClientError::NoAccount)?;
+        let passphrase = self.passphrase.as_ref().filter(|_| is_sealed);
+        keystore::save(
+            &self.home,
+            &device.identity.keys,
+            passphrase.map(|passphrase| (passphrase, self.cost)),
+            self.entropy.as_mut(),
+        )?;
+        Ok(())
     }
 
     /// Keeps what is known of the account.

@@ -39,8 +39,7 @@ impl Client {
             });
         }
         let device = self.device.as_ref().ok_or(ClientError::NoAccount)?;
-        let owner = device.identity.keys.owner.clone();
-        let owner = owner.ok_or(ClientError::NotOwner)?;
+        let owner = self.owner()?;
         let shared = device.identity.keys.account_encryption.clone();
         let keys = Keys::of_further_device(&shared, self.entropy.as_mut());
         let profile = keys.device.profile(description);
@@ -51,6 +50,8 @@ impl Client {
             device_entry: entry.clone(),
             synced: std::collections::BTreeMap::new(),
             synced_at: None,
+            replaced: None,
+            entries_wait: None,
             ..device.state.clone()
         };
         keystore::save(&other.home, &keys, None, self.entropy.as_mut())?;

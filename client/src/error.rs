@@ -6,6 +6,7 @@ use mesh_common::assertion::AssertionError;
 use mesh_common::dare::sign::EnvelopeError;
 use mesh_common::limits::ENTRY_PAYLOAD_BYTES_MAX;
 
+use crate::administration::AdministrationError;
 use crate::changes::Collision;
 use crate::entries::EntryKind;
 use crate::export::ExportError;
@@ -41,6 +42,9 @@ pub enum ClientError {
     /// An export could not be written or read.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// The mesh is not administered as it was asked, or not as it was known.
+    #[error(transparent)]
+    Administration(#[from] AdministrationError),
     /// A file is not imported.
     #[error("{name} is not imported")]
     Import {
@@ -182,6 +186,7 @@ impl ClientError {
             Self::Transport(error) => error.advice(),
             Self::Service(error) => return error.advice(),
             Self::Export(error) => error.advice(),
+            Self::Administration(error) => return error.advice(),
             Self::Import { source, .. } => match source {
                 ImportError::TooLarge { .. } => "split the file and import the pieces".into(),
                 ImportError::UnknownFormat { .. } | ImportError::UnknownHeader { .. } => {
@@ -219,6 +224,7 @@ impl ClientError {
     pub const fn is_refusal(&self) -> bool {
         match self {
             Self::Service(error) => error.is_refusal(),
+            Self::Administration(error) => error.is_refusal(),
             Self::Home(_)
             | Self::Keystore(_)
             | Self::State(_)

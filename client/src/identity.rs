@@ -5,9 +5,10 @@ use mesh_common::assertion::{
     ActivatedKeys, AssertionError, Authority, ConnectionAccount, ConnectionDevice, ProfileAccount,
     ProfileDevice, ProfileMesh, Signed, activate_account, activate_device,
 };
+use mesh_common::crypto::PublicKey;
 use mesh_common::dare::Envelope;
 
-use crate::keystore::Keys;
+use crate::keystore::{Keys, OwnedKeys, OwnerKeys};
 use crate::state::State;
 
 /// A device of an account.
@@ -31,6 +32,8 @@ pub struct Identity {
     pub in_mesh: ActivatedKeys,
     /// Its keys in the account: what it signs entries and opens sessions with.
     pub in_account: ActivatedKeys,
+    /// The online keys it administers mesh and account with, if the profiles list them now.
+    pub owner: Option<OwnerKeys>,
 }
 
 impl Identity {
@@ -52,7 +55,13 @@ impl Identity {
         let (account, connection_account, in_account) =
             activate_account(&keys.device, entry, &authority)?;
         let enveloped = entry.enveloped_connection_account.clone();
+        let owner = owner_of(
+            &keys,
+            [&in_mesh, &in_account],
+            [mesh.keys(), account.keys()],
+        );
         Ok(Self {
+            owner,
             keys,
             mesh,
             account,
@@ -64,4 +73,24 @@ impl Identity {
             in_account,
         })
     }
+}
+
+/// The online keys that a device has in mesh and account: those it keeps or, if its own keys there
+/// were made online keys, these. Nothing if the profiles do not list them.
+fn owner_of(
+    keys: &Keys,
+    activated: [&ActivatedKeys; 2],
+    listed: [&[PublicKey]; 2],
+) -> Option<OwnerKeys> {
+    let is_listed = |owner: &OwnerKeys| {
+        listed[0].contains(owner.mesh.online.public())
+            && listed[1].contains(owner.account.online.public())
+    };
+    let [in_mesh, in_account] = activated.map(|keys| keys.signature.clone());
+    let own = OwnerKeys {
+        mesh: OwnedKeys::administering(in_mesh),
+        account: OwnedKeys::administering(in_account),
+    };
+    let kept = keys.owner.clone().filter(is_listed);
+    kept.or_else(|| Some(own).filter(is_listed))
 }

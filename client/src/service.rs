@@ -9,6 +9,7 @@ use std::sync::Arc;
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
 use mesh_common::assertion::AssertionError;
+use mesh_common::crypto::SecretKey;
 use mesh_common::dare::Envelope;
 use mesh_common::encoding::json;
 use mesh_common::entropy::draw;
@@ -329,15 +330,14 @@ impl Client {
         outcome
     }
 
-    /// Asks for the account to be made: as the bare device, with proof that the mesh is ours
-    /// (decision Q-10).
-    pub(crate) async fn ask_to_create(
+    /// Asks for the account to be made or changed: as the bare device, with proof by `signer` that
+    /// the mesh is ours (decisions ).
+    pub(crate) async fn ask_to_create_by(
         &mut self,
         request: Request,
+        signer: &SecretKey,
     ) -> Result<Response, ClientError> {
         let device = self.device.as_ref().ok_or(ClientError::NoAccount)?;
-        let owner = device.identity.keys.owner.as_ref();
-        let signer = owner.ok_or(ClientError::NotOwner)?.mesh.online.clone();
         let client = ClientIdentity::device(
             device.state.profile_device.clone(),
             device.identity.keys.device.authentication.clone(),
@@ -346,7 +346,7 @@ impl Client {
         let mut service = self.session_as(client)?;
         let mut attempt = service
             .session
-            .begin_creating(&request, &signer, self.entropy.as_mut());
+            .begin_creating(&request, signer, self.entropy.as_mut());
         self.carry(&mut service, &mut attempt).await
     }
 

@@ -62,6 +62,11 @@ pub enum Stage {
     Created,
     /// The service has everything.
     Ready,
+    /// The account is being taken back with the master key (decision Q-48).
+    Recovering,
+    /// It is ours again, and this device's entry is on its way: until then it acts as a device that
+    /// is not connected (decision Q-48).
+    Recovered,
     /// The account was deleted at the service.
     Deleted,
 }
@@ -111,6 +116,25 @@ pub struct State {
     /// When the last synchronization ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub synced_at: Option<Timestamp>,
+    /// What these profiles take the place of, while the service does not have them yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Box<Replaced>>,
+    /// Entries of devices have yet to be made anew for these profiles: for each device whose
+    /// rights change, whether it administers from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entries_wait: Option<BTreeMap<String, bool>>,
+}
+
+/// Profiles that were replaced here and not yet at the service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Replaced {
+    /// The personal mesh as it was.
+    pub profile_mesh: Envelope,
+    /// The account as it was.
+    pub profile_account: Envelope,
+    /// This device's entry as it was.
+    pub device_entry: CatalogedDevice,
 }
 
 /// What a new account starts with.
@@ -158,6 +182,8 @@ impl State {
             service: None,
             synced: BTreeMap::new(),
             synced_at: None,
+            replaced: None,
+            entries_wait: None,
         }
     }
 

@@ -83,11 +83,13 @@ impl Client {
     /// [`ClientError::Transport`], [`ClientError::Replica`].
     pub async fn sync(&mut self, keep: Option<Keep>) -> Result<SyncReport, ClientError> {
         self.finish_creation().await?;
+        self.finish_profiles().await?;
         let mut counts: BTreeMap<ContainerName, (u64, u64)> = BTreeMap::new();
         let mut rebases = 0;
         let (remote, collisions) = loop {
             let remote = self.remote().await?;
             let collisions = self.catch_up(&remote, keep, &mut counts).await?;
+            self.settle()?;
             let blocked: Vec<_> = collisions
                 .iter()
                 .map(|collision| collision.container.clone())
@@ -118,14 +120,18 @@ impl Client {
 
     /// Where the account's containers stand at the service.
     pub(crate) async fn remote(&mut self) -> Result<Vec<Remote>, ClientError> {
+        let device = self.device.as_ref().ok_or(ClientError::NoAccount)?;
+        let known = device.identity.mesh.digest();
         let request = StatusRequest {
             account: Some(self.account_name()?),
+            profile_master_digest: Some(Binary::from(*known)),
             ..StatusRequest::default()
         };
         let response = match self.call(Request::Status(request)).await? {
             Response::Status(response) => response,
             other => return Err(ServiceFailure::other_class(&other).into()),
         };
+        self.take_profile(response.enveloped_profile_master)?;
         Ok(response
             .container_status
             .iter()

@@ -13,12 +13,21 @@
 //! | --- | --- |
 //! | [`master`] | the master key, and every key that follows from it |
 //! | [`paper`], [`share`], [`copies`] | words, shares, files: the key outside of any device |
+//! | [`holding`] | the key on a device: taken off, put back, brought along |
+//! | [`profiles`] | online keys: granted, withdrawn, replaced |
+//! | `refresh` | how the other devices learn of it, and what they do not believe |
 
 pub mod copies;
+mod error;
+pub mod holding;
 pub mod master;
 pub mod paper;
+pub mod profiles;
+mod refresh;
 pub mod share;
 
 pub use copies::CopyError;
+pub use error::AdministrationError;
+pub use holding::{DeviceStanding, KeyStatus, OnlineKey};
 pub use master::{MasterError, MasterKey};
 pub use share::{DamagedShare, Share};
