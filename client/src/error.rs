@@ -5,6 +5,7 @@ use mesh_common::address::AccountAddress;
 use mesh_common::assertion::AssertionError;
 use mesh_common::dare::sign::EnvelopeError;
 use mesh_common::limits::ENTRY_PAYLOAD_BYTES_MAX;
+use mesh_common::protocol::Code;
 
 use crate::administration::AdministrationError;
 use crate::changes::Collision;
@@ -217,6 +218,17 @@ impl ClientError {
             Self::Outrun { .. } => "mesh sync".into(),
             Self::Making(_) | Self::Sealing { .. } | Self::NoId { .. } => return None,
         })
+    }
+
+    /// Whether somebody in the service's name did not accept this device's connection.
+    pub(crate) const fn is_about_credential(&self) -> bool {
+        matches!(
+            self,
+            Self::Service(ServiceFailure::Hint {
+                code: Some(Code::AuthenticationFailed),
+                ..
+            })
+        )
     }
 
     /// Whether the question was understood and the answer is no; otherwise it could not be asked.

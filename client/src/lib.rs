@@ -43,6 +43,7 @@ pub mod limits;
 pub mod qr;
 pub mod replica;
 pub mod service;
+mod signers;
 pub mod state;
 pub mod sync;
 pub mod transport;

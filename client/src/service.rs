@@ -337,17 +337,31 @@ impl Client {
         request: Request,
         signer: &SecretKey,
     ) -> Result<Response, ClientError> {
-        let device = self.device.as_ref().ok_or(ClientError::NoAccount)?;
-        let client = ClientIdentity::device(
-            device.state.profile_device.clone(),
-            device.identity.keys.device.authentication.clone(),
-            Some(device.state.address.canonical().to_owned()),
-        );
-        let mut service = self.session_as(client)?;
+        let mut service = self.session_as(self.as_device()?)?;
         let mut attempt = service
             .session
             .begin_creating(&request, signer, self.entropy.as_mut());
         self.carry(&mut service, &mut attempt).await
+    }
+
+    /// Asks as the device alone: what a device does whose connection is not accepted.
+    pub(crate) async fn ask_as_device(
+        &mut self,
+        request: &Request,
+    ) -> Result<Response, ClientError> {
+        let mut service = self.session_as(self.as_device()?)?;
+        let mut attempt = service.session.begin(request, self.entropy.as_mut());
+        self.carry(&mut service, &mut attempt).await
+    }
+
+    /// This device by its own profile, for its account.
+    fn as_device(&self) -> Result<ClientIdentity, ClientError> {
+        let device = self.device.as_ref().ok_or(ClientError::NoAccount)?;
+        Ok(ClientIdentity::device(
+            device.state.profile_device.clone(),
+            device.identity.keys.device.authentication.clone(),
+            Some(device.state.address.canonical().to_owned()),
+        ))
     }
 
     /// Sends an attempt until there is an answer to believe, or no more to try.

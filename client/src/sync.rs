@@ -83,11 +83,19 @@ impl Client {
     /// [`ClientError::Transport`], [`ClientError::Replica`].
     pub async fn sync(&mut self, keep: Option<Keep>) -> Result<SyncReport, ClientError> {
         self.finish_creation().await?;
-        self.finish_profiles().await?;
+        Box::pin(self.finish_profiles()).await?;
+        let mut is_renewed = false;
         let mut counts: BTreeMap<ContainerName, (u64, u64)> = BTreeMap::new();
         let mut rebases = 0;
         let (remote, collisions) = loop {
-            let remote = self.remote().await?;
+            let remote = match self.remote().await {
+                Err(error) if error.is_about_credential() && !is_renewed => {
+                    is_renewed = true;
+                    self.renew_or(error).await?;
+                    continue;
+                }
+                remote => remote?,
+            };
             let collisions = self.catch_up(&remote, keep, &mut counts).await?;
             self.settle()?;
             let blocked: Vec<_> = collisions
@@ -116,6 +124,14 @@ impl Client {
             collisions,
             rebases,
         })
+    }
+
+    /// Gets this device's place anew; where it has none, `refusal` stands.
+    async fn renew_or(&mut self, refusal: ClientError) -> Result<(), ClientError> {
+        match Box::pin(self.renew_place()).await {
+            Err(ClientError::Service(ServiceFailure::Refused { .. })) => Err(refusal),
+            outcome => outcome,
+        }
     }
 
     /// Where the account's containers stand at the service.

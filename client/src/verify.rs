@@ -2,17 +2,13 @@
 //! device or profile that made it, every entry opened where the keys are at hand. Nothing is
 //! repaired; everything that is wrong is named (containers §5, crypto §5).
 
-use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::Path;
 
-use mesh_common::assertion::{
-    Assertion, Authority, CatalogedDevice, ConnectionAccount, ConnectionDevice, ProfileAccount,
-    ProfileDevice, ProfileMesh,
-};
+use mesh_common::assertion::{Authority, ProfileAccount, ProfileMesh};
 use mesh_common::catalog::CatalogIndex;
-use mesh_common::crypto::{PublicKey, SecretKey};
+use mesh_common::crypto::SecretKey;
 use mesh_common::dare::container::{self, read_all};
 use mesh_common::dare::manifest::ManifestEntry;
 use mesh_common::dare::{ContainerKind, ContainerName, Envelope};
@@ -25,6 +21,7 @@ use crate::client::{CONTAINERS, Client};
 use crate::error::ClientError;
 use crate::export;
 use crate::home::HomeError;
+use crate::signers::{Roots, Signers};
 
 /// What a verification found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -67,25 +64,6 @@ pub struct Problem {
     pub frame: Option<u64>,
     /// What is wrong.
     pub what: String,
-}
-
-/// The keys whose signatures count: those of the profiles, and of every device that ever was
-/// connected.
-#[derive(Default)]
-struct Signers(HashMap<Udf, PublicKey>);
-
-impl Signers {
-    fn add(&mut self, keys: &[PublicKey]) {
-        for key in keys {
-            self.0.insert(key.udf(), key.clone());
-        }
-    }
-}
-
-/// The profiles everything is checked against.
-struct Roots {
-    mesh: Authority,
-    account: Authority,
 }
 
 /// One verification on its way.
@@ -207,43 +185,14 @@ impl<'a> Verification<'a> {
             .filter(|(name, _)| name.kind() == ContainerKind::Device);
         for (name, octets) in devices {
             // What cannot be read is told when the container's turn comes.
-            for stored in read_all(octets).unwrap_or_default() {
-                let envelope = &stored.envelope;
-                if stored.position == 0 || envelope.payload.as_slice().is_empty() {
-                    continue;
-                }
-                if let Err(what) = self.learn_device(envelope) {
-                    self.problem(name.canonical(), Some(stored.position), what);
-                }
+            let frames = read_all(octets).unwrap_or_default();
+            let Some(roots) = &self.roots else {
+                return;
+            };
+            for (frame, what) in self.signers.learn_devices(roots, &frames) {
+                self.problem(name.canonical(), Some(frame), what);
             }
         }
-    }
-
-    fn learn_device(&mut self, envelope: &Envelope) -> Result<(), String> {
-        let Some(roots) = &self.roots else {
-            return Ok(());
-        };
-        let entry = CatalogedDevice::from_envelope(envelope).map_err(|error| chain(&error))?;
-        let mut keys = Vec::new();
-        if let Some(profile) = &entry.enveloped_profile_device {
-            let profile = ProfileDevice::verify(profile).map_err(|error| chain(&error))?;
-            keys.extend_from_slice(profile.keys());
-        }
-        if let Some(connection) = &entry.enveloped_connection_device {
-            let connection = ConnectionDevice::verify(connection, &roots.mesh);
-            keys.extend_from_slice(connection.map_err(|error| chain(&error))?.keys());
-        }
-        let of_account = entry
-            .accounts
-            .iter()
-            .filter(|account| account.account_udf.as_deref() == Some(roots.account.udf().as_str()))
-            .filter_map(|account| account.enveloped_connection_account.as_ref());
-        for connection in of_account {
-            let connection = ConnectionAccount::verify(connection, &roots.account, None);
-            keys.extend_from_slice(connection.map_err(|error| chain(&error))?.keys());
-        }
-        self.signers.add(&keys);
-        Ok(())
     }
 
     fn manifest_row(&mut self, row: &ManifestEntry, octets: &[u8]) {
@@ -318,7 +267,7 @@ impl<'a> Verification<'a> {
                 .kid
                 .as_deref()
                 .and_then(|kid| Udf::parse(kid).ok());
-            match kid.and_then(|kid| self.signers.0.get(&kid)) {
+            match kid.and_then(|kid| self.signers.get(&kid)) {
                 None => verified.foreign_signatures += 1,
                 Some(key) => match envelope.verify_by(key) {
                     Ok(()) => {
@@ -366,7 +315,7 @@ fn open_as(envelope: &Envelope, key: &SecretKey, id: &str) -> Result<(), String>
 }
 
 /// An error and what caused it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

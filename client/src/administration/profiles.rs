@@ -72,7 +72,7 @@ impl Client {
         }
         listed.rights.insert(device.device_udf, true);
         self.list_anew(&master, listed, None)?;
-        self.sync(None).await?;
+        self.settle_with_service().await?;
         self.key_status()
     }
 
@@ -99,7 +99,7 @@ impl Client {
         }
         listed.rights.insert(device.device_udf, false);
         self.list_anew(&master, listed, None)?;
-        self.sync(None).await?;
+        self.settle_with_service().await?;
         self.key_status()
     }
 
@@ -137,8 +137,13 @@ impl Client {
             },
         };
         self.list_anew(&master, listed, Some(owner))?;
-        self.sync(None).await?;
+        self.settle_with_service().await?;
         self.key_status()
+    }
+
+    /// [`Self::sync`]; on the heap, for these operations synchronize before and after.
+    pub(super) async fn settle_with_service(&mut self) -> Result<(), ClientError> {
+        Box::pin(self.sync(None)).await.map(drop)
     }
 
     /// Everything newest here, and the master key at hand.
@@ -147,7 +152,7 @@ impl Client {
         brought: Option<&MasterKey>,
     ) -> Result<MasterKey, ClientError> {
         let master = self.master_for_now(brought)?;
-        self.sync(None).await?;
+        self.settle_with_service().await?;
         self.owner()?;
         Ok(master)
     }

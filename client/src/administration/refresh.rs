@@ -5,6 +5,8 @@ use mesh_common::assertion::{
     Assertion, AssertionError, CatalogedDevice, ProfileAccount, ProfileMesh, Signed,
 };
 use mesh_common::dare::{ContainerName, Envelope};
+use mesh_common::encoding::base64url::Binary;
+use mesh_common::protocol::{Request, Response, StatusRequest};
 use mesh_common::time::Timestamp;
 
 use super::error::AdministrationError;
@@ -12,6 +14,7 @@ use crate::catalogs::name_of;
 use crate::client::Client;
 use crate::error::ClientError;
 use crate::identity::Identity;
+use crate::service::ServiceFailure;
 
 /// How a profile follows the one that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +60,36 @@ impl Client {
     /// its mesh.
     pub(crate) fn settle(&mut self) -> Result<(), ClientError> {
         let own = self.own_catalog_entry()?;
+        self.settle_with(own)
+    }
+
+    /// Asks, as the device alone, for this device's entry and the profile of its mesh: its
+    /// connection may have been signed by a key that was withdrawn, and be signed anew.
+    ///
+    /// # Errors
+    /// As [`Self::take_profile`] and [`Self::settle`]; what the service refuses.
+    pub(crate) async fn renew_place(&mut self) -> Result<(), ClientError> {
+        let device = self.device.as_ref().ok_or(ClientError::NoAccount)?;
+        let request = Request::Status(StatusRequest {
+            account: Some(self.account_name()?),
+            device_udf: Some(device.identity.device.udf().to_string()),
+            profile_master_digest: Some(Binary::from(*device.identity.mesh.digest())),
+            ..StatusRequest::default()
+        });
+        let response = match self.ask_as_device(&request).await? {
+            Response::Status(response) if response.outcome.is_success() => response,
+            Response::Status(response) => {
+                return Err(ServiceFailure::refusal(&response.outcome).into());
+            }
+            other => return Err(ServiceFailure::other_class(&other).into()),
+        };
+        self.take_profile(response.enveloped_profile_master)?;
+        let entry = response.enveloped_catalog_entry_device.as_ref();
+        let entry = entry.map(CatalogedDevice::from_envelope).transpose();
+        self.settle_with(entry.map_err(AdministrationError::ForgedEntry)?)
+    }
+
+    fn settle_with(&mut self, own: Option<CatalogedDevice>) -> Result<(), ClientError> {
         let device = self.device()?;
         let is_offered = device.offered.is_some();
         let entry = own.filter(|entry| *entry != device.state.device_entry);

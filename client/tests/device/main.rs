@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | [`service`], [`people`] | the scene: a service that can be disturbed, and people with devices |
 //! | [`account`] | making an account, being interrupted, deleting it |
+//! | [`administration`] | master key and online keys |
 //! | [`catalogs`] | entries added, found, changed, deleted, imported |
 //! | [`sync`] | two devices: races, collisions, large uploads |
 //! | [`answers`] | refusals, hints, lost answers, wrong clocks, another service |
@@ -17,6 +18,7 @@
 )]
 
 mod account;
+mod administration;
 mod answers;
 mod catalogs;
 mod command;

@@ -57,6 +57,8 @@ struct Inner {
     profile_host: Envelope,
     entropy: SeededEntropy,
     disturbances: VecDeque<Disturbance>,
+    /// What the service keeps once so many more requests were answered.
+    behind: Option<(usize, Shell)>,
     log: Vec<Transaction>,
 }
 
@@ -93,6 +95,12 @@ impl LocalService {
     /// Puts back what the service kept.
     pub(crate) fn restore(&self, shell: Shell) {
         self.0.lock().unwrap().shell = shell;
+    }
+
+    /// Puts back what the service kept once `requests` more were answered, as if another device
+    /// had been there meanwhile.
+    pub(crate) fn swap_behind(&self, requests: usize, shell: Shell) {
+        self.0.lock().unwrap().behind = Some((requests, shell));
     }
 
     /// The transactions that were carried out since this was last asked.
@@ -174,6 +182,7 @@ impl Inner {
             profile_host: host.profile(&keys.offline),
             entropy,
             disturbances: VecDeque::new(),
+            behind: None,
             log: Vec::new(),
         }
     }
@@ -187,6 +196,11 @@ impl Inner {
     }
 
     fn post(&mut self, body: &[u8]) -> Result<Reply, TransportError> {
+        match self.behind.take() {
+            Some((0, shell)) => self.shell = shell,
+            Some((more, shell)) => self.behind = Some((more - 1, shell)),
+            None => {}
+        }
         let mut reply = Reply {
             http_status: 200,
             date: Some(self.shell.now),
