@@ -261,11 +261,16 @@ impl Client {
         let device = self.device.as_ref().ok_or(ClientError::NoAccount)?;
         let mut recipients = vec![device.identity.keys.account_encryption.public()];
         recipients.extend(&service);
+        let mut signers = vec![&device.identity.in_account.signature];
+        if is_about_owner(entry) {
+            let owner = device.identity.keys.owner.as_ref();
+            signers.push(&owner.ok_or(ClientError::NotOwner)?.mesh.online);
+        }
         let content = Envelope::encrypted_and_signed(
             &plaintext,
             Header::default(),
             &recipients,
-            &[&device.identity.in_account.signature],
+            &signers,
             self.entropy.as_mut(),
         )
         .map_err(|source| ClientError::Sealing {
@@ -294,6 +299,12 @@ impl Client {
             ProfileService::verify(&pinned.profile_service).map_err(ClientError::Identity)?;
         Ok(profile.authentication_key().ok())
     }
+}
+
+/// Whether an entry says something about the owner of the catalog: an administration key of the mesh
+/// has to sign it (schema draft §7.4.6).
+fn is_about_owner(entry: &CatalogEntry) -> bool {
+    matches!(entry, CatalogEntry::CatalogedContact(contact) if contact.is_self == Some(true))
 }
 
 /// Opens and reads the entry in a frame; the reason if it cannot be.

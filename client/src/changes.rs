@@ -26,6 +26,38 @@ pub enum Keep {
     Theirs,
 }
 
+/// Whose change counts, for all objects or for each.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Decisions {
+    all: Option<Keep>,
+    /// By container and UniqueID.
+    each: BTreeMap<(String, String), Keep>,
+}
+
+impl From<Option<Keep>> for Decisions {
+    fn from(all: Option<Keep>) -> Self {
+        Self {
+            all,
+            each: BTreeMap::new(),
+        }
+    }
+}
+
+impl Decisions {
+    /// Says whose change of the object in `collision` counts.
+    pub fn decide(&mut self, collision: &Collision, keep: Keep) {
+        let object = (collision.container.clone(), collision.id.clone());
+        self.each.insert(object, keep);
+    }
+
+    /// Whose change of the object `id` counts, if anybody said so.
+    #[must_use]
+    pub fn about(&self, container: &str, id: &str) -> Option<Keep> {
+        let object = (container.to_owned(), id.to_owned());
+        self.each.get(&object).copied().or(self.all)
+    }
+}
+
 /// What one side did to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -93,7 +125,8 @@ pub fn changes_of(frames: &[Envelope]) -> Vec<Change> {
         .collect()
 }
 
-/// What is left of the changes `mine` behind the frames `theirs`.
+/// What is left of the changes `mine` behind the frames `theirs`. `alike` tells whether two contents
+/// say the same to who can open them: what both sides did alike is no collision.
 ///
 /// # Errors
 /// The objects both sides changed, if nobody says whose change counts.
@@ -101,30 +134,37 @@ pub fn rebase(
     container: &str,
     mine: &[Envelope],
     theirs: &[Envelope],
-    keep: Option<Keep>,
+    decisions: &Decisions,
+    alike: &dyn Fn(&Envelope, &Envelope) -> bool,
 ) -> Result<Vec<Change>, Vec<Collision>> {
     let known = theirs
         .iter()
         .zip(mine)
         .take_while(|(theirs, mine)| is_same(theirs, mine))
         .count();
-    let mine = changes_of(&mine[known..]);
-    let (last_mine, last_theirs) = (last_of(&mine), last_of(&changes_of(&theirs[known..])));
+    let (mine, theirs) = (changes_of(&mine[known..]), changes_of(&theirs[known..]));
+    let (last_mine, last_theirs) = (last_of(&mine), last_of(&theirs));
     let mut collisions = Vec::new();
     let mut dropped = BTreeSet::new();
     for (id, own) in &last_mine {
         let Some(other) = last_theirs.get(id) else {
             continue;
         };
-        if own == other || keep == Some(Keep::Theirs) {
-            dropped.insert(id.clone());
-        } else if keep.is_none() {
-            collisions.push(Collision {
+        let is_alike = match (own, other) {
+            (None, None) => true,
+            (Some(own), Some(other)) => own.payload == other.payload || alike(own, other),
+            _ => false,
+        };
+        match decisions.about(container, id) {
+            _ if is_alike => drop(dropped.insert((*id).to_owned())),
+            Some(Keep::Theirs) => drop(dropped.insert((*id).to_owned())),
+            Some(Keep::Mine) => {}
+            None => collisions.push(Collision {
                 container: container.to_owned(),
-                id: id.clone(),
-                mine: side(own.as_deref()),
-                theirs: side(other.as_deref()),
-            });
+                id: (*id).to_owned(),
+                mine: side(*own),
+                theirs: side(*other),
+            }),
         }
     }
     if !collisions.is_empty() {
@@ -136,6 +176,16 @@ pub fn rebase(
         .collect())
 }
 
+/// What is left of the messages `mine` behind the frames `theirs` of a spool. Messages never
+/// collide: each stands for itself, and the last word about a state wins (containers §7.3).
+#[must_use]
+pub fn behind(mine: &[Envelope], theirs: &[Envelope]) -> Vec<Envelope> {
+    mine.iter()
+        .filter(|own| !theirs.iter().any(|other| is_same(own, other)))
+        .map(unplaced)
+        .collect()
+}
+
 /// Whether two frames say the same: payload and content metadata (containers §8.4 step 5).
 #[must_use]
 pub fn is_same(one: &Envelope, other: &Envelope) -> bool {
@@ -144,18 +194,15 @@ pub fn is_same(one: &Envelope, other: &Envelope) -> bool {
         && one.header.content_meta().ok() == other.header.content_meta().ok()
 }
 
-/// For each object the payload it has after all of `changes`; none if it is deleted.
-fn last_of(changes: &[Change]) -> BTreeMap<String, Option<Vec<u8>>> {
+/// For each object the content it has after all of `changes`; none if it is deleted.
+fn last_of(changes: &[Change]) -> BTreeMap<&str, Option<&Envelope>> {
     changes
         .iter()
-        .map(|change| {
-            let payload = change.content.as_ref().map(|one| one.payload.0.clone());
-            (change.unique_id.clone(), payload)
-        })
+        .map(|change| (change.unique_id.as_str(), change.content.as_ref()))
         .collect()
 }
 
-fn side(content: Option<&[u8]>) -> Side {
+const fn side(content: Option<&Envelope>) -> Side {
     match content {
         Some(_) => Side::Changed,
         None => Side::Deleted,
@@ -191,8 +238,16 @@ mod tests {
         }
     }
 
+    fn left_of(
+        mine: &[Envelope],
+        theirs: &[Envelope],
+        keep: Option<Keep>,
+    ) -> Result<Vec<Change>, Vec<Collision>> {
+        rebase("mmm_Contact", mine, theirs, &keep.into(), &|_, _| false)
+    }
+
     /// Frames behind a catalog of frame 0, `a` in frame 1 and `b` in frame 2.
-    fn behind(changes: Vec<Change>) -> Vec<Envelope> {
+    fn behind_base(changes: Vec<Change>) -> Vec<Envelope> {
         arrange(base(), 3, changes)
     }
 
@@ -210,7 +265,7 @@ mod tests {
 
     #[test]
     fn events_follow_the_life_of_each_object() {
-        let frames = behind(vec![
+        let frames = behind_base(vec![
             put("c", "1"),
             put("c", "2"),
             put("a", "3"),
@@ -233,9 +288,9 @@ mod tests {
 
     #[test]
     fn changes_of_different_objects_are_put_behind_each_other() {
-        let mine = behind(vec![put("a", "mine"), put("c", "new")]);
-        let theirs = behind(vec![put("b", "theirs"), put("d", "new")]);
-        let left = rebase("mmm_Contact", &mine, &theirs, None).unwrap();
+        let mine = behind_base(vec![put("a", "mine"), put("c", "new")]);
+        let theirs = behind_base(vec![put("b", "theirs"), put("d", "new")]);
+        let left = left_of(&mine, &theirs, None).unwrap();
         let mut index = base();
         index.apply(3, "b", Effect::Replace);
         index.apply(4, "d", Effect::Create);
@@ -247,9 +302,9 @@ mod tests {
 
     #[test]
     fn a_change_on_both_sides_is_told_and_settled_by_who_is_asked() {
-        let mine = behind(vec![put("a", "mine"), put("c", "new")]);
-        let theirs = behind(vec![delete("a")]);
-        let collisions = rebase("mmm_Contact", &mine, &theirs, None).unwrap_err();
+        let mine = behind_base(vec![put("a", "mine"), put("c", "new")]);
+        let theirs = behind_base(vec![delete("a")]);
+        let collisions = left_of(&mine, &theirs, None).unwrap_err();
         assert_eq!(
             collisions,
             [Collision {
@@ -259,9 +314,9 @@ mod tests {
                 theirs: Side::Deleted,
             }]
         );
-        let left = rebase("mmm_Contact", &mine, &theirs, Some(Keep::Theirs)).unwrap();
+        let left = left_of(&mine, &theirs, Some(Keep::Theirs)).unwrap();
         assert_eq!(left.len(), 1);
-        let left = rebase("mmm_Contact", &mine, &theirs, Some(Keep::Mine)).unwrap();
+        let left = left_of(&mine, &theirs, Some(Keep::Mine)).unwrap();
         let mut index = base();
         index.apply(3, "a", Effect::Remove);
         let again = arrange(index, 4, left);
@@ -270,9 +325,9 @@ mod tests {
 
     #[test]
     fn what_both_sides_did_alike_is_no_collision() {
-        let mine = behind(vec![delete("a"), put("c", "mine")]);
-        let theirs = behind(vec![put("b", "x"), delete("a")]);
-        let left = rebase("mmm_Contact", &mine, &theirs, None).unwrap();
+        let mine = behind_base(vec![delete("a"), put("c", "mine")]);
+        let theirs = behind_base(vec![put("b", "x"), delete("a")]);
+        let left = left_of(&mine, &theirs, None).unwrap();
         assert_eq!(left.len(), 1);
         assert_eq!(left[0].unique_id, "c");
     }
@@ -280,10 +335,49 @@ mod tests {
     #[test]
     fn frames_the_service_has_already_are_not_sent_again() {
         // The upload arrived, its answer did not.
-        let mine = behind(vec![put("a", "1"), put("c", "2")]);
+        let mine = behind_base(vec![put("a", "1"), put("c", "2")]);
         let theirs = mine[..1].to_vec();
-        let left = rebase("mmm_Contact", &mine, &theirs, None).unwrap();
+        let left = left_of(&mine, &theirs, None).unwrap();
         assert_eq!(left.len(), 1);
         assert_eq!(left[0].unique_id, "c");
+    }
+
+    #[test]
+    fn contents_that_say_the_same_do_not_collide_however_they_were_encrypted() {
+        let mine = behind_base(vec![put("a", "sealed once"), put("c", "mine")]);
+        let theirs = behind_base(vec![put("a", "sealed twice")]);
+        let says_the_same = |_: &Envelope, _: &Envelope| true;
+        let left = rebase(
+            "mmm_Contact",
+            &mine,
+            &theirs,
+            &Decisions::default(),
+            &says_the_same,
+        );
+        let left = left.unwrap();
+        assert_eq!((left.len(), left[0].unique_id.as_str()), (1, "c"));
+    }
+
+    #[test]
+    fn each_collision_is_decided_by_itself() {
+        let mine = behind_base(vec![put("a", "mine"), put("b", "mine")]);
+        let theirs = behind_base(vec![put("a", "theirs"), delete("b")]);
+        let collisions = left_of(&mine, &theirs, None).unwrap_err();
+        assert_eq!(collisions.len(), 2);
+        let mut decisions = Decisions::default();
+        decisions.decide(&collisions[0], Keep::Theirs);
+        let undecided = rebase("mmm_Contact", &mine, &theirs, &decisions, &|_, _| false);
+        assert_eq!(undecided.unwrap_err(), [collisions[1].clone()]);
+        decisions.decide(&collisions[1], Keep::Mine);
+        let left = rebase("mmm_Contact", &mine, &theirs, &decisions, &|_, _| false).unwrap();
+        assert_eq!((left.len(), left[0].unique_id.as_str()), (1, "b"));
+    }
+
+    #[test]
+    fn messages_are_put_behind_each_other_and_never_twice() {
+        let said = |text: &str| Envelope::plain(text);
+        let (mine, theirs) = (vec![said("a"), said("b")], vec![said("x"), said("a")]);
+        let left = behind(&mine, &theirs);
+        assert_eq!(left, [said("b")]);
     }
 }

@@ -14,6 +14,7 @@ use crate::export::ExportError;
 use crate::home::HomeError;
 use crate::import::ImportError;
 use crate::keystore::KeystoreError;
+use crate::messages::MessageFailure;
 use crate::replica::ReplicaError;
 use crate::service::ServiceFailure;
 use crate::state::StateError;
@@ -46,6 +47,9 @@ pub enum ClientError {
     /// The mesh is not administered as it was asked, or not as it was known.
     #[error(transparent)]
     Administration(#[from] AdministrationError),
+    /// Nothing is done with a message, or nothing was sent.
+    #[error(transparent)]
+    Message(#[from] MessageFailure),
     /// A file is not imported.
     #[error("{name} is not imported")]
     Import {
@@ -188,6 +192,7 @@ impl ClientError {
             Self::Service(error) => return error.advice(),
             Self::Export(error) => error.advice(),
             Self::Administration(error) => return error.advice(),
+            Self::Message(error) => return error.advice(),
             Self::Import { source, .. } => match source {
                 ImportError::TooLarge { .. } => "split the file and import the pieces".into(),
                 ImportError::UnknownFormat { .. } | ImportError::UnknownHeader { .. } => {
@@ -237,6 +242,7 @@ impl ClientError {
         match self {
             Self::Service(error) => error.is_refusal(),
             Self::Administration(error) => error.is_refusal(),
+            Self::Message(error) => error.is_refusal(),
             Self::Home(_)
             | Self::Keystore(_)
             | Self::State(_)

@@ -107,11 +107,11 @@ impl HomeError {
     }
 }
 
-/// The folder, locked for as long as this lives.
+/// The folder, locked for as long as this lives or until it is freed.
 #[derive(Debug)]
 pub struct Home {
     folder: PathBuf,
-    _lock: File,
+    lock: Option<File>,
 }
 
 impl Home {
@@ -134,8 +134,14 @@ impl Home {
             })?;
         Ok(Self {
             folder: folder.to_owned(),
-            _lock: lock,
+            lock: Some(lock),
         })
+    }
+
+    /// Lets other commands work in the folder. Nothing is written from here any more: what would be
+    /// is theirs to write.
+    pub(crate) fn free(&mut self) {
+        self.lock = None;
     }
 
     /// The folder.
@@ -169,6 +175,9 @@ impl Home {
     /// # Errors
     /// [`HomeError::Unwritable`], [`HomeError::Full`].
     pub fn write(&self, name: &str, octets: &[u8]) -> Result<(), HomeError> {
+        if self.lock.is_none() {
+            return Ok(());
+        }
         write_whole(&self.path(name), octets)
     }
 
@@ -177,6 +186,9 @@ impl Home {
     /// # Errors
     /// [`HomeError::Unwritable`].
     pub fn remove(&self, name: &str) -> Result<(), HomeError> {
+        if self.lock.is_none() {
+            return Ok(());
+        }
         let path = self.path(name);
         match fs::remove_file(&path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {

@@ -21,6 +21,8 @@
 //! | [`entries`], [`catalogs`], [`changes`] | entries, put behind the replica |
 //! | [`import`], [`importing`] | files of other programs |
 //! | [`transport`], [`service`], [`sync`], [`waiting`] | the service, agreement with it, and waiting for news |
+//! | [`watch`] | staying: other commands can be used meanwhile |
+//! | [`messages`] | what people ask of each other |
 //! | [`export`], [`verify`] | taking everything along, and proving it |
 //! | [`qr`] | what a camera takes from one device to another |
 
@@ -40,6 +42,7 @@ pub mod import;
 pub mod importing;
 pub mod keystore;
 pub mod limits;
+pub mod messages;
 pub mod qr;
 pub mod replica;
 pub mod service;
@@ -49,6 +52,7 @@ pub mod sync;
 pub mod transport;
 pub mod verify;
 pub mod waiting;
+pub mod watch;
 
 pub use client::{Client, Progress};
 pub use error::ClientError;

@@ -21,3 +21,14 @@ pub const BUSY_WAIT_MAX: Duration = Duration::from_secs(5);
 pub const REBASES_MAX: u32 = 16;
 /// Octets of a file given on the command line that are read at most.
 pub const INPUT_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Octets of subject and contact data of a RequestContact together: what strangers may send
+/// (service §7.5 rule 6).
+pub const CONTACT_CARD_BYTES_MAX: usize = 16 * 1024;
+/// How long a long poll is asked to wait for a change.
+pub const POLL_TIME: Duration = Duration::from_secs(25);
+/// The pause before a lost connection is tried again: first this long, then twice as long each time.
+pub const RECONNECT_PAUSE_MIN: Duration = Duration::from_secs(1);
+/// The longest of these pauses.
+pub const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(60);
+/// The pause between two polls of a service that answers at once.
+pub const UNHELD_PAUSE: Duration = Duration::from_secs(10);

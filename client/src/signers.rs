@@ -13,10 +13,13 @@ use mesh_common::assertion::{
 };
 use mesh_common::catalog::CatalogIndex;
 use mesh_common::crypto::PublicKey;
-use mesh_common::dare::Envelope;
 use mesh_common::dare::container::StoredFrame;
+use mesh_common::dare::{ContainerName, Envelope};
 use mesh_common::udf::Udf;
 
+use crate::catalogs::name_of;
+use crate::client::Client;
+use crate::error::ClientError;
 use crate::verify::chain;
 
 /// The profiles everything is checked against.
@@ -26,7 +29,7 @@ pub(crate) struct Roots {
 }
 
 /// The keys whose signatures count.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Signers(HashMap<Udf, PublicKey>);
 
 impl Signers {
@@ -94,13 +97,49 @@ impl Signers {
     }
 
     /// Whether one that counts signed `envelope`.
-    fn signed(&self, envelope: &Envelope) -> bool {
+    pub(crate) fn signed(&self, envelope: &Envelope) -> bool {
         envelope.signatures().iter().any(|signature| {
             let kid = signature.kid.as_deref();
             let kid = kid.and_then(|kid| Udf::parse(kid).ok());
             let key = kid.and_then(|kid| self.0.get(&kid));
             key.is_some_and(|key| envelope.verify_by(key).is_ok())
         })
+    }
+}
+
+impl Client {
+    /// The keys whose signatures count in this account, as far as this device knows. What does not
+    /// verify in the Device catalog counts for nothing; [`Client::verify`] tells of it.
+    pub(crate) fn signers(&mut self) -> Result<Signers, ClientError> {
+        let name = name_of(ContainerName::DEVICE);
+        self.replica(&name)?;
+        let device = self.device.as_ref().ok_or(ClientError::NoAccount)?;
+        let identity = &device.identity;
+        let mut signers = Signers::default();
+        for keys in [
+            identity.connection_account.keys(),
+            identity.mesh.keys(),
+            identity.account.keys(),
+        ] {
+            signers.add(keys);
+        }
+        let roots = Roots {
+            mesh: Authority::from(&identity.mesh),
+            account: Authority::from(&identity.account),
+        };
+        if let Some(replica) = device.replicas.get(&name) {
+            let frames: Vec<StoredFrame> = (0..)
+                .zip(replica.frames())
+                .map(|(position, envelope)| StoredFrame {
+                    position,
+                    start: 0,
+                    end: 0,
+                    envelope: envelope.clone(),
+                })
+                .collect();
+            signers.learn_devices(&roots, &frames);
+        }
+        Ok(signers)
     }
 }
 

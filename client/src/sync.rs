@@ -21,7 +21,8 @@ use mesh_common::protocol::{
 };
 use serde::Serialize;
 
-use crate::changes::{Collision, Keep, arrange, rebase};
+use crate::catalogs::open_entry;
+use crate::changes::{Collision, Decisions, Keep, arrange, behind, rebase};
 use crate::client::Client;
 use crate::error::ClientError;
 use crate::limits::REBASES_MAX;
@@ -82,6 +83,17 @@ impl Client {
     /// service's history is not the one it showed before. [`ClientError::Service`],
     /// [`ClientError::Transport`], [`ClientError::Replica`].
     pub async fn sync(&mut self, keep: Option<Keep>) -> Result<SyncReport, ClientError> {
+        self.sync_deciding(&keep.into()).await
+    }
+
+    /// [`Self::sync`], with whose change counts said for each entry.
+    ///
+    /// # Errors
+    /// As [`Self::sync`].
+    pub async fn sync_deciding(
+        &mut self,
+        decisions: &Decisions,
+    ) -> Result<SyncReport, ClientError> {
         self.finish_creation().await?;
         Box::pin(self.finish_profiles()).await?;
         let mut is_renewed = false;
@@ -96,7 +108,7 @@ impl Client {
                 }
                 remote => remote?,
             };
-            let collisions = self.catch_up(&remote, keep, &mut counts).await?;
+            let collisions = self.catch_up(&remote, decisions, &mut counts).await?;
             self.settle()?;
             let blocked: Vec<_> = collisions
                 .iter()
@@ -159,7 +171,7 @@ impl Client {
     async fn catch_up(
         &mut self,
         remote: &[Remote],
-        keep: Option<Keep>,
+        decisions: &Decisions,
         counts: &mut BTreeMap<ContainerName, (u64, u64)>,
     ) -> Result<Vec<Collision>, ClientError> {
         let mut behind = Vec::new();
@@ -177,7 +189,7 @@ impl Client {
         for container in &behind {
             let received = self.download(container, &mut done, total).await?;
             let number = received.len() as u64;
-            match self.take_in(&container.name, received, keep)? {
+            match self.take_in(&container.name, received, decisions)? {
                 Ok(()) => counts.entry(container.name.clone()).or_default().0 += number,
                 Err(found) => collisions.extend(found),
             }
@@ -297,22 +309,36 @@ impl Client {
         &mut self,
         name: &ContainerName,
         received: Vec<Envelope>,
-        keep: Option<Keep>,
+        decisions: &Decisions,
     ) -> Result<Result<(), Vec<Collision>>, ClientError> {
         let synced = self.synced(name);
         let number = received.len() as u64;
-        let replica = self.replica(name)?;
+        self.replica(name)?;
+        let device = self.device()?;
+        let key = &device.identity.keys.account_encryption;
+        let alike = |one: &Envelope, other: &Envelope| {
+            open_entry(one, key).is_ok_and(|one| open_entry(other, key).is_ok_and(|it| it == one))
+        };
+        let Some(replica) = device.replicas.get_mut(name) else {
+            return Ok(Ok(()));
+        };
         if replica.count() == synced {
             replica.receive(received)?;
         } else {
             let split = usize::try_from(synced).unwrap_or(usize::MAX);
             let waiting = &replica.frames()[split..];
-            let own = match rebase(name.canonical(), waiting, &received, keep) {
-                Ok(own) => own,
-                Err(collisions) => return Ok(Err(collisions)),
+            let own = if name.is_spool() {
+                behind(waiting, &received)
+            } else {
+                match rebase(name.canonical(), waiting, &received, decisions, &alike) {
+                    Ok(own) => {
+                        let (index, next) = replica.index_behind(synced, &received);
+                        arrange(index, next, own)
+                    }
+                    Err(collisions) => return Ok(Err(collisions)),
+                }
             };
-            let (index, next) = replica.index_behind(synced, &received);
-            replica.replace_behind(synced, received, arrange(index, next, own))?;
+            replica.replace_behind(synced, received, own)?;
         }
         self.set_synced(name, synced + number)?;
         Ok(Ok(()))
@@ -498,7 +524,7 @@ impl Client {
     }
 }
 
-fn remote_of(status: &ContainerStatus) -> Option<Remote> {
+pub(crate) fn remote_of(status: &ContainerStatus) -> Option<Remote> {
     Some(Remote {
         name: ContainerName::parse(status.container.as_deref()?).ok()?,
         count: status.index?,

@@ -49,6 +49,15 @@ impl Client {
     /// The service cannot be reached or refuses, as when this device was removed.
     pub async fn wait_for_news(&mut self, time: Duration) -> Result<News, ClientError> {
         let here = self.here()?;
+        self.wait_for_other_than(here, time).await
+    }
+
+    /// [`Self::wait_for_news`], for something else than `here`.
+    pub(crate) async fn wait_for_other_than(
+        &mut self,
+        here: KnownState,
+        time: Duration,
+    ) -> Result<News, ClientError> {
         let told = self.told.clone().filter(|told| told.here == here);
         let known = told.as_ref().map_or(here, |told| told.state);
         let shown = told.and_then(|told| told.profile);
@@ -77,7 +86,7 @@ impl Client {
     }
 
     /// The state of the account as far as it is here.
-    fn here(&mut self) -> Result<KnownState, ClientError> {
+    pub(crate) fn here(&mut self) -> Result<KnownState, ClientError> {
         let mut rows = Vec::new();
         for name in self.containers()? {
             let count = self.synced(&name);

@@ -4,13 +4,10 @@
 //!  Perform ─▶ Queue ──┐                       ┌─▶ believe, answer
 //!                     ├─ take ─▶ batch::run ──┤
 //!  View ──▶ Accounts ─┘  (one in flight)      └─▶ split, refuse, or claim anew
-//!  Drain ─▶ draining ──── in turn with that
 //! ```
 //!
 //! The actor only moves things between its parts and the futures that read, commit and claim. It
 //! accepts commands while those run; nothing it does itself waits.
-
-mod draining;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -23,7 +20,6 @@ use mesh_common::error::ServiceError;
 use mesh_common::limits::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX};
 use tokio::sync::oneshot;
 
-use self::draining::Draining;
 use super::accounts::Accounts;
 use super::batch::{self, Committed, Failure, Finished};
 use super::commands::{Perform, Stop, Tend, View};
@@ -52,7 +48,6 @@ pub(crate) struct PartitionActor<S: Store> {
     /// Rows carried out since somebody asked.
     tended: usize,
     is_tending_due: bool,
-    draining: Draining,
     stopping: Option<oneshot::Sender<()>>,
     /// Counts the times everything was forgotten: what was begun in an earlier life is ignored.
     life: u64,
@@ -74,7 +69,6 @@ enum Flight {
     /// A batch that touches these accounts.
     Batch(HashSet<AccountAddress>),
     Upkeep,
-    Drain,
 }
 
 impl<S: Store> PartitionActor<S> {
@@ -102,7 +96,6 @@ impl<S: Store> PartitionActor<S> {
             tending: Vec::new(),
             tended: 0,
             is_tending_due: false,
-            draining: Draining::new(),
             stopping: None,
             life: 0,
         }
@@ -122,30 +115,14 @@ impl<S: Store> PartitionActor<S> {
             Claim::Held(fence) => {
                 self.load_what_is_missing(ctx);
                 self.begin_upkeep(ctx, fence);
-                self.go_on_draining(ctx);
-                self.take_turns(ctx, fence);
+                self.begin_batch(ctx, fence);
             }
-        }
-    }
-
-    /// Operations of clients and entries of the intake share the one commit in flight: who had the
-    /// last one waits behind the other.
-    fn take_turns(&mut self, ctx: &mut Context<Self>, fence: Fence) {
-        if self.draining.had_turn() {
-            self.begin_batch(ctx, fence);
-            self.begin_drain(ctx, fence);
-        } else {
-            self.begin_drain(ctx, fence);
-            self.begin_batch(ctx, fence);
         }
     }
 
     fn has_work(&self) -> bool {
         let is_seen_to = |address| self.loading.contains(address);
-        !self.queue.is_empty()
-            || !self.viewers.keys().all(is_seen_to)
-            || self.is_tending_due
-            || self.draining.has_work()
+        !self.queue.is_empty() || !self.viewers.keys().all(is_seen_to) || self.is_tending_due
     }
 
     // ---- Claiming ----
@@ -209,7 +186,6 @@ impl<S: Store> PartitionActor<S> {
         self.ownership = Claim::None;
         self.accounts.clear();
         self.loading.clear();
-        self.draining.forget();
         self.shared.signing_keys.invalidate_all();
     }
 
@@ -226,17 +202,13 @@ impl<S: Store> PartitionActor<S> {
         for operation in self.queue.remove(|_| true) {
             operation.refuse(error.clone());
         }
-        // Both are asked for again; until then nothing here asks the store again and again.
-        self.is_tending_due = false;
         self.end_tending(false);
-        self.draining.give_up();
     }
 
     // ---- Accounts ----
 
     fn load_what_is_missing(&mut self, ctx: &mut Context<Self>) {
         let wanted = self.queue.accounts().chain(self.viewers.keys());
-        let wanted = wanted.chain(self.draining.accounts());
         let missing: HashSet<AccountAddress> = wanted
             .filter(|&address| !self.accounts.holds(address) && !self.loading.contains(address))
             .cloned()
@@ -279,8 +251,7 @@ impl<S: Store> PartitionActor<S> {
             view.show(&standing, &self.shared.signing_keys);
         }
         let is_ours = matches!(self.ownership, Claim::Held(_));
-        let is_awaited = self.queue.holds(&address) || self.draining.holds(&address);
-        if is_ours && (standing.account().is_some() || is_awaited) {
+        if is_ours && (standing.account().is_some() || self.queue.holds(&address)) {
             self.keep(address, standing);
         }
     }
@@ -297,14 +268,13 @@ impl<S: Store> PartitionActor<S> {
         for view in self.viewers.remove(address).unwrap_or_default() {
             view.refuse(refusal.clone());
         }
-        self.draining.not_loaded(address, error);
     }
 
     fn keep(&mut self, address: AccountAddress, standing: Arc<Standing>) {
-        let (queue, flight, draining) = (&self.queue, &self.flight, &self.draining);
+        let (queue, flight) = (&self.queue, &self.flight);
         self.accounts
             .keep(address, standing, self.shared.now(), |other| {
-                queue.holds(other) || flight.holds(other) || draining.holds(other)
+                queue.holds(other) || flight.holds(other)
             });
     }
 
@@ -332,7 +302,6 @@ impl<S: Store> PartitionActor<S> {
             }
         }
         self.flight = Flight::Batch(standings.keys().cloned().collect());
-        self.draining.batch_had_turn();
         let (shared, partition) = (Arc::clone(&self.shared), self.partition);
         let run = async move { batch::run(&shared, partition, fence, operations, standings).await };
         ctx.spawn(run.into_actor(self).map(Self::finished));
@@ -405,7 +374,7 @@ impl<S: Store> PartitionActor<S> {
             .accounts
             .peek(address)
             .is_some_and(|standing| standing.account().is_none());
-        if is_nobody && !self.queue.holds(address) && !self.draining.holds(address) {
+        if is_nobody && !self.queue.holds(address) {
             self.accounts.forget(address);
         }
     }
@@ -420,11 +389,9 @@ impl<S: Store> PartitionActor<S> {
         self.flight = Flight::Upkeep;
         let (shared, partition, now) =
             (Arc::clone(&self.shared), self.partition, self.shared.now());
-        let (queue, draining) = (&self.queue, &self.draining);
-        let idle = self.shared.config.account_idle();
-        self.accounts.retire(now, idle, |address| {
-            queue.holds(address) || draining.holds(address)
-        });
+        let (queue, idle) = (&self.queue, self.shared.config.account_idle());
+        self.accounts
+            .retire(now, idle, |address| queue.holds(address));
         let tend = async move { upkeep::tend(&shared, partition, fence, now).await };
         ctx.spawn(tend.into_actor(self).map(Self::tended));
     }

@@ -10,7 +10,6 @@
 //! | `shown` | what is in memory, for every thread to read |
 //! | `batch` | waiting operations become one commit |
 //! | `ownership` | who may write: claims and fences |
-//! | `drain`, `contacts` | what others left becomes one commit; who may leave what |
 //! | `records`, `codec` | accounts as rows |
 //! | `reading` | rows as accounts, lookups and frames |
 //! | `upkeep` | what expires and what is purged |
@@ -20,12 +19,10 @@ mod actor;
 mod batch;
 mod codec;
 pub(crate) mod commands;
-pub(crate) mod contacts;
-mod drain;
 mod ownership;
 mod queue;
 pub(crate) mod reading;
-pub(crate) mod records;
+mod records;
 pub(crate) mod shared;
 mod shown;
 mod upkeep;

@@ -9,6 +9,7 @@
 //! | [`catalogs`] | entries added, found, changed, deleted, imported |
 //! | [`sync`] | two devices: races, collisions, large uploads |
 //! | [`answers`] | refusals, hints, lost answers, wrong clocks, another service |
+//! | [`messages`] | contacts, confirmations, tasks: what is made and what is believed |
 //! | [`proof`] | exports and verification, and what they find |
 //! | [`command`], [`golden`] | what the command prints and how it ends, compared with golden files |
 
@@ -23,6 +24,7 @@ mod answers;
 mod catalogs;
 mod command;
 mod golden;
+mod messages;
 mod people;
 mod proof;
 mod service;

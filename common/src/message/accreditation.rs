@@ -7,6 +7,7 @@ use crate::assertion::{
 };
 use crate::crypto::SecretKey;
 use crate::dare::{Envelope, Signature};
+use crate::udf::Udf;
 
 /// What a refusal calls the message.
 const TAG: &str = "message";
@@ -113,6 +114,20 @@ impl Accreditation {
             digest,
         })
     }
+
+    /// Whether it leads to the account `udf` of the mesh `mesh_udf`, as they are known from before.
+    ///
+    /// A profile that its mesh alone signs may name anybody's KeyOfflineSignature, and with it
+    /// anybody's UDF: such a chain counts only if it comes from the mesh that is known (decision
+    ///
+    #[must_use]
+    pub fn leads_to(&self, udf: &Udf, mesh_udf: Option<&str>) -> bool {
+        self.profile.udf() == udf
+            && match &self.mesh {
+                None => true,
+                Some(mesh) => super::names(mesh_udf, mesh.udf()),
+            }
+    }
 }
 
 /// Signs `envelope` by the device key `signer`, with the chain to the account in the signature
@@ -125,12 +140,23 @@ pub fn accredit(
     mesh: Option<&Envelope>,
 ) {
     envelope.add_signature(signer);
-    let kid = signer.udf().to_string();
+    attach_chain(envelope, &signer.udf(), connection, profile, mesh);
+}
+
+/// Puts the chain to the account into the block of the last signature of `envelope`, if `signer`
+/// made it: for envelopes that were encrypted and signed at once, with a witness.
+pub fn attach_chain(
+    envelope: &mut Envelope,
+    signer: &Udf,
+    connection: &Envelope,
+    profile: &Envelope,
+    mesh: Option<&Envelope>,
+) {
     let block: Option<&mut Signature> = envelope
         .trailer
         .as_mut()
         .and_then(|trailer| trailer.signatures.last_mut())
-        .filter(|block| block.kid.as_deref() == Some(&kid));
+        .filter(|block| block.names(signer));
     if let Some(block) = block {
         block.enveloped_connection = Some(Box::new(connection.clone()));
         block.enveloped_profile = Some(Box::new(profile.clone()));

@@ -27,7 +27,7 @@ use crate::error::ServiceError;
 use crate::protocol::Code;
 use crate::udf::Udf;
 
-pub use accreditation::{Accreditation, Chain, accredit, accredited_block};
+pub use accreditation::{Accreditation, Chain, accredit, accredited_block, attach_chain};
 pub use connect::{Acknowledgement, ConnectionRequest};
 pub use earl::{EARL_SERVER_NONCE, Earl, EarlError};
 pub use kept_pin::{KeptPin, KeptPinError};

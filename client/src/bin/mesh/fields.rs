@@ -103,6 +103,9 @@ impl Members for ContactFields {
                 }),
             }
         }
+        if self.is_self {
+            entry.is_self = Some(true);
+        }
         set_permissions(&mut entry.permissions, &self.allow, "Accept");
         set_permissions(&mut entry.permissions, &self.refuse, "Reject");
         entry.enclose(&contact);

@@ -16,11 +16,9 @@ pub(crate) struct Account {
 /// What is to be done with the account.
 #[derive(Debug, Subcommand)]
 pub(crate) enum AccountCommand {
-    /// Make an account at a service, with this device as its first
     Create(Create),
     /// See how the account and its containers stand, here and at the service
     Status,
-    /// Delete the account at the service
     Delete(Delete),
 }
 

@@ -123,6 +123,11 @@ pub(crate) struct ContactFields {
     /// A label to file the contact under; repeat for more
     #[arg(long, value_name = "TEXT")]
     pub(crate) label: Vec<String>,
+    /// The contact is yourself: what others get of you
+    ///
+    /// Only a device that holds the keys of your mesh can sign it.
+    #[arg(long = "self")]
+    pub(crate) is_self: bool,
     /// What the contact may send you: `Contact`, `Confirm`, `Task`, `Group` or `*`; repeat for more
     #[arg(long, value_name = "WHAT")]
     pub(crate) allow: Vec<String>,

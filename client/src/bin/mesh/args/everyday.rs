@@ -8,17 +8,28 @@ use clap::{Args, ValueEnum};
 ///
 /// What other devices uploaded is downloaded and checked against its digests, then what waits here
 /// is put behind it and uploaded. Where another device changed the same entry in the meantime,
-/// nothing of yours is overwritten or sent: the entry is named, and you decide.
+/// nothing of yours is overwritten or sent: the entry is named, and you decide, at the terminal or
+/// with --keep.
+///
+/// Then messages that wait are sent, and answers to your requests for contact data are taken into
+/// your contacts if they prove whom they are from.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   mesh sync
   mesh sync --keep mine      where both sides changed an entry, mine is the newer change
-  mesh sync --keep theirs    where both sides changed an entry, drop my change")]
+  mesh sync --keep theirs    where both sides changed an entry, drop my change
+  mesh sync --watch          stay, and fetch what is new as soon as the service has it")]
 pub(crate) struct Sync {
     /// Whose change counts where an entry was changed here and elsewhere
     #[arg(long, value_enum, value_name = "WHOSE")]
     pub(crate) keep: Option<Keep>,
+    /// Stay, and fetch what is new as soon as the service has it, until Ctrl-C
+    ///
+    /// Other commands can be used meanwhile. A connection that was lost is tried again, after a
+    /// second at first and after a minute at last. With --json, one object per line.
+    #[arg(long)]
+    pub(crate) watch: bool,
 }
 
 /// Whose change counts.

@@ -4,6 +4,7 @@
 mod account;
 mod entry;
 mod everyday;
+mod messages;
 
 use std::path::PathBuf;
 
@@ -15,6 +16,10 @@ pub(crate) use self::entry::{
     SecretFields, Select, SshFields, TaskFields, Update, Verb,
 };
 pub(crate) use self::everyday::{Completions, Export, Import, Keep, Kind, Man, Sync, Verify};
+pub(crate) use self::messages::{
+    Confirm, ConfirmCommand, ContactAccept, ContactCommand, ContactRequest, MessageCommand,
+    MessageList, Messages, TaskCommand, TaskSend,
+};
 
 const AFTER: &str = "\
 Start here:
@@ -22,6 +27,7 @@ Start here:
   mesh contact add \"Ada Lovelace\" --email ada@example.org
   mesh import contacts.vcf bookmarks.html    bring what other programs exported
   mesh sync                                  exchange changes with the service
+  mesh contact request bob@example.net       ask somebody for their contact data
   mesh verify                                recompute every digest and signature
 
 Every change is made on this device first and reaches the service with the next `mesh sync`.";
@@ -32,6 +38,7 @@ Start here:
   mesh contact add \"Ada Lovelace\" --email ada@example.org
   mesh import contacts.vcf bookmarks.html    bring what other programs exported
   mesh sync                                  exchange changes with the service
+  mesh contact request bob@example.net       ask somebody for their contact data
   mesh verify                                recompute every digest and signature
 
 Every change is made on this device first and reaches the service with the next `mesh sync`.
@@ -111,19 +118,16 @@ pub(crate) struct Global {
 /// What is to be done.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make an account, see how it stands, delete it
     Account(Account),
-    /// Exchange changes with the service
     Sync(Sync),
-    /// Bring in what other programs exported: vCard, iCalendar, bookmarks, passwords
     Import(Import),
-    /// Write all containers into a folder, in file form, with a manifest
     Export(Export),
-    /// Recompute every digest and signature of this device or of an export
     Verify(Verify),
     /// People and organizations
     #[command(subcommand)]
-    Contact(Verb<ContactFields>),
+    Contact(ContactCommand),
+    Message(Messages),
+    Confirm(Confirm),
     /// Usernames and passwords
     #[command(subcommand)]
     Password(Verb<PasswordFields>),
@@ -132,7 +136,7 @@ pub(crate) enum Command {
     Bookmark(Verb<BookmarkFields>),
     /// Events and things to be done
     #[command(subcommand)]
-    Task(Verb<TaskFields>),
+    Task(TaskCommand),
     /// Access to networks
     #[command(subcommand)]
     Network(Verb<NetworkFields>),
@@ -142,9 +146,7 @@ pub(crate) enum Command {
     /// Settings of mail accounts
     #[command(subcommand)]
     Mail(Verb<MailFields>),
-    /// Print the completions of a shell
     Completions(Completions),
-    /// Write the manual pages into a folder
     Man(Man),
 }
 
@@ -158,6 +160,8 @@ impl Command {
             Self::Export(_) => ("export", ""),
             Self::Verify(_) => ("verify", ""),
             Self::Contact(verb) => ("contact", verb.name()),
+            Self::Message(message) => ("message", message.command.name()),
+            Self::Confirm(confirm) => ("confirm", confirm.command.name()),
             Self::Password(verb) => ("password", verb.name()),
             Self::Bookmark(verb) => ("bookmark", verb.name()),
             Self::Task(verb) => ("task", verb.name()),

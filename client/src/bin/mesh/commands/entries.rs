@@ -57,7 +57,11 @@ fn get<F: Members>(global: &Global, select: &Select) -> Result<Done, Failure> {
 }
 
 fn list<F: Members>(global: &Global, list: &List) -> Result<Done, Failure> {
-    let mut client = open(global)?;
+    list_in::<F>(&mut open(global)?, list)
+}
+
+/// Lists the entries of a device that is open.
+pub(super) fn list_in<F: Members>(client: &mut Client, list: &List) -> Result<Done, Failure> {
     let secrets = secrets(list.show_secrets);
     let listing = client.list(F::KIND)?;
     let mut found: Vec<(Listed, Summary)> = listing

@@ -1,60 +1,20 @@
-//! `mesh sync`, `import`, `export`, `verify`.
+//! `mesh import`, `export`, `verify`.
 
 use std::fmt::Write as _;
 
-use mesh_client::changes;
 use mesh_client::import::{Format, Tally};
 use mesh_client::importing::Imported;
-use mesh_client::sync::SyncReport;
 use mesh_client::verify::{VerifyReport, verify_export};
 use serde_json::json;
 
 use super::open;
-use crate::args::{Export, Global, Import, Keep, Kind, Sync, Verify};
+use crate::args::{Export, Global, Import, Kind, Verify};
 use crate::failure::Failure;
 use crate::input;
 use crate::output::{Done, columns, counted, plain};
 
 /// Lines of one list in a report for people; the JSON object has them all.
 const LINES_MAX: usize = 20;
-
-pub(super) async fn sync(global: &Global, sync: &Sync) -> Result<Done, Failure> {
-    let mut client = open(global)?;
-    let keep = sync.keep.map(|keep| match keep {
-        Keep::Mine => changes::Keep::Mine,
-        Keep::Theirs => changes::Keep::Theirs,
-    });
-    let report = client.sync(keep).await?;
-    Ok(Done::new(sync_text(&report), &report))
-}
-
-fn sync_text(report: &SyncReport) -> String {
-    let down: u64 = report.containers.iter().map(|one| one.downloaded).sum();
-    let up: u64 = report.containers.iter().map(|one| one.uploaded).sum();
-    let mut text = match (down, up) {
-        (0, 0) => "nothing to do: this device and the service agree\n".to_owned(),
-        _ => format!(
-            "downloaded {}, uploaded {}\n",
-            counted(down, "frame"),
-            counted(up, "frame")
-        ),
-    };
-    let rows: Vec<Vec<String>> = report
-        .containers
-        .iter()
-        .filter(|one| one.downloaded + one.uploaded > 0)
-        .map(|one| {
-            vec![
-                format!("  {}", plain(&one.container)),
-                counted(one.frames, "frame"),
-                format!("+{} down", one.downloaded),
-                format!("+{} up", one.uploaded),
-            ]
-        })
-        .collect();
-    text.push_str(&columns(&rows));
-    text
-}
 
 pub(super) fn import(global: &Global, import: &Import) -> Result<Done, Failure> {
     let mut client = open(global)?;

@@ -4,6 +4,10 @@ mod account;
 mod entries;
 mod everyday;
 mod manual;
+mod messages;
+mod people;
+mod resolve;
+mod sync;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -27,14 +31,16 @@ pub(crate) async fn run(cli: Cli) -> Result<Done, Failure> {
     let global = &cli.global;
     match cli.command {
         Command::Account(account) => account::run(global, account).await,
-        Command::Sync(sync) => everyday::sync(global, &sync).await,
+        Command::Sync(sync) => sync::sync(global, &sync).await,
         Command::Import(import) => everyday::import(global, &import),
         Command::Export(export) => everyday::export(global, &export),
         Command::Verify(verify) => everyday::verify(global, &verify),
-        Command::Contact(verb) => entries::run(global, verb),
+        Command::Contact(command) => people::contact(global, command).await,
+        Command::Message(messages) => messages::run(global, messages),
+        Command::Confirm(confirm) => people::confirm(global, confirm).await,
         Command::Password(verb) => entries::run(global, verb),
         Command::Bookmark(verb) => entries::run(global, verb),
-        Command::Task(verb) => entries::run(global, verb),
+        Command::Task(command) => people::task(global, command).await,
         Command::Network(verb) => entries::run(global, verb),
         Command::Ssh(verb) => entries::run(global, verb),
         Command::Mail(verb) => entries::run(global, verb),
@@ -68,6 +74,11 @@ fn home_of(global: &Global) -> Result<PathBuf, Failure> {
 
 /// Opens the device. A passphrase that is needed and was not given is asked for at the terminal.
 fn open(global: &Global) -> Result<Client, Failure> {
+    open_remembering(global).map(|(client, _)| client)
+}
+
+/// Opens the device, and gives the passphrase that opened it, to open it again without asking.
+fn open_remembering(global: &Global) -> Result<(Client, Option<Passphrase>), Failure> {
     let given = global
         .passphrase_file
         .as_deref()
@@ -77,11 +88,14 @@ fn open(global: &Global) -> Result<Client, Failure> {
     match open_with(&home, global, given.clone()) {
         Err(ClientError::Keystore(error)) if given.is_none() && error.is_about_passphrase() => {
             match input::passphrase_asked("Passphrase: ")? {
-                Some(typed) => Ok(open_with(&home, global, Some(typed))?),
+                Some(typed) => {
+                    let client = open_with(&home, global, Some(typed.clone()))?;
+                    Ok((client, Some(typed)))
+                }
                 None => Err(ClientError::Keystore(error).into()),
             }
         }
-        Ok(client) => Ok(client),
+        Ok(client) => Ok((client, given)),
         Err(error) => Err(error.into()),
     }
 }
