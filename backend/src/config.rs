@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use mesh_common::account::AccountPolicy;
+use mesh_common::account::{AccountPolicy, ConnectionRules};
 use mesh_common::address::AccountAddress;
-use mesh_common::limits::{PARTITION_ACCOUNTS_MAX, PARTITION_MAILBOX_MAX};
+use mesh_common::limits::{
+    CONNECTION_LIFE_MAX, HAILING_ACCOUNTS_MAX, HAILING_PENDING_MAX, PARTITION_ACCOUNTS_MAX,
+    PARTITION_MAILBOX_MAX,
+};
 use serde::{Deserialize, Serialize};
 
 /// Accounts kept in memory by the whole node when nothing else is set: some 8 KB each, so 32 MB.
@@ -88,7 +91,9 @@ impl BackendConfig {
             ("upkeep_interval_s", self.upkeep_interval_s, 86_400),
             ("commit_timeout_ms", self.commit_timeout_ms, 60_000),
         ];
-        for (name, found, max) in bounded {
+        let policies = [&self.policy].into_iter().chain(self.domains.values());
+        let connections = policies.flat_map(|policy| bounds_of(&policy.connections));
+        for (name, found, max) in bounded.into_iter().chain(connections) {
             if found == 0 || found > max {
                 return Err(ConfigError { name, max, found });
             }
@@ -127,6 +132,39 @@ impl BackendConfig {
     pub const fn upkeep_interval(&self) -> Duration {
         Duration::from_secs(self.upkeep_interval_s)
     }
+}
+
+/// What is bounded of how devices are connected: name, value, greatest value. That there is no
+/// hailing account is no error.
+fn bounds_of(rules: &ConnectionRules) -> [(&'static str, u64, u64); 5] {
+    let pending_max = HAILING_PENDING_MAX as u64;
+    [
+        (
+            "policy.connections.life_s",
+            rules.life_s,
+            CONNECTION_LIFE_MAX.as_secs(),
+        ),
+        (
+            "policy.connections.pending_max",
+            rules.pending_max as u64,
+            pending_max,
+        ),
+        (
+            "policy.connections.pending_per_device_max",
+            rules.pending_per_device_max as u64,
+            pending_max,
+        ),
+        (
+            "policy.connections.hailing_pending_max",
+            rules.hailing_pending_max as u64,
+            pending_max,
+        ),
+        (
+            "policy.connections.hailing",
+            rules.hailing.len().max(1) as u64,
+            HAILING_ACCOUNTS_MAX as u64,
+        ),
+    ]
 }
 
 #[cfg(test)]

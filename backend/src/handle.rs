@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actix::prelude::*;
+use mesh_common::account::connect::{Publication, publication, publication_needs};
 use mesh_common::account::{Decision, Standing, decide, needs};
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::handle::BoxFuture;
@@ -16,12 +17,17 @@ use mesh_common::cluster::{
     AccountRequest, Answer, Backend, CallFailure, PartitionId, SigningKeys, Verified, Watch,
 };
 use mesh_common::error::ServiceError;
+use mesh_common::limits::INTAKE_POLL_INTERVAL;
 use mesh_common::protocol::{Code, Transaction};
 use mesh_common::time::Timestamp;
+use mesh_common::udf::Udf;
 use tokio::sync::oneshot;
 
+use crate::bell;
 use crate::metrics::Metrics;
-use crate::partition::commands::{Operation, Outcome, Perform, Tend, View, contained_future};
+use crate::partition::commands::{
+    Drain, Operation, Outcome, Perform, Tend, View, contained_future,
+};
 use crate::partition::reading::{self, ReadError};
 use crate::partition::shared::{Shared, chain};
 use crate::partition::{Fence, PartitionActor, Tended, is_due, too_late};
@@ -88,6 +94,7 @@ impl<S: Store> BackendHandle<S> {
             is_stopping: AtomicBool::new(false),
         });
         inner.begin_rounds();
+        inner.begin_nudging();
         Self { inner }
     }
 
@@ -244,6 +251,28 @@ impl<S: Store> Inner<S> {
         }
     }
 
+    async fn published(
+        &self,
+        account: &AccountAddress,
+        id: &Udf,
+    ) -> Result<Option<Publication>, ServiceError> {
+        let shared = &self.shared;
+        let policy = shared.config.policy_of(account);
+        if !policy.connections.hails(account) {
+            return Ok(None);
+        }
+        let standing = self.view(account, false).await?;
+        let Some(state) = standing.account() else {
+            return Ok(None);
+        };
+        let tx = shared.store.begin(TxOptions::default());
+        let needs = publication_needs(state, policy, id);
+        let lookups = reading::look_up(&tx, standing.account_id(), &needs)
+            .await
+            .map_err(|error| error.to_refusal())?;
+        Ok(publication(state, policy, id, &lookups))
+    }
+
     /// Tells all threads to end; whoever gets them may wait for it.
     pub(crate) fn end_threads(&self) -> Vec<Arbiter> {
         let mut arbiters = self.arbiters.lock().unwrap_or_else(PoisonError::into_inner);
@@ -269,6 +298,75 @@ impl<S: Store> Inner<S> {
             Ok(()) => done.await.unwrap_or_default(),
             Err(_) => Tended::default(),
         }
+    }
+
+    /// Has `partition` drain its intake, started if it does not run. A partition whose mailbox is full
+    /// is told again by the next look.
+    fn nudge(&self, partition: PartitionId) {
+        let told = self
+            .actor(partition)
+            .map(|actor| actor.try_send(Drain { reply: None }));
+        if !matches!(told, Ok(Ok(()))) {
+            tracing::debug!(partition = partition.0, "an owner could not be nudged");
+        }
+    }
+
+    /// The partitions with something in their intakes.
+    async fn waiting(&self) -> Vec<PartitionId> {
+        let shared = &self.shared;
+        match bell::look(&shared.store, &shared.metrics, shared.now()).await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!(cause = chain(&error), "intakes cannot be looked at");
+                Vec::new()
+            }
+        }
+    }
+
+    /// Drains what is in all intakes now, and says how many entries that was.
+    pub(crate) async fn drain(&self) -> usize {
+        let mut entries = 0;
+        for partition in self.waiting().await {
+            let (reply, done) = oneshot::channel();
+            let reply = Some(reply);
+            if self.send(partition, Drain { reply }).await.is_ok() {
+                entries += done.await.unwrap_or_default();
+            }
+        }
+        entries
+    }
+
+    /// Nudges owners for whom something was left, as soon as the bell rings; and looks at the store
+    /// at the start, and every [`INTAKE_POLL_INTERVAL`], for what nobody rang for.
+    fn begin_nudging(self: &Arc<Self>) {
+        let Some(thread) = self.threads.first() else {
+            return;
+        };
+        let weak = Arc::downgrade(self);
+        thread.spawn(async move {
+            let mut polls = tokio::time::interval(INTAKE_POLL_INTERVAL);
+            polls.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                let Some(shared) = weak.upgrade().map(|inner| Arc::clone(&inner.shared)) else {
+                    return;
+                };
+                let is_rung = tokio::select! {
+                    () = shared.bell.rung() => true,
+                    _ = polls.tick() => false,
+                };
+                drop(shared);
+                let Some(inner) = weak.upgrade().filter(|inner| !inner.is_stopping()) else {
+                    return;
+                };
+                if !is_rung {
+                    let waiting = inner.waiting().await;
+                    waiting.into_iter().for_each(|one| inner.nudge(one));
+                }
+                for partition in inner.shared.bell.take() {
+                    inner.nudge(partition);
+                }
+            }
+        });
     }
 
     /// Now and then looks for work that is due in partitions that do not run: those that do look
@@ -341,6 +439,18 @@ impl<S: Store> Backend for BackendHandle<S> {
     fn watch<'a>(&'a self, account: &'a AccountAddress) -> BoxFuture<'a, Option<Watch>> {
         let shown = self.inner.shared.shown(PartitionId::of(account));
         Box::pin(std::future::ready(shown.watch(account)))
+    }
+
+    fn published<'a>(
+        &'a self,
+        account: &'a AccountAddress,
+        id: &'a Udf,
+        deadline: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Publication>, ServiceError>> {
+        Box::pin(
+            self.inner
+                .in_time(deadline, self.inner.published(account, id)),
+        )
     }
 }
 

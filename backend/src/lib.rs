@@ -13,15 +13,19 @@
 //! | [`partition`] | one owner per partition: queue, batches, fence, rows, upkeep |
 //! | [`node`] | starting: meta, claims, threads |
 //! | [`handle`] | the back-end as front-ends call it |
+//! | `bell` | who is told that something was left for them |
+//! | [`service_keys`] | the secrets of the service, used beside the partitions |
 //! | [`operator`] | the back-end as the process around it and its operator call it |
 //! | [`config`], [`metrics`], [`system`] | settings, measures, the machine's time and chance |
 
+mod bell;
 pub mod config;
 pub mod handle;
 pub mod metrics;
 pub mod node;
 pub mod operator;
 pub mod partition;
+pub mod service_keys;
 pub mod store;
 pub mod system;
 #[cfg(test)]
@@ -30,7 +34,8 @@ mod tests;
 pub use config::BackendConfig;
 pub use handle::BackendHandle;
 pub use operator::{ListedAccount, NotReady};
+pub use service_keys::{ServiceKeys, ServiceSecrets};
 pub use system::{SystemClock, SystemEntropy};
 
-/// The back-end, by the name it is started with: `Backend::start(config, store, clock, entropy)`.
+/// The back-end, by the name it is started with: `Backend::start(config, store, clock, entropy, keys)`.
 pub type Backend<S> = BackendHandle<S>;

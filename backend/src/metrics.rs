@@ -3,7 +3,8 @@
 //! Labels are few and closed: no account, no partition, no peer is ever one.
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+    Registry,
 };
 
 /// One measure: name, labels, help.
@@ -65,6 +66,31 @@ const STORE_UP: Row = (
     &[],
     "1 while the last commit was answered, else 0.",
 );
+const INTAKE_WAITING: Row = (
+    "mesh_intake_partitions_waiting",
+    &[],
+    "Partitions with entries in their intakes when somebody looked last.",
+);
+const INTAKE_AGE: Row = (
+    "mesh_intake_age_seconds",
+    &[],
+    "Age of the oldest entry found at the head of an intake when somebody looked last.",
+);
+const INTAKE_DRAIN_SECONDS: Row = (
+    "mesh_intake_drain_seconds",
+    &[],
+    "Time from deciding a page of an intake to its commit.",
+);
+const INTAKE_ENTRIES: Row = (
+    "mesh_intake_entries_total",
+    &["result"],
+    "Entries of intakes drained, by what became of them.",
+);
+const INTAKE_SET_ASIDE: Row = (
+    "mesh_intake_set_aside_total",
+    &[],
+    "Entries of intakes that could be received in no way and wait for the operator.",
+);
 
 /// Every measure of this crate.
 const TABLE: &[Row] = &[
@@ -80,6 +106,11 @@ const TABLE: &[Row] = &[
     FENCE_REJECTIONS,
     UPKEEP,
     STORE_UP,
+    INTAKE_WAITING,
+    INTAKE_AGE,
+    INTAKE_DRAIN_SECONDS,
+    INTAKE_ENTRIES,
+    INTAKE_SET_ASIDE,
 ];
 
 /// The measures of one back-end. Cloning names the same values.
@@ -98,6 +129,11 @@ pub struct Metrics {
     pub(crate) fence_rejections: IntCounter,
     pub(crate) upkeep: IntCounterVec,
     pub(crate) store_up: IntGauge,
+    pub(crate) intake_waiting: IntGauge,
+    pub(crate) intake_age: Gauge,
+    pub(crate) intake_drain_seconds: Histogram,
+    pub(crate) intake_entries: IntCounterVec,
+    pub(crate) intake_set_aside: IntCounter,
 }
 
 impl Metrics {
@@ -131,6 +167,14 @@ impl Metrics {
             fence_rejections: IntCounter::new(FENCE_REJECTIONS.0, FENCE_REJECTIONS.2)?,
             upkeep: counts(UPKEEP)?,
             store_up: IntGauge::new(STORE_UP.0, STORE_UP.2)?,
+            intake_waiting: IntGauge::new(INTAKE_WAITING.0, INTAKE_WAITING.2)?,
+            intake_age: Gauge::new(INTAKE_AGE.0, INTAKE_AGE.2)?,
+            intake_drain_seconds: steps(
+                INTAKE_DRAIN_SECONDS,
+                &prometheus::exponential_buckets(0.000_5, 2.0, 15)?,
+            )?,
+            intake_entries: counts(INTAKE_ENTRIES)?,
+            intake_set_aside: IntCounter::new(INTAKE_SET_ASIDE.0, INTAKE_SET_ASIDE.2)?,
         })
     }
 
@@ -150,7 +194,12 @@ impl Metrics {
         registry.register(Box::new(self.store_errors.clone()))?;
         registry.register(Box::new(self.fence_rejections.clone()))?;
         registry.register(Box::new(self.upkeep.clone()))?;
-        registry.register(Box::new(self.store_up.clone()))
+        registry.register(Box::new(self.store_up.clone()))?;
+        registry.register(Box::new(self.intake_waiting.clone()))?;
+        registry.register(Box::new(self.intake_age.clone()))?;
+        registry.register(Box::new(self.intake_drain_seconds.clone()))?;
+        registry.register(Box::new(self.intake_entries.clone()))?;
+        registry.register(Box::new(self.intake_set_aside.clone()))
     }
 
     /// Name, labels and help of every measure, for the operator's documentation.
@@ -170,6 +219,11 @@ mesh_batch_bytes
 mesh_batch_operations
 mesh_commit_seconds result
 mesh_fence_rejections_total
+mesh_intake_age_seconds
+mesh_intake_drain_seconds
+mesh_intake_entries_total result
+mesh_intake_partitions_waiting
+mesh_intake_set_aside_total
 mesh_mailbox_depth
 mesh_operations_total transaction,status
 mesh_panics_contained_total where
@@ -204,6 +258,7 @@ mesh_upkeep_total kind
         metrics.panics.with_label_values(&["operation"]).inc();
         metrics.store_errors.with_label_values(&["commit"]).inc();
         metrics.upkeep.with_label_values(&["replay"]).inc();
+        metrics.intake_entries.with_label_values(&["taken"]).inc();
         let mut shown: Vec<String> = registry
             .gather()
             .iter()

@@ -11,13 +11,16 @@ use mesh_common::entropy::{self, Entropy};
 use mesh_common::limits::PARTITIONS;
 use mesh_common::time::Clock;
 
+use crate::bell::Bell;
 use crate::config::{BackendConfig, ConfigError};
 use crate::handle::BackendHandle;
 use crate::metrics::Metrics;
+use crate::partition::contacts;
 use crate::partition::shared::{Health, Shared, SharedEntropy};
 use crate::partition::{
     ClaimError, Claimant, Contended, Incarnation, NodeAccounts, Reader, RowError, Writer,
 };
+use crate::service_keys::ServiceKeys;
 use crate::store::{
     Plan, PlanError, ProbeError, Read, Store, StoreError, Tx, TxOptions, commit_with_probe, keys,
 };
@@ -101,6 +104,7 @@ impl<S: Store> BackendHandle<S> {
         store: S,
         clock: Arc<dyn Clock>,
         entropy: impl Entropy + Send + 'static,
+        keys: ServiceKeys,
     ) -> Result<Self, StartError> {
         config.check()?;
         let mut entropy = SharedEntropy::new(entropy);
@@ -129,8 +133,13 @@ impl<S: Store> BackendHandle<S> {
             shown: PartitionId::all().map(|_| Arc::default()).collect(),
             claimant,
             config,
+            keys,
+            contacts: contacts::cache(),
+            bell: Bell::default(),
             #[cfg(test)]
             poison: std::sync::Mutex::default(),
+            #[cfg(test)]
+            poison_intake: std::sync::Mutex::default(),
         };
         tracing::info!(
             partitions = PARTITIONS,

@@ -125,6 +125,27 @@ impl<S: Store> BackendHandle<S> {
         done
     }
 
+    /// Drains what was left in all intakes, and what that leads to, and says how many entries that
+    /// was. Happens by itself as well; for operators who do not want to wait, and for tests.
+    pub async fn drain(&self) -> usize {
+        let mut done = 0;
+        while !self.inner.is_stopping() {
+            let entries = self.inner.drain().await;
+            if entries == 0 {
+                break;
+            }
+            done += entries;
+        }
+        done
+    }
+
+    /// For tests: receiving the entry of this id panics.
+    #[cfg(test)]
+    pub(crate) fn poison_intake(&self, id: mesh_common::account::IntakeId) {
+        let poison = self.inner.shared.poison_intake.lock();
+        *poison.unwrap_or_else(std::sync::PoisonError::into_inner) = Some(id);
+    }
+
     /// For tests: deciding the operation of this id panics.
     #[cfg(test)]
     pub(crate) fn poison(&self, request: mesh_common::session::RequestId) {

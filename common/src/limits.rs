@@ -262,6 +262,8 @@ pub const PARTITION_ACCOUNTS_MAX: usize = 256;
 pub const RATE_CREATE_PER_HOUR: u32 = 5;
 /// Connect per source address and hour. Above: 429/114.
 pub const RATE_CONNECT_PER_HOUR: u32 = 10;
+/// Fetches of what hailing accounts publish per source address and minute. Above: 429/114.
+pub const RATE_FETCH_PER_MINUTE: u32 = 60;
 /// Failed authentications per source address and minute. Above: 429/114 for ten minutes.
 pub const RATE_FAILED_AUTHENTICATION_PER_MINUTE: u32 = 30;
 /// Sources or devices whose rate one front-end remembers; beyond it the rarest are forgotten.

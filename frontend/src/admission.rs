@@ -36,6 +36,7 @@ pub(crate) struct Admission {
 struct Rates {
     create: Rate<Source>,
     connect: Rate<Source>,
+    fetch: Rate<Source>,
     failed: Rate<Source>,
     device: Rate<Udf>,
     paused: Cache<Source, ()>,
@@ -197,6 +198,17 @@ impl Admission {
         }
     }
 
+    /// Counts a fetch of something published, which nobody authenticates.
+    ///
+    /// # Errors
+    /// 429 with the time to wait.
+    pub(crate) fn count_fetch(&self, source: Source) -> Result<(), ServiceError> {
+        match &self.rates {
+            Some(rates) => check(&rates.fetch, &source, "too many fetches from this address"),
+            None => Ok(()),
+        }
+    }
+
     /// Counts an authenticated request against its device's rate, and the rare transactions against
     /// their source's.
     ///
@@ -236,6 +248,7 @@ impl Rates {
         let failed = at_least_one(config.failed_authentication_per_minute);
         Self {
             create: Rate::new(Quota::per_hour(at_least_one(config.create_per_hour))),
+            fetch: Rate::new(Quota::per_minute(at_least_one(config.fetch_per_minute))),
             connect: Rate::new(Quota::per_hour(at_least_one(config.connect_per_hour))),
             failed: Rate::new(Quota::per_minute(failed)),
             device: Rate::new(device),

@@ -71,6 +71,8 @@ pub struct RateConfig {
     pub create_per_hour: u32,
     /// Connect per source address and hour.
     pub connect_per_hour: u32,
+    /// Fetches of what hailing accounts publish per source address and minute.
+    pub fetch_per_minute: u32,
     /// Failed authentications per source address and minute, before a pause of ten minutes.
     pub failed_authentication_per_minute: u32,
     /// Requests per device and second, sustained.
@@ -201,6 +203,7 @@ impl Default for RateConfig {
             enabled: true,
             create_per_hour: limits::RATE_CREATE_PER_HOUR,
             connect_per_hour: limits::RATE_CONNECT_PER_HOUR,
+            fetch_per_minute: limits::RATE_FETCH_PER_MINUTE,
             failed_authentication_per_minute: limits::RATE_FAILED_AUTHENTICATION_PER_MINUTE,
             device_per_second: limits::RATE_DEVICE_PER_SECOND,
             device_burst: limits::RATE_DEVICE_BURST,
@@ -274,6 +277,10 @@ impl FrontendConfig {
             (
                 "limits.rate.connect_per_hour",
                 self.rate.connect_per_hour as usize,
+            ),
+            (
+                "limits.rate.fetch_per_minute",
+                self.rate.fetch_per_minute as usize,
             ),
             (
                 "limits.rate.failed_authentication_per_minute",

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use mesh_common::account::connect::Publication;
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::{AccountRequest, Answer, Backend, CallFailure, Evidence, Verified};
 use mesh_common::crypto::digest::sha512;
@@ -24,6 +25,7 @@ use mesh_common::session::{
     has_signed_content, parse_request, read_body,
 };
 use mesh_common::time::{Clock, Timestamp};
+use mesh_common::udf::Udf;
 
 use crate::admission::{Admission, Source};
 use crate::arithmetic::Arithmetic;
@@ -353,6 +355,27 @@ impl Edge {
         ))
     }
 
+    /// What is published at `domain` under `id`: by one of its hailing accounts, or by nobody.
+    ///
+    /// # Errors
+    /// 404/6, the same whoever publishes and whoever does not; the home of an account is away.
+    pub(crate) async fn published(
+        &self,
+        domain: &str,
+        id: &Udf,
+    ) -> Result<Publication, ServiceError> {
+        let deadline = self.clock.now() + TRANSACTION_TIME_MAX;
+        for name in &self.policies.of(domain).connections.hailing {
+            let Ok(account) = AccountAddress::parse(&format!("{name}@{domain}")) else {
+                continue;
+            };
+            if let Some(found) = self.backend.published(&account, id, deadline).await? {
+                return Ok(found);
+            }
+        }
+        Err(nothing_published())
+    }
+
     fn hello(&self, arrival: Arrival<'_>) -> Response {
         hello::response(arrival.identity, self.policies.of(arrival.domain))
     }
@@ -431,6 +454,11 @@ fn not_offered() -> ServiceError {
 /// again (decision Q-51).
 fn may_be_stale(request: &Request) -> bool {
     matches!(request, Request::Connect(_)) || has_signed_content(request)
+}
+
+/// Nothing is found under a name that is published, or could be.
+pub(crate) fn nothing_published() -> ServiceError {
+    ServiceError::new(Code::NotFound, "nothing is published under this name")
 }
 
 fn still_stale() -> ServiceError {

@@ -100,7 +100,7 @@ async fn respond(
     Ok(edge.answer(&body, arrival, named_account).await)
 }
 
-fn source_of(request: &HttpRequest) -> Source {
+pub(crate) fn source_of(request: &HttpRequest) -> Source {
     let address = request.peer_addr().map(|peer| peer.ip());
     address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)).into()
 }

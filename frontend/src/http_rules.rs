@@ -16,6 +16,9 @@ use crate::config::FrontendConfig;
 /// The paths every service answers, without their optional final slash.
 const PATHS: [&str; 2] = ["/.well-known/mmm", "/.well-known/srv/mmm"];
 
+/// Where that is found which hailing accounts publish, with its name behind (service §6.5).
+pub(crate) const PUBLISHED: &str = "/.well-known/mmm-udf/{name}";
+
 /// The rules of one front-end.
 #[derive(Debug)]
 pub(crate) struct HttpRules {
@@ -64,6 +67,21 @@ impl HttpRules {
         let domain = self.domain(request)?;
         check_type(request)?;
         Ok(domain)
+    }
+
+    /// The domain from which something published is fetched.
+    ///
+    /// # Errors
+    /// 405 for another method than GET and HEAD, 431 for large headers, 400 and 421 for the host.
+    pub(crate) fn check_fetch(&self, request: &HttpRequest) -> Result<&str, ServiceError> {
+        if ![Method::GET, Method::HEAD].contains(request.method()) {
+            return Err(refusal(
+                Code::MethodNotAllowed,
+                "what is published is fetched by GET",
+            ));
+        }
+        check_header_size(request)?;
+        self.domain(request)
     }
 
     /// Whether `domain` (canonical) is served here.

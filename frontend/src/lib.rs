@@ -24,6 +24,7 @@
 //! | `arithmetic` | the threads for agreements and signatures, with a bounded queue before them |
 //! | `evidence` | signature checks over a request's content, with the account's keys |
 //! | `prefer`, `polls` | how long a Status may wait; places, and the end of all waiting |
+//! | `published` | what hailing accounts publish, fetched by anybody |
 //! | `hello` | the one transaction answered here |
 //! | `admission` | rates per source and device, shedding under load |
 //! | `respond` | the only place that chooses an HTTP status |
@@ -43,6 +44,7 @@ pub mod identity;
 pub mod metrics;
 mod polls;
 mod prefer;
+mod published;
 mod respond;
 pub mod server;
 pub mod tls;

@@ -5,10 +5,12 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, RETRY_AFTER,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
+use mesh_common::account::connect::Publication;
 use mesh_common::dare::Envelope;
-use mesh_common::encoding::json;
+use mesh_common::encoding::{base64url, json};
 use mesh_common::error::ServiceError;
 use mesh_common::protocol::{Code, Outcome, Response, Transaction};
 
@@ -21,7 +23,7 @@ pub(crate) struct Reply {
     body: Vec<u8>,
     http: u16,
     retry_after: Option<Duration>,
-    allow: bool,
+    allow: Option<&'static str>,
     wait: Option<Duration>,
 }
 
@@ -37,7 +39,7 @@ impl Reply {
             body,
             http: http_of(outcome, mirror_status),
             retry_after: None,
-            allow: false,
+            allow: None,
             wait: None,
         }
     }
@@ -66,7 +68,14 @@ impl Reply {
         );
         let mut reply = Self::bare(&response, mirror_status || unread);
         reply.retry_after = error.retry_after;
-        reply.allow = error.code == Code::MethodNotAllowed;
+        reply.allow = (error.code == Code::MethodNotAllowed).then_some("POST");
+        reply
+    }
+
+    /// The refusal of a fetch, which is plain HTTP whatever `mirror_status` says.
+    pub(crate) fn of_fetch(error: &ServiceError) -> Self {
+        let mut reply = Self::refusal(None, error, true);
+        reply.allow = reply.allow.map(|_| "GET, HEAD");
         reply
     }
 
@@ -97,8 +106,8 @@ impl Reply {
         if status == StatusCode::UNAUTHORIZED {
             builder.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static("Mesh")));
         }
-        if self.allow {
-            builder.insert_header((ALLOW, HeaderValue::from_static("POST")));
+        if let Some(methods) = self.allow {
+            builder.insert_header((ALLOW, HeaderValue::from_static(methods)));
         }
         if let Some(wait) = self.retry_after {
             builder.insert_header((RETRY_AFTER, wait.as_secs().max(1)));
@@ -109,6 +118,39 @@ impl Reply {
         }
         builder.body(self.body)
     }
+}
+
+/// How long caches may keep what was published, in seconds.
+const PUBLISHED_KEPT: &str = "public, max-age=300";
+/// Octets of a digest that tell one content from the next.
+const TAG_BYTES: usize = 24;
+
+/// Something published, or that the asker has it: `known` is its `If-None-Match`.
+pub(crate) fn published(publication: Publication, known: Option<&str>) -> HttpResponse {
+    let digest = &publication.digest[..TAG_BYTES];
+    let tag = format!("\"{}\"", base64url::encode(digest));
+    let is_known = known.is_some_and(|known| {
+        let mut tags = known.split(',').map(str::trim);
+        tags.any(|one| one == "*" || one.trim_start_matches("W/") == tag)
+    });
+    let status = if is_known {
+        StatusCode::NOT_MODIFIED
+    } else {
+        StatusCode::OK
+    };
+    let mut builder = HttpResponse::build(status);
+    builder
+        .insert_header((CACHE_CONTROL, HeaderValue::from_static(PUBLISHED_KEPT)))
+        .insert_header((ETAG, tag));
+    if is_known {
+        return builder.finish();
+    }
+    // Whatever it is, no browser is to guess it and show it as ours.
+    let of_no_kind = HeaderValue::from_static("application/octet-stream");
+    builder
+        .insert_header((CONTENT_TYPE, of_no_kind))
+        .insert_header((X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
+        .body(publication.content)
 }
 
 fn http_of(outcome: &Outcome, mirror_status: bool) -> u16 {

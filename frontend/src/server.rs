@@ -11,7 +11,9 @@ use mesh_common::limits::{REQUEST_FIRST_BYTE_TIME_MAX, TRANSACTION_TIME_MAX};
 use crate::config::FrontendConfig;
 use crate::edge::Edge;
 use crate::handlers;
+use crate::http_rules::PUBLISHED;
 use crate::polls::EndOfWaiting;
+use crate::published;
 use crate::tls::{self, CertificateSlot, TlsError};
 
 /// Time an idle connection stays open.
@@ -83,6 +85,7 @@ impl Frontend {
         let mut server = HttpServer::new(move || {
             App::new()
                 .app_data(edge.clone())
+                .service(web::resource(PUBLISHED).to(published::answer))
                 .default_service(web::to(handlers::answer))
         })
         .workers(workers)

@@ -137,6 +137,33 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>, DataDirError> {
     }
 }
 
+/// The files of a folder whose names end in `suffix`, in their order; none if it is not there.
+///
+/// # Errors
+/// It cannot be listed.
+pub fn list(folder: &Path, suffix: &str) -> Result<Vec<PathBuf>, DataDirError> {
+    let refused = |cause| DataDirError {
+        action: "list",
+        path: folder.to_owned(),
+        cause,
+    };
+    let listing = match fs::read_dir(folder) {
+        Ok(listing) => listing,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(cause) => return Err(refused(cause)),
+    };
+    let mut found = Vec::new();
+    for entry in listing {
+        let path = entry.map_err(refused)?.path();
+        let name = path.file_name().unwrap_or_default();
+        if name.to_string_lossy().ends_with(suffix) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
 /// Writes a file that only this user can read: after a crash it holds the old octets or the new.
 ///
 /// # Errors

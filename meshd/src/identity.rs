@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use mesh_backend::ServiceSecrets;
 use mesh_common::assertion::make::{HostProfileKeys, ServiceKeys};
 use mesh_common::assertion::{ProfileHost, ProfileService, Signed};
 use mesh_common::crypto::{PrivateParameters, SecretKey};
@@ -21,6 +22,8 @@ const PROFILE_HOST: &str = "profile-host.json";
 const SERVICE_OFFLINE: &str = "service-offline.key";
 const SERVICE_ONLINE: &str = "service-online.key";
 const SERVICE_AUTHENTICATION: &str = "service-authentication.key";
+/// Folder of replaced KeyAuthentication keys: they read what was encrypted to them (decision Q-53).
+const RETIRED: &str = "retired";
 const HOST: &str = "host.key";
 const HOST_AUTHENTICATION: &str = "host-authentication.key";
 
@@ -148,6 +151,22 @@ fn load(folder: &Path) -> Result<ServiceIdentity, IdentityError> {
         profile_host,
         host_keys,
         online: Arc::new(online),
+    })
+}
+
+/// What the back-end signs with, and what it reads contacts with: the present KeyAuthentication, then
+/// those in the folder `retired`, for as long as any contact may name them (decision Q-53).
+///
+/// # Errors
+/// [`IdentityError`]: a file does not hold a key.
+pub fn secrets(folder: &Path, identity: &ServiceIdentity) -> Result<ServiceSecrets, IdentityError> {
+    let mut reading = vec![Arc::new(read_key(&folder.join(SERVICE_AUTHENTICATION))?)];
+    for path in data_dir::list(&folder.join(RETIRED), ".key")? {
+        reading.push(Arc::new(read_key(&path)?));
+    }
+    Ok(ServiceSecrets {
+        online: Arc::clone(&identity.online),
+        reading,
     })
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use actix_rt::task::JoinHandle;
 use mesh_backend::config::BackendConfig;
 use mesh_backend::store::{EmbeddedOptions, EmbeddedStore, Released, StoreError};
-use mesh_backend::{BackendHandle, SystemClock, SystemEntropy};
+use mesh_backend::{BackendHandle, ServiceKeys, ServiceSecrets, SystemClock, SystemEntropy};
 use mesh_common::entropy::Entropy;
 use mesh_common::time::Clock;
 use mesh_common::udf::Udf;
@@ -128,7 +128,8 @@ impl Service {
         let registry = Registry::new();
         registry.register(Box::new(ProcessCollector::for_self()))?;
         let metrics = FrontendMetrics::register(&registry)?;
-        let (backend, released) = start_backend(config, &folder, &registry).await?;
+        let secrets = identity::secrets(&folder.identity(), &identity)?;
+        let (backend, released) = start_backend(config, &folder, &registry, secrets).await?;
         let edge = Edge::new(
             &config.effective_frontend(),
             Components {
@@ -228,6 +229,7 @@ async fn start_backend(
     config: &MeshdConfig,
     folder: &DataDir,
     registry: &Registry,
+    secrets: ServiceSecrets,
 ) -> Result<(BackendHandle<EmbeddedStore>, Released), StartError> {
     let options = EmbeddedOptions {
         cache_bytes: config.store.cache_bytes,
@@ -238,8 +240,8 @@ async fn start_backend(
         .map_err(|cause| StartError::Store { cause })?;
     let released = store.released();
     let settings: BackendConfig = config.effective_backend();
-    let backend =
-        BackendHandle::start(settings, store, Arc::new(SystemClock), SystemEntropy).await?;
+    let (clock, keys) = (Arc::new(SystemClock), ServiceKeys::single(secrets));
+    let backend = BackendHandle::start(settings, store, clock, SystemEntropy, keys).await?;
     backend.metrics().register(registry)?;
     Ok((backend, released))
 }

@@ -8,8 +8,8 @@ use mesh_common::dare::Envelope;
 use mesh_common::encoding::json;
 use mesh_common::entropy::draw;
 use mesh_common::protocol::{
-    Code, DownloadResponse, HelloResponse, Outcome, PostResponse, Request, Response,
-    StatusResponse, Transaction, UploadResponse,
+    Code, CompleteResponse, ConnectResponse, DownloadResponse, HelloResponse, Outcome,
+    PostResponse, Request, Response, StatusResponse, Transaction, UploadResponse,
 };
 use mesh_common::session::client::{
     ClientIdentity, ExchangeRequest, Pending, ServiceIdentity, StoredTicket, TicketRequest,
@@ -374,6 +374,32 @@ impl Answer {
         match &self.response {
             Response::Post(response) => response,
             _ => panic!("not a Post: {}", self.told()),
+        }
+    }
+
+    /// The body of a Connect.
+    ///
+    /// # Panics
+    /// If it is another response.
+    #[must_use]
+    #[track_caller]
+    pub fn connect(&self) -> &ConnectResponse {
+        match &self.response {
+            Response::Connect(response) => response,
+            _ => panic!("not a Connect: {}", self.told()),
+        }
+    }
+
+    /// The body of a Complete.
+    ///
+    /// # Panics
+    /// If it is another response.
+    #[must_use]
+    #[track_caller]
+    pub fn complete(&self) -> &CompleteResponse {
+        match &self.response {
+            Response::Complete(response) => response,
+            _ => panic!("not a Complete: {}", self.told()),
         }
     }
 

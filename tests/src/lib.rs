@@ -9,6 +9,7 @@
 //! | [`service`] | a whole service in this process, on its own thread and in its own folder |
 //! | [`people`] | alice, bob and mallet, their keys and devices |
 //! | [`client`] | one device speaking to one service, every detail of a request at hand |
+//! | [`connecting`] | devices that ask to be connected, and administrators who answer |
 //! | [`frames`] | frames of catalogs and spools, with their digests |
 //! | [`wire`] | HTTP/1.1 over TLS or plain TCP, octet by octet |
 //! | [`process`] | the daemon as a process of its own, to be killed |
@@ -19,6 +20,7 @@
 
 pub mod admin;
 pub mod client;
+pub mod connecting;
 pub mod device;
 pub mod frames;
 pub mod golden;

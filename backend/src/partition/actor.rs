@@ -4,10 +4,13 @@
 //!  Perform ─▶ Queue ──┐                       ┌─▶ believe, answer
 //!                     ├─ take ─▶ batch::run ──┤
 //!  View ──▶ Accounts ─┘  (one in flight)      └─▶ split, refuse, or claim anew
+//!  Drain ─▶ draining ──── in turn with that
 //! ```
 //!
 //! The actor only moves things between its parts and the futures that read, commit and claim. It
 //! accepts commands while those run; nothing it does itself waits.
+
+mod draining;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -20,6 +23,7 @@ use mesh_common::error::ServiceError;
 use mesh_common::limits::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX};
 use tokio::sync::oneshot;
 
+use self::draining::Draining;
 use super::accounts::Accounts;
 use super::batch::{self, Committed, Failure, Finished};
 use super::commands::{Perform, Stop, Tend, View};
@@ -48,6 +52,7 @@ pub(crate) struct PartitionActor<S: Store> {
     /// Rows carried out since somebody asked.
     tended: usize,
     is_tending_due: bool,
+    draining: Draining,
     stopping: Option<oneshot::Sender<()>>,
     /// Counts the times everything was forgotten: what was begun in an earlier life is ignored.
     life: u64,
@@ -69,6 +74,7 @@ enum Flight {
     /// A batch that touches these accounts.
     Batch(HashSet<AccountAddress>),
     Upkeep,
+    Drain,
 }
 
 impl<S: Store> PartitionActor<S> {
@@ -96,6 +102,7 @@ impl<S: Store> PartitionActor<S> {
             tending: Vec::new(),
             tended: 0,
             is_tending_due: false,
+            draining: Draining::new(),
             stopping: None,
             life: 0,
         }
@@ -115,14 +122,30 @@ impl<S: Store> PartitionActor<S> {
             Claim::Held(fence) => {
                 self.load_what_is_missing(ctx);
                 self.begin_upkeep(ctx, fence);
-                self.begin_batch(ctx, fence);
+                self.go_on_draining(ctx);
+                self.take_turns(ctx, fence);
             }
+        }
+    }
+
+    /// Operations of clients and entries of the intake share the one commit in flight: who had the
+    /// last one waits behind the other.
+    fn take_turns(&mut self, ctx: &mut Context<Self>, fence: Fence) {
+        if self.draining.had_turn() {
+            self.begin_batch(ctx, fence);
+            self.begin_drain(ctx, fence);
+        } else {
+            self.begin_drain(ctx, fence);
+            self.begin_batch(ctx, fence);
         }
     }
 
     fn has_work(&self) -> bool {
         let is_seen_to = |address| self.loading.contains(address);
-        !self.queue.is_empty() || !self.viewers.keys().all(is_seen_to) || self.is_tending_due
+        !self.queue.is_empty()
+            || !self.viewers.keys().all(is_seen_to)
+            || self.is_tending_due
+            || self.draining.has_work()
     }
 
     // ---- Claiming ----
@@ -186,6 +209,7 @@ impl<S: Store> PartitionActor<S> {
         self.ownership = Claim::None;
         self.accounts.clear();
         self.loading.clear();
+        self.draining.forget();
         self.shared.signing_keys.invalidate_all();
     }
 
@@ -202,13 +226,17 @@ impl<S: Store> PartitionActor<S> {
         for operation in self.queue.remove(|_| true) {
             operation.refuse(error.clone());
         }
+        // Both are asked for again; until then nothing here asks the store again and again.
+        self.is_tending_due = false;
         self.end_tending(false);
+        self.draining.give_up();
     }
 
     // ---- Accounts ----
 
     fn load_what_is_missing(&mut self, ctx: &mut Context<Self>) {
         let wanted = self.queue.accounts().chain(self.viewers.keys());
+        let wanted = wanted.chain(self.draining.accounts());
         let missing: HashSet<AccountAddress> = wanted
             .filter(|&address| !self.accounts.holds(address) && !self.loading.contains(address))
             .cloned()
@@ -251,7 +279,8 @@ impl<S: Store> PartitionActor<S> {
             view.show(&standing, &self.shared.signing_keys);
         }
         let is_ours = matches!(self.ownership, Claim::Held(_));
-        if is_ours && (standing.account().is_some() || self.queue.holds(&address)) {
+        let is_awaited = self.queue.holds(&address) || self.draining.holds(&address);
+        if is_ours && (standing.account().is_some() || is_awaited) {
             self.keep(address, standing);
         }
     }
@@ -268,13 +297,14 @@ impl<S: Store> PartitionActor<S> {
         for view in self.viewers.remove(address).unwrap_or_default() {
             view.refuse(refusal.clone());
         }
+        self.draining.not_loaded(address, error);
     }
 
     fn keep(&mut self, address: AccountAddress, standing: Arc<Standing>) {
-        let (queue, flight) = (&self.queue, &self.flight);
+        let (queue, flight, draining) = (&self.queue, &self.flight, &self.draining);
         self.accounts
             .keep(address, standing, self.shared.now(), |other| {
-                queue.holds(other) || flight.holds(other)
+                queue.holds(other) || flight.holds(other) || draining.holds(other)
             });
     }
 
@@ -302,6 +332,7 @@ impl<S: Store> PartitionActor<S> {
             }
         }
         self.flight = Flight::Batch(standings.keys().cloned().collect());
+        self.draining.batch_had_turn();
         let (shared, partition) = (Arc::clone(&self.shared), self.partition);
         let run = async move { batch::run(&shared, partition, fence, operations, standings).await };
         ctx.spawn(run.into_actor(self).map(Self::finished));
@@ -374,7 +405,7 @@ impl<S: Store> PartitionActor<S> {
             .accounts
             .peek(address)
             .is_some_and(|standing| standing.account().is_none());
-        if is_nobody && !self.queue.holds(address) {
+        if is_nobody && !self.queue.holds(address) && !self.draining.holds(address) {
             self.accounts.forget(address);
         }
     }
@@ -389,9 +420,11 @@ impl<S: Store> PartitionActor<S> {
         self.flight = Flight::Upkeep;
         let (shared, partition, now) =
             (Arc::clone(&self.shared), self.partition, self.shared.now());
-        let (queue, idle) = (&self.queue, self.shared.config.account_idle());
-        self.accounts
-            .retire(now, idle, |address| queue.holds(address));
+        let (queue, draining) = (&self.queue, &self.draining);
+        let idle = self.shared.config.account_idle();
+        self.accounts.retire(now, idle, |address| {
+            queue.holds(address) || draining.holds(address)
+        });
         let tend = async move { upkeep::tend(&shared, partition, fence, now).await };
         ctx.spawn(tend.into_actor(self).map(Self::tended));
     }

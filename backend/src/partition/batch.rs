@@ -241,7 +241,7 @@ impl Draft {
                 fence,
                 shared,
                 rows: &self.rows,
-                mark: touched.map(|one| (AccountKeys::of(one.account).tip(), self.id)),
+                mark: touched.map(|one| Mark::Tip(AccountKeys::of(one.account).tip(), self.id)),
             };
             let operations = self.held.len();
             shared.metrics.batch_operations.observe(operations as f64);
@@ -249,6 +249,7 @@ impl Draft {
             result = commit(shared, &plan).await;
         }
         if result.is_ok() {
+            self.rows.left_for().for_each(|one| shared.bell.ring(one));
             let committed = self.working.values().flat_map(|one| &one.transitions);
             for transition in committed {
                 report_incidents(transition);
@@ -376,9 +377,18 @@ pub(crate) struct BatchPlan<'a, S> {
     pub(crate) fence: Fence,
     pub(crate) shared: &'a Shared<S>,
     pub(crate) rows: &'a Rows,
-    /// A tip that carries the batch's id once it has landed. Without one the rows may be written
-    /// again: they are absolute.
-    pub(crate) mark: Option<(Vec<u8>, BatchId)>,
+    /// What shows that the rows have landed. Without one they may be written again: they are
+    /// absolute.
+    pub(crate) mark: Option<Mark>,
+}
+
+/// What shows that rows have landed.
+#[derive(Debug)]
+pub(crate) enum Mark {
+    /// This tip carries the batch's id.
+    Tip(Vec<u8>, BatchId),
+    /// This key, which only the owner clears, is no longer there.
+    Gone(Vec<u8>),
 }
 
 impl<S: Store> Plan<S> for BatchPlan<'_, S> {
@@ -391,19 +401,25 @@ impl<S: Store> Plan<S> for BatchPlan<'_, S> {
     async fn fill(&self, tx: &mut S::Tx) -> Result<(), PlanError<Fenced>> {
         let incarnation = self.shared.claimant.incarnation;
         check_fence(tx, self.partition, self.fence, incarnation).await?;
-        if let Some((tip, _)) = &self.mark {
-            tx.read_conflict(tip);
+        if let Some(Mark::Tip(key, _) | Mark::Gone(key)) = &self.mark {
+            tx.read_conflict(key);
         }
         self.rows.fill(tx);
         Ok(())
     }
 
     async fn has_landed(&self, tx: &S::Tx) -> Result<bool, StoreError> {
-        let Some((tip, id)) = &self.mark else {
-            return Ok(false);
-        };
-        let found = tx.get(tip, Read::Snapshot).await?;
-        Ok(found.is_some_and(|row| records::tip(&row).is_ok_and(|(found, _)| found == *id)))
+        match &self.mark {
+            None => Ok(false),
+            Some(Mark::Gone(key)) => Ok(tx.get(key, Read::Snapshot).await?.is_none()),
+            Some(Mark::Tip(tip, id)) => {
+                let found = tx.get(tip, Read::Snapshot).await?;
+                Ok(
+                    found
+                        .is_some_and(|row| records::tip(&row).is_ok_and(|(found, _)| found == *id)),
+                )
+            }
+        }
     }
 }
 

@@ -110,6 +110,14 @@ pub(crate) struct Tend {
     pub(crate) reply: oneshot::Sender<Tended>,
 }
 
+/// Drain the intake. Who asks for it is answered, with how many entries that were, once nothing more
+/// is known to be there.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Drain {
+    pub(crate) reply: Option<oneshot::Sender<usize>>,
+}
+
 /// Finish what is in flight, refuse the rest, and stop.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]

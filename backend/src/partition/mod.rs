@@ -10,6 +10,7 @@
 //! | `shown` | what is in memory, for every thread to read |
 //! | `batch` | waiting operations become one commit |
 //! | `ownership` | who may write: claims and fences |
+//! | `drain`, `contacts` | what others left becomes one commit; who may leave what |
 //! | `records`, `codec` | accounts as rows |
 //! | `reading` | rows as accounts, lookups and frames |
 //! | `upkeep` | what expires and what is purged |
@@ -19,10 +20,12 @@ mod actor;
 mod batch;
 mod codec;
 pub(crate) mod commands;
+pub(crate) mod contacts;
+mod drain;
 mod ownership;
 mod queue;
 pub(crate) mod reading;
-mod records;
+pub(crate) mod records;
 pub(crate) mod shared;
 mod shown;
 mod upkeep;

@@ -259,8 +259,24 @@ fn frame(
     Ok((index, head, record))
 }
 
+/// The records of the frames of a container from `first` up to but without `end`.
+pub(crate) async fn frame_records<T: Tx>(
+    tx: &T,
+    keys: &AccountKeys,
+    container: ContainerNumber,
+    first: u64,
+    end: u64,
+) -> Result<Vec<(u64, FrameRecord)>, ReadError> {
+    let found = rows(tx, keys.frames(container, first, end)).await?;
+    let records = found.iter().map(|row| {
+        let (index, _, record) = frame(keys, container, row)?;
+        Ok((index, record))
+    });
+    records.collect()
+}
+
 /// One frame with its payload, if it is there.
-async fn one_frame<T: Tx>(
+pub(crate) async fn one_frame<T: Tx>(
     tx: &T,
     keys: &AccountKeys,
     container: ContainerNumber,

@@ -12,9 +12,9 @@ use mesh_common::account::intake::{
     DeliveryKey, DeliveryRow, ExchangeKey, ExchangeRow, SeenRow, Tally,
 };
 use mesh_common::account::{
-    AccountRecord, Change, ContainerNumber, DeviceEntry, DirectoryEntry, FrameRecord, Head,
-    IntakeEntry, MessageKey, PendingConnection, PostingCounts, RecipientRow, ReplayKey, SendingRow,
-    Tip, Transition,
+    AccountId, AccountRecord, Change, ContainerNumber, DeviceEntry, DirectoryEntry, FrameRecord,
+    Head, IntakeEntry, MessageKey, PendingConnection, PostingCounts, RecipientRow, ReplayKey,
+    SendingRow, Tip, Transition,
 };
 use mesh_common::cluster::PartitionId;
 use mesh_common::entropy::{self, Entropy};
@@ -115,6 +115,38 @@ impl Rows {
         }
     }
 
+    /// Adds what receiving an entry of the intake writes, if it writes anything of the account.
+    pub(crate) fn add_received(
+        &mut self,
+        account: AccountId,
+        changes: &[Change],
+        batch: BatchId,
+        tip_before: Tip,
+    ) {
+        if changes.is_empty() {
+            return;
+        }
+        let keys = AccountKeys::of(account);
+        self.set(keys.tip(), encode_tip(batch, tip_before));
+        for change in changes {
+            match change {
+                Change::Tip(tip) => self.set(keys.tip(), encode_tip(batch, *tip)),
+                other => self.add_row(&keys, other),
+            }
+        }
+    }
+
+    /// Leaves `entry` in the intake of its account's partition.
+    pub(crate) fn leave(&mut self, entry: &IntakeEntry) {
+        self.intake
+            .push((entry.partition(), encode_intake(entry).into()));
+    }
+
+    /// The partitions for whose accounts something is left.
+    pub(crate) fn left_for(&self) -> impl Iterator<Item = PartitionId> {
+        self.intake.iter().map(|(partition, _)| *partition)
+    }
+
     fn add_directory(&mut self, transition: &Transition, entry: &DirectoryEntry) {
         self.set(keys::dir(&transition.address), encode(entry));
         if let DirectoryEntry::Reserved(tombstone) = entry {
@@ -176,9 +208,7 @@ impl Rows {
                 let due = (row.expires_at(), DueKind::Recipient, hash.to_vec());
                 self.add_expiring(keys, keys.recipient(hash), row, due);
             }
-            Change::Intake(entry) => self
-                .intake
-                .push((entry.partition(), encode_intake(entry).into())),
+            Change::Intake(entry) => self.leave(entry),
             Change::Seen { id, row } => {
                 let at = row.expires_at();
                 self.set(keys.seen(id.0), encode_expiring(at, row));
@@ -394,7 +424,6 @@ fn encode_intake(entry: &IntakeEntry) -> Vec<u8> {
     Writer::new(INTAKE).octets(&json).octets(&payload).finish()
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "read by the drain"))]
 pub(crate) fn intake(value: &[u8]) -> Result<IntakeEntry, RowError> {
     let mut row = Reader::new("intake entry", value, INTAKE)?;
     let (json, payload) = (row.octets()?, row.octets()?);

@@ -10,10 +10,13 @@ use mesh_common::entropy::Entropy;
 use mesh_common::time::{Clock, Timestamp};
 
 use super::accounts::NodeAccounts;
+use super::contacts::ContactCache;
 use super::ownership::Claimant;
 use super::shown::Shown;
+use crate::bell::Bell;
 use crate::config::BackendConfig;
 use crate::metrics::Metrics;
+use crate::service_keys::ServiceKeys;
 use crate::store::{Store, TxOptions};
 
 /// A source of chance that several threads draw from.
@@ -106,9 +109,16 @@ pub(crate) struct Shared<S> {
     /// What each partition shows, in their order.
     pub(crate) shown: Vec<Arc<Shown>>,
     pub(crate) claimant: Claimant,
+    /// The secrets of the service. Never used on a partition's thread.
+    pub(crate) keys: ServiceKeys,
+    pub(crate) contacts: ContactCache,
+    pub(crate) bell: Bell,
     /// For tests: an operation that makes deciding it panic.
     #[cfg(test)]
     pub(crate) poison: Mutex<Option<mesh_common::session::RequestId>>,
+    /// For tests: an entry of the intake that makes receiving it panic.
+    #[cfg(test)]
+    pub(crate) poison_intake: Mutex<Option<mesh_common::account::IntakeId>>,
 }
 
 impl<S: Store> Shared<S> {
@@ -130,6 +140,14 @@ impl<S: Store> Shared<S> {
             Some(operation.request().request_id),
             "a test asked for this panic"
         );
+    }
+
+    /// Panics if a test asked for it.
+    #[cfg(test)]
+    pub(crate) fn trip_intake(&self, id: mesh_common::account::IntakeId) {
+        let poison = self.poison_intake.lock();
+        let poison = *poison.unwrap_or_else(PoisonError::into_inner);
+        assert_ne!(poison, Some(id), "a test asked for this panic");
     }
 
     /// How transactions that write are run.

@@ -30,12 +30,13 @@
 //! | `20` acct | `aid 'w' hash16` | when the account last wrote to a recipient |
 //! | `21` intake | `p generation versionstamp n` | what others left for an account of `p`, in the order of the commits |
 //! | `23` due | `p due kind aid rest` | empty: work to be done from the moment `due` on |
+//! | `24` aside | `p key kind` | an entry of an intake that cannot be received: `e` verbatim, `w` why |
 //!
 //! Reserved: `01` node, `03` route, `11`–`13` domains, `20` acct `'g'` gate,
 //! `'e'` EARL content, `22` wake-in,
 //! `30`–`33` outbound, `40` admin, `41` migrations.
 //!
-//! Draft: cluster §5 has no table 23. Everything that expires or is purged leaves a row there, so
+//! Draft: cluster §5 has no tables 23 and 24. Everything that expires or is purged leaves a row there, so
 //! that work which is due is found by one range read, however many accounts there are.
 
 use mesh_common::account::state::ACCOUNT_ID_BYTES;
@@ -53,6 +54,7 @@ const DIR: u8 = 0x10;
 const ACCT: u8 = 0x20;
 const INTAKE: u8 = 0x21;
 const DUE: u8 = 0x23;
+const ASIDE: u8 = 0x24;
 
 /// Raised when the store is restored into another cluster, whose versions may begin anew: entries
 /// left later must not sort among those that an owner is about to clear (cluster §5).
@@ -463,6 +465,19 @@ pub fn intake(partition: PartitionId) -> KeyRange {
 #[must_use]
 pub fn intakes() -> KeyRange {
     KeyRange::prefix(&[INTAKE])
+}
+
+/// Where an entry of the intake of `partition`, under `key`, is set aside, and where the reason is.
+#[must_use]
+pub fn set_aside(partition: PartitionId, key: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let place = |kind: u8| concat(&[&[ASIDE], &partition.0.to_be_bytes(), key, &[kind]]);
+    (place(b'e'), place(b'w'))
+}
+
+/// Everything that was set aside.
+#[must_use]
+pub fn all_set_aside() -> KeyRange {
+    KeyRange::prefix(&[ASIDE])
 }
 
 /// The partition in whose intake `key` lies.

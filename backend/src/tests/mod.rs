@@ -17,6 +17,7 @@ use mesh_common::cluster::handle::CreateEvidence;
 use mesh_common::cluster::{
     AccountRequest, Answer, Backend as _, CallFailure, Evidence, PartitionId, SigningKeys, Verified,
 };
+use mesh_common::crypto::SecretKey;
 use mesh_common::dare::merkle::payload_digest;
 use mesh_common::dare::{ContainerInfo, ContentMeta, DigestStack, Envelope};
 use mesh_common::encoding::base64url::Binary;
@@ -31,6 +32,7 @@ use mesh_common::udf::Udf;
 
 use crate::config::BackendConfig;
 use crate::handle::BackendHandle;
+use crate::service_keys::{ServiceKeys, ServiceSecrets};
 use crate::store::{MemoryStore, Store};
 
 /// The catalog most stories write to.
@@ -169,9 +171,18 @@ async fn start<S: Store>(
     clock: &Arc<StoryClock>,
 ) -> BackendHandle<S> {
     let clock: Arc<dyn Clock> = Arc::<StoryClock>::clone(clock);
-    BackendHandle::start(config, store.clone(), clock, SeededEntropy::new(4))
+    BackendHandle::start(config, store.clone(), clock, SeededEntropy::new(4), keys())
         .await
         .unwrap()
+}
+
+/// The secrets of the service.
+fn keys() -> ServiceKeys {
+    let key = |seed| Arc::new(SecretKey::generate(&mut SeededEntropy::new(seed)));
+    ServiceKeys::single(ServiceSecrets {
+        online: key(101),
+        reading: vec![key(102), key(103)],
+    })
 }
 
 /// A person with one device and one account.

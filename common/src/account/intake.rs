@@ -35,7 +35,7 @@ use crate::spool::MessageState;
 use crate::time::Timestamp;
 use crate::udf::Udf;
 
-pub use contacts::{ContactIndex, Standpoint};
+pub use contacts::{ContactIndex, Opened, Standpoint};
 pub use exchange::{ExchangeKey, ExchangeKind, ExchangeRow};
 pub use outcome::{DeliveryKey, DeliveryRow};
 pub use reception::{Reception, ReceptionResult, Setting, Unfit, needs, receive, told};

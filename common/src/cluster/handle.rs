@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::changes::Watch;
+use crate::account::connect::Publication;
 use crate::address::AccountAddress;
 use crate::assertion::Permission;
 use crate::dare::Envelope;
@@ -50,6 +51,18 @@ pub trait Backend: Send + Sync + 'static {
     /// `None` if as many watch it as may, or if its home cannot be watched at present. Costs the home
     /// nothing while nothing happens.
     fn watch<'a>(&'a self, account: &'a AccountAddress) -> BoxFuture<'a, Option<Watch>>;
+
+    /// What the hailing account `account` publishes under the name `id` (service §6.5). `None` if it
+    /// is no hailing account, or publishes nothing of that name.
+    ///
+    /// # Errors
+    /// The account's partition is away or too busy.
+    fn published<'a>(
+        &'a self,
+        account: &'a AccountAddress,
+        id: &'a Udf,
+        deadline: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Publication>, ServiceError>>;
 }
 
 /// A value that the only code able to check it has checked.

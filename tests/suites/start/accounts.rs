@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use mesh_backend::config::BackendConfig;
 use mesh_backend::store::{EmbeddedOptions, EmbeddedStore};
-use mesh_backend::{BackendHandle, SystemClock, SystemEntropy};
+use mesh_backend::{BackendHandle, ServiceKeys, ServiceSecrets, SystemClock, SystemEntropy};
 use mesh_common::account::testing::{Device, Person, event, first_frame};
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::{AccountRequest, Backend as _, Verified};
+use mesh_common::crypto::SecretKey;
 use mesh_common::protocol::Code;
 use mesh_common::time::Clock as _;
 use mesh_tests::process::Process;
@@ -63,7 +64,11 @@ pub(crate) fn found(data: &Path, process: Process) -> usize {
 async fn open(store: &Path) -> BackendHandle<EmbeddedStore> {
     let store = EmbeddedStore::open(store, EmbeddedOptions::default()).expect("it opens");
     let config = BackendConfig::default();
-    BackendHandle::start(config, store, Arc::new(SystemClock), SystemEntropy)
+    let keys = ServiceKeys::single(ServiceSecrets {
+        online: Arc::new(SecretKey::generate(&mut SystemEntropy)),
+        reading: Vec::new(),
+    });
+    BackendHandle::start(config, store, Arc::new(SystemClock), SystemEntropy, keys)
         .await
         .expect("the back-end starts")
 }

@@ -78,6 +78,7 @@ const PRODUCIBLE: &[(Option<Transaction>, &[Code])] = &[
         Some(Transaction::Status),
         &[
             Code::Ok,
+            Code::Pending,
             Code::Malformed,
             Code::UnknownStore,
             Code::AuthenticationRequired,
@@ -129,10 +130,37 @@ const PRODUCIBLE: &[(Option<Transaction>, &[Code])] = &[
         Some(Transaction::Post),
         &[Code::AuthenticationRequired, Code::UnknownOperation],
     ),
-    (Some(Transaction::Connect), &[Code::AuthenticationRequired]),
+    (
+        Some(Transaction::Connect),
+        &[
+            Code::Ok,
+            Code::Malformed,
+            Code::AuthenticationRequired,
+            Code::Replay,
+            Code::NotAuthorized,
+            Code::Refused,
+            Code::NotFound,
+            Code::Conflict,
+            Code::TooLarge,
+            Code::InvalidSignature,
+            Code::InvalidProfile,
+            Code::InvalidName,
+            Code::RateLimited,
+            Code::Overload,
+            Code::QuotaExceeded,
+        ],
+    ),
     (
         Some(Transaction::Complete),
-        &[Code::AuthenticationRequired, Code::NotAuthorized],
+        &[
+            Code::Ok,
+            Code::Pending,
+            Code::Malformed,
+            Code::AuthenticationRequired,
+            Code::NotAuthorized,
+            Code::NotFound,
+            Code::Expired,
+        ],
     ),
 ];
 
@@ -145,10 +173,6 @@ const NOT_YET: &[(Code, &str)] = &[
     (
         Code::RedirectTemporary,
         "accounts do not move before there is a cluster",
-    ),
-    (
-        Code::Expired,
-        "only a pending connection expires, and Complete is not offered yet",
     ),
     (
         Code::Internal,

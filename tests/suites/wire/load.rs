@@ -4,7 +4,7 @@
 use mesh_common::protocol::{Code, Transaction};
 use mesh_tests::client::bare as say;
 use mesh_tests::wire::{Connection, Framing, HttpRequest};
-use mesh_tests::{Answer, Client, TestService, alice, bob, frames, mallet};
+use mesh_tests::{Answer, Client, TestService, alice, bob, connecting, frames, mallet};
 
 use crate::{refused, sealed};
 
@@ -122,6 +122,9 @@ fn creation_and_writing_are_shed_before_reading() {
     let answer = bobs.create_account(&bob);
     let slug = "half-of-the-places-taken";
     sealed(Transaction::CreateAccount, Code::Overload, slug, &answer);
+    let asked = connecting::request(&bob.device, &bob.address, "one");
+    let answer = bobs.exchange(&connecting::connect(asked));
+    sealed(Transaction::Connect, Code::Overload, slug, &answer);
     client.by_ticket(&frames::status()).must_be(Code::Ok);
     client
         .by_ticket(&frames::download("mmm_Inbound"))

@@ -9,6 +9,7 @@
 //! | `sessions` | exchanges and tickets that are not as they should be |
 //! | `permissions` | who authenticated and may not |
 //! | `accounts` | CreateAccount and DeleteAccount |
+//! | `connecting` | Connect, Complete, and what a device that is not connected is told |
 //! | `reading` | Hello, Status and Download |
 //! | `writing` | Upload |
 //! | `load` | rates, shedding, quotas, time |
@@ -20,6 +21,7 @@
 )]
 
 mod accounts;
+mod connecting;
 mod coverage;
 mod forms;
 mod http;

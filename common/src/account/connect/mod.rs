@@ -12,15 +12,18 @@
 //! | `pending` | the rows, and the stages of their life |
 //! | `request` | Connect |
 //! | `complete` | Complete |
+//! | `publication` | what hailing accounts publish |
 //! | `follow` | what other transactions mean for the rows: answers, and devices that leave |
 
 mod complete;
 mod follow;
 mod pending;
+mod publication;
 mod request;
 
 pub use follow::{answers_pending, follow};
 pub use pending::{Connections, PendingConnection, Stage};
+pub use publication::{Publication, publication, publication_id, publication_needs};
 
 pub(super) use complete::{add_needs, decide as decide_complete};
 pub(super) use request::decide as decide_connect;

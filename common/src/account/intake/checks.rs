@@ -14,6 +14,7 @@ use super::reception::{Reception, ReceptionResult, Setting};
 use super::tally::Tally;
 use super::{IntakeEntry, IntakeMessage};
 use crate::account::change::{Change, MessageKey, MessageRow};
+use crate::account::connect::{self, answers_pending};
 use crate::account::needs::{Lookups, Needs};
 use crate::account::state::{AccountState, AccountStatus, Standing};
 use crate::address::AccountAddress;
@@ -23,18 +24,26 @@ use crate::encoding::json;
 use crate::message::{Identified, Message, identify};
 use crate::spool::MessageState;
 
+/// The tag of the message that tells a device that it is connected.
+const RESPOND_CONNECTION: &str = "RespondConnection";
 /// References of an answer that are looked up.
 const REFERENCES_MAX: usize = 8;
 
 pub(super) fn add_needs(state: &AccountState, message: &IntakeMessage, needs: &mut Needs) {
-    needs.messages.extend(inbound_key(state, message));
+    for kind in [ContainerKind::Inbound, ContainerKind::Local] {
+        needs.messages.extend(key_in(kind, state, message));
+    }
     needs.tally = true;
     needs.exchanges.extend(exchanges(message));
 }
 
-/// How the recipient's Inbound spool knows a message: by sender account and UniqueID (decision Q-26).
-fn inbound_key(state: &AccountState, message: &IntakeMessage) -> Option<MessageKey> {
-    let head = state.head(&ContainerKind::Inbound.name()?)?;
+/// How a spool of the recipient knows a message: by sender account and UniqueID (decision Q-26).
+fn key_in(
+    kind: ContainerKind,
+    state: &AccountState,
+    message: &IntakeMessage,
+) -> Option<MessageKey> {
+    let head = state.head(&kind.name()?)?;
     Some(MessageKey {
         container: head.number,
         sender: message.sender.address.canonical().to_owned(),
@@ -112,16 +121,33 @@ impl Check<'_> {
         }
         let identified = self.identified()?;
         self.check_addresses(&identified)?;
-        if self.is_there()? {
+        let spool = self.spool(&identified);
+        if self.is_there(spool)? {
             let result = ReceptionResult::Repeated;
             return Ok(Reception::noted(self.entry, self.setting.now, result));
         }
         let tally = self.tally();
-        let is_stranger = self.control(&identified, &tally)?;
+        let is_stranger = spool == ContainerKind::Inbound && self.control(&identified, &tally)?;
         if tally.taken() >= self.setting.policy.inbound.per_recipient_day {
             return Err(ReceptionResult::Quota);
         }
-        self.append(tally, is_stranger)
+        self.append(spool, tally, is_stranger)
+    }
+
+    /// Inbound; for the answer to a device that asked this hailing account, and only for that, Local
+    /// (service §6.5).
+    fn spool(&self, identified: &Identified) -> ContainerKind {
+        let policy = self.setting.policy;
+        let is_answer = identified.message_type.as_deref() == Some(RESPOND_CONNECTION)
+            && !policy
+                .inbound
+                .blocks(&self.message.sender, self.message.service.as_ref())
+            && answers_pending(self.state, policy, &identified.unique_id, self.setting.now);
+        if is_answer {
+            ContainerKind::Local
+        } else {
+            ContainerKind::Inbound
+        }
     }
 
     /// Check 3: the message says which it is, as its evidence does.
@@ -156,13 +182,15 @@ impl Check<'_> {
 
     /// Check 6: the same message again is a success without a second copy; another one under its id
     /// is refused (architecture A-13, decision Q-26).
-    fn is_there(&self) -> Result<bool, ReceptionResult> {
-        let known = inbound_key(self.state, self.message)
+    fn is_there(&self, spool: ContainerKind) -> Result<bool, ReceptionResult> {
+        let known = key_in(spool, self.state, self.message)
             .and_then(|key| self.lookups.messages.get(&key))
             .filter(|row| self.setting.now < row.expires_at());
         match known {
             None => Ok(false),
             Some(row) if row.payload_digest == self.message.payload_digest => Ok(true),
+            // In Local the newest entry of an id counts.
+            Some(_) if spool == ContainerKind::Local => Ok(false),
             Some(_) => Err(ReceptionResult::IdReused),
         }
     }
@@ -213,11 +241,16 @@ impl Check<'_> {
     }
 
     /// Checks 8 and 9.
-    fn append(&self, mut tally: Tally, is_stranger: bool) -> Result<Reception, ReceptionResult> {
+    fn append(
+        &self,
+        spool: ContainerKind,
+        mut tally: Tally,
+        is_stranger: bool,
+    ) -> Result<Reception, ReceptionResult> {
         let now = self.setting.now;
         let appended = append::message(
             self.state,
-            ContainerKind::Inbound,
+            spool,
             &self.message.envelope,
             self.setting.policy,
             now,
@@ -246,6 +279,7 @@ impl Check<'_> {
         });
         tally.count(is_stranger.then_some(&sender.account_udf));
         changes.push(Change::Tally(Box::new(tally)));
+        connect::follow(self.state, &mut changes, now);
         let result = ReceptionResult::Taken;
         Ok(Reception::of(
             self.state, self.entry, tip, changes, now, result,

@@ -64,6 +64,24 @@ enum Entry {
     Readable(Rules),
 }
 
+/// What the frame of a contact says, or that it cannot be read.
+#[derive(Debug, Clone)]
+pub struct Opened(Entry);
+
+impl Opened {
+    /// Opens a frame with the service's keys. Curve arithmetic: not for a partition's thread.
+    #[must_use]
+    pub fn read(envelope: &Envelope, keys: &[&SecretKey]) -> Self {
+        Self(Rules::read(envelope, keys).map_or(Entry::Unreadable, Entry::Readable))
+    }
+
+    /// A frame that cannot be read: its payload is gone, say.
+    #[must_use]
+    pub const fn unreadable() -> Self {
+        Self(Entry::Unreadable)
+    }
+}
+
 /// What one contact may send.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Rules {
@@ -147,24 +165,14 @@ impl ContactIndex {
             .map(|(unique_id, live)| (unique_id.as_str(), live.frame))
     }
 
-    /// Opens the frame that speaks for `unique_id` with the service's keys; `None` for a frame whose
-    /// payload is gone.
-    pub fn open(&mut self, unique_id: &str, envelope: Option<&Envelope>, keys: &[&SecretKey]) {
-        let Some(live) = self.live.get(unique_id) else {
-            return;
-        };
-        let frame = live.frame;
-        let entry = envelope
-            .and_then(|envelope| Rules::read(envelope, keys))
-            .map_or(Entry::Unreadable, Entry::Readable);
-        self.put(unique_id, Some(Live { frame, entry }));
-    }
-
-    /// Everything that is still closed stays unread.
-    pub fn give_up(&mut self) {
-        let closed: Vec<String> = self.closed().map(|(id, _)| id.to_owned()).collect();
-        for unique_id in closed {
-            self.open(&unique_id, None, &[]);
+    /// Takes what the frame says that speaks for `unique_id`.
+    pub fn open(&mut self, unique_id: &str, opened: Opened) {
+        if let Some(live) = self.live.get(unique_id) {
+            let live = Live {
+                frame: live.frame,
+                entry: opened.0,
+            };
+            self.put(unique_id, Some(live));
         }
     }
 

@@ -1,0 +1,79 @@
+//! Tells owners that something was left for them: a nudge in process after the commit, and a look at
+//! the store every two seconds as the last net (cluster §8).
+//!
+//! A nudge that is lost costs two seconds, never an entry. What is rung for one partition many times
+//! before somebody listens is rung once.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use mesh_common::account::IntakeEntry;
+use mesh_common::cluster::PartitionId;
+use mesh_common::time::Timestamp;
+use tokio::sync::Notify;
+
+use crate::metrics::Metrics;
+use crate::partition::reading::ReadError;
+use crate::partition::records;
+use crate::store::{KeyRange, Limit, Order, Read, Store, Tx, TxOptions, keys};
+
+/// Which partitions have something to drain, as far as anybody said.
+#[derive(Debug, Default)]
+pub(crate) struct Bell {
+    rung: Mutex<BTreeSet<PartitionId>>,
+    notify: Notify,
+}
+
+impl Bell {
+    /// Something was left for `partition`.
+    pub(crate) fn ring(&self, partition: PartitionId) {
+        let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        if rung.insert(partition) {
+            self.notify.notify_one();
+        }
+    }
+
+    /// Waits until somebody rings.
+    pub(crate) async fn rung(&self) {
+        self.notify.notified().await;
+    }
+
+    /// The partitions that were rung for since the last time.
+    pub(crate) fn take(&self) -> BTreeSet<PartitionId> {
+        std::mem::take(&mut self.rung.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The partitions with entries in their intakes: one read where there are none, one more for each
+/// partition that has some.
+pub(crate) async fn look<S: Store>(
+    store: &S,
+    metrics: &Metrics,
+    now: Timestamp,
+) -> Result<Vec<PartitionId>, ReadError> {
+    let (mut found, mut oldest) = (Vec::new(), now);
+    let mut range = keys::intakes();
+    let tx = store.begin(TxOptions::default());
+    loop {
+        let page = tx
+            .range(&range, Limit::rows(1), Order::Forward, Read::Snapshot)
+            .await?;
+        let Some(row) = page.rows.first() else { break };
+        let Some(partition) = keys::partition_of_intake(&row.key) else {
+            break;
+        };
+        found.push(partition);
+        if let Ok(IntakeEntry { left_at, .. }) = records::intake(&row.value) {
+            oldest = oldest.min(left_at);
+        }
+        range = KeyRange {
+            begin: keys::intake(partition).end,
+            end: range.end,
+        };
+    }
+    metrics
+        .intake_waiting
+        .set(i64::try_from(found.len()).unwrap_or(i64::MAX));
+    metrics.intake_age.set(now.since(oldest).as_secs_f64());
+    Ok(found)
+}
