@@ -69,7 +69,10 @@ fn what_is_published_is_fetched_by_its_name() {
     publish(&mut client, &earl, 0, b"sealed under a key");
     let name = earl.content_id();
     let found = fetch(&service, &get(name.as_str()));
-    assert_eq!((found.status, found.text()), (200, "sealed under a key".into()));
+    assert_eq!(
+        (found.status, found.text()),
+        (200, "sealed under a key".into())
+    );
     let tag = found.header("etag").unwrap().to_owned();
     for (header, value) in [
         ("content-type", "application/octet-stream"),
@@ -84,7 +87,10 @@ fn what_is_published_is_fetched_by_its_name() {
     let head = get(name.as_str()).method("HEAD");
     connection.write(&head.octets()).unwrap();
     let head = connection.reply(true);
-    assert_eq!((head.status, head.header("content-length")), (200, Some("18")));
+    assert_eq!(
+        (head.status, head.header("content-length")),
+        (200, Some("18"))
+    );
     assert!(head.body.is_empty());
     for (known, status) in [
         (tag.clone(), 304),
@@ -166,7 +172,10 @@ fn a_fetch_is_a_get_at_a_host_of_the_domain() {
             let slug = "a-post-of-something-published";
             refused(Code::MethodNotAllowed, slug, &request, &reply);
         }
-        assert_eq!((reply.status, reply.header("allow")), (405, Some("GET, HEAD")));
+        assert_eq!(
+            (reply.status, reply.header("allow")),
+            (405, Some("GET, HEAD"))
+        );
     }
 }
 
@@ -222,9 +231,11 @@ fn a_device_that_was_sold_is_connected_by_whoever_scans_its_code() {
     let added = frames::upload(frames::DEVICES, vec![lamp.frame(2, "New")]);
     alices.ask(&added).must_be(Code::Ok);
     let (from, to) = (address(&owner.address), address(&maker.address));
+    let mut entry = lamp.entry.clone();
+    entry.enveloped_profile_mesh = Some(owner.profile_mesh.clone());
     let answer = ConnectionAnswer::make(
         id.as_str(),
-        Some(lamp.entry.clone()),
+        Some(entry),
         Some(witness),
         Some((&from, &to)),
         &owner.mesh.online,
@@ -241,7 +252,10 @@ fn a_device_that_was_sold_is_connected_by_whoever_scans_its_code() {
     completed.must_be(Code::Ok);
     let answer = completed.complete().signed_response.clone().unwrap();
     let believed = ConnectionAnswer::verify(&answer, &id, None, &proved, Some(&earl.pin()));
-    assert!(matches!(believed, Ok(ConnectionAnswer::Accepted { .. })), "{believed:?}");
+    assert!(
+        matches!(believed, Ok(ConnectionAnswer::Accepted { .. })),
+        "{believed:?}"
+    );
     Client::of_device(&service, &lamp)
         .exchange(&frames::status())
         .must_be(Code::Ok);
