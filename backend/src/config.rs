@@ -195,4 +195,31 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn how_devices_are_connected_is_bounded_for_every_domain() {
+        let with = |change: fn(&mut ConnectionRules)| {
+            let mut policy = AccountPolicy::default();
+            change(&mut policy.connections);
+            let domains = BTreeMap::from([("example.com".to_owned(), policy)]);
+            let config = BackendConfig {
+                domains,
+                ..BackendConfig::default()
+            };
+            config.check().map_err(|error| error.name)
+        };
+        assert_eq!(with(|_| {}), Ok(()));
+        assert_eq!(
+            with(|rules| rules.life_s = 0),
+            Err("policy.connections.life_s")
+        );
+        assert_eq!(
+            with(|rules| rules.pending_max = HAILING_PENDING_MAX + 1),
+            Err("policy.connections.pending_max")
+        );
+        assert_eq!(
+            with(|rules| rules.hailing = vec!["devices".to_owned(); HAILING_ACCOUNTS_MAX + 1]),
+            Err("policy.connections.hailing")
+        );
+    }
 }

@@ -560,6 +560,7 @@ mod tests {
                 format!("{aid}76{}", hex(&hash16(&[b"MAAA"]))),
             ),
             (account.replay(hash), format!("{aid}72{hash_text}")),
+            (account.connection(hash), format!("{aid}63{hash_text}")),
             (account.seen(hash), format!("{aid}69{hash_text}")),
             (account.delivery(hash), format!("{aid}73{hash_text}")),
             (account.exchange(hash), format!("{aid}78{hash_text}")),

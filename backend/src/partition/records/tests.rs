@@ -191,7 +191,20 @@ fn changes() -> Vec<Change> {
             key: replay_key,
             row: Box::new(replay_row),
         },
+        Change::Connection {
+            message_id: "NAAA".into(),
+            row: Some(waiting()),
+        },
     ]
+}
+
+fn waiting() -> PendingConnection {
+    PendingConnection {
+        response_ids: vec![udf("one form"), udf("other form")],
+        device: udf("device"),
+        expires_at: moment(),
+        answered_at: Some(moment()),
+    }
 }
 
 fn tombstone() -> Tombstone {
@@ -284,6 +297,10 @@ async fn an_account_is_read_as_it_was_written() {
     assert_eq!(state.head(&head().name), Some(&head()));
     assert_eq!(state.tip.change_seq, 5);
     assert_eq!(state.devices.live.values().collect::<Vec<_>>(), [&device()]);
+    assert_eq!(
+        state.connections.iter().collect::<Vec<_>>(),
+        [("NAAA", &waiting())]
+    );
     assert_eq!(
         state.devices.retired.iter().collect::<Vec<_>>(),
         [&udf("old key")]
