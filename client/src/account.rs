@@ -17,6 +17,7 @@ use mesh_common::protocol::{Code, CreateRequest, DeleteRequest, Request, Respons
 use mesh_common::time::Timestamp;
 use serde::Serialize;
 
+use crate::administration::AdministrationError;
 use crate::catalogs::{CATALOGS, name_of};
 use crate::changes::Change;
 use crate::client::Client;
@@ -129,6 +130,17 @@ impl Client {
 
     /// Draws keys and makes profiles, and keeps them.
     async fn begin_account(&mut self, new: &NewAccount) -> Result<(), ClientError> {
+        let keys = NewKeys::generate(&new.address, self.entropy.as_mut());
+        self.begin_with(new, keys, Stage::Begun).await
+    }
+
+    /// Makes profiles for `keys`, and keeps both.
+    pub(crate) async fn begin_with(
+        &mut self,
+        new: &NewAccount,
+        keys: NewKeys,
+        stage: Stage,
+    ) -> Result<(), ClientError> {
         let url = new
             .service_url
             .clone()
@@ -146,10 +158,10 @@ impl Client {
         let transport = self.way()?;
         let greeted = hello(transport.as_ref(), &url).await?;
         let now = self.clock.now();
-        let keys = NewKeys::generate(&new.address, self.entropy.as_mut());
         let beginning = beginning(new, url, &keys, now, self.entropy.as_mut())?;
         let keys = keys.into_keys(self.entropy.as_mut());
         let mut state = State::new(beginning);
+        state.stage = stage;
         state.service = Some(greeted.pinned);
         let passphrase = self.passphrase.clone();
         // State first: keys that nothing tells the purpose of are never overwritten.
@@ -172,10 +184,11 @@ impl Client {
             self.create_at_service().await?;
             self.set_stage(Stage::Created)?;
         }
-        if stage != Stage::Ready && stage != Stage::Deleted {
-            self.fill_catalogs()?;
+        match stage {
+            Stage::Begun | Stage::Created => self.fill_catalogs(),
+            Stage::Recovering => Err(AdministrationError::Unfinished.into()),
+            Stage::Recovered | Stage::Ready | Stage::Deleted => Ok(()),
         }
-        Ok(())
     }
 
     async fn create_at_service(&mut self) -> Result<(), ClientError> {
@@ -215,7 +228,7 @@ impl Client {
 
     /// Forgets keys and profiles of an account that the service will never have, so that the folder
     /// can be used for another. What was added meanwhile keeps them.
-    fn forget_beginning(&mut self) -> Result<(), ClientError> {
+    pub(crate) fn forget_beginning(&mut self) -> Result<(), ClientError> {
         if self.containers()?.is_empty() {
             self.device = None;
             keystore::remove(&self.home)?;

@@ -123,7 +123,8 @@ impl Builder {
         if let Some(state) = State::load(&client.home)? {
             // The keys are written behind the state: without them nothing was asked for yet, and the
             // account can be begun anew.
-            if state.stage != Stage::Begun || keystore::exists(&client.home)? {
+            let asked = !matches!(state.stage, Stage::Begun | Stage::Recovering);
+            if asked || keystore::exists(&client.home)? {
                 client.unlock(state)?;
             }
         }
@@ -140,7 +141,7 @@ pub struct Client {
     pub(crate) entropy: Box<dyn Entropy + Send>,
     pub(crate) transport: Option<Arc<dyn Transport>>,
     pub(crate) watch: Option<Watch>,
-    pub(crate) device: Option<Device>,
+    pub(crate) device: Option<Box<Device>>,
     pub(crate) told: Option<Told>,
 }
 
@@ -241,19 +242,19 @@ impl Client {
         let keys =
             keystore::load(&self.home, self.passphrase.as_ref())?.ok_or(ClientError::NoAccount)?;
         let identity = Identity::derive(keys, &state).map_err(ClientError::Identity)?;
-        self.device = Some(Device {
+        self.device = Some(Box::new(Device {
             identity,
             state,
             replicas: BTreeMap::new(),
             service: None,
             offered: None,
-        });
+        }));
         Ok(())
     }
 
     /// The device, once there is an account.
     pub(crate) fn device(&mut self) -> Result<&mut Device, ClientError> {
-        self.device.as_mut().ok_or(ClientError::NoAccount)
+        self.device.as_deref_mut().ok_or(ClientError::NoAccount)
     }
 
     /// Keeps the keys as they are now, under the passphrase they were opened with.

@@ -323,7 +323,8 @@ impl Client {
         let mut attempt = service.session.begin(&request, self.entropy.as_mut());
         let before = service.session.ticket().cloned();
         let outcome = self.carry(&mut service, &mut attempt).await;
-        if before.as_ref() != service.session.ticket() {
+        let is_connected = !self.device()?.state.stage.is_recovery();
+        if is_connected && before.as_ref() != service.session.ticket() {
             self.keep_ticket(service.session.ticket())?;
         }
         self.device()?.service = Some(service);
@@ -434,6 +435,9 @@ impl Client {
     /// A session as the connected device, with the ticket of the last command if it is still good.
     fn connect(&mut self) -> Result<Service, ClientError> {
         let device = self.device.as_ref().ok_or(ClientError::NoAccount)?;
+        if device.state.stage.is_recovery() {
+            return self.session_as(self.as_device()?);
+        }
         let client = ClientIdentity::connected_to_account(
             device.identity.enveloped_connection_account.clone(),
             None,

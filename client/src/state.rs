@@ -71,6 +71,14 @@ pub enum Stage {
     Deleted,
 }
 
+impl Stage {
+    /// Whether the account is on its way back: the device is not connected yet.
+    #[must_use]
+    pub const fn is_recovery(self) -> bool {
+        matches!(self, Self::Recovering | Self::Recovered)
+    }
+}
+
 /// The service as it was when it was last seen (service §4.3, decision Q-52).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]

@@ -123,6 +123,9 @@ impl Client {
             }
         };
         let now = self.clock.now();
+        if self.is_recovered() {
+            self.connected_again()?;
+        }
         let state = &mut self.device()?.state;
         state.synced_at = Some(now);
         state.stage = Stage::Ready;
@@ -136,6 +139,17 @@ impl Client {
             collisions,
             rebases,
         })
+    }
+
+    fn is_recovered(&self) -> bool {
+        self.state()
+            .is_some_and(|state| state.stage == Stage::Recovered)
+    }
+
+    /// From now on the device acts as the connected one that its entry says it is.
+    fn connected_again(&mut self) -> Result<(), ClientError> {
+        self.device()?.service = None;
+        self.set_stage(Stage::Ready)
     }
 
     /// Gets this device's place anew; where it has none, `refusal` stands.
@@ -159,6 +173,11 @@ impl Client {
             Response::Status(response) => response,
             other => return Err(ServiceFailure::other_class(&other).into()),
         };
+        if response.container_status.is_empty() && self.is_recovered() {
+            // Our entry arrived, and the answer to it did not: as a device alone we see nothing now.
+            self.connected_again()?;
+            return Box::pin(self.remote()).await;
+        }
         self.take_profile(response.enveloped_profile_master)?;
         Ok(response
             .container_status
@@ -168,7 +187,7 @@ impl Client {
     }
 
     /// Downloads what is new at the service and puts what waits here behind it.
-    async fn catch_up(
+    pub(crate) async fn catch_up(
         &mut self,
         remote: &[Remote],
         decisions: &Decisions,

@@ -104,6 +104,9 @@ pub enum AdministrationError {
     /// The numbers are no division.
     #[error("the master key cannot be divided so")]
     Division(#[source] ShareError),
+    /// A recovery was interrupted.
+    #[error("the recovery of this account is not finished")]
+    Unfinished,
     /// There is a device here, and recovery makes a new one.
     #[error("this folder has the account {address} already")]
     HasAccount {
@@ -158,6 +161,7 @@ impl AdministrationError {
             Self::Division(_) => {
                 "choose 2 to 15 for --quorum, and for --shares as many or more, 16 at most".into()
             }
+            Self::Unfinished => "repeat `mesh key recover` with the same copy".into(),
             Self::HasAccount { .. } => "name an empty folder with --home".into(),
             Self::NoEscrow { .. } => {
                 "add --without-entries to have the address back all the same".into()
@@ -169,7 +173,11 @@ impl AdministrationError {
     #[must_use]
     pub const fn is_refusal(&self) -> bool {
         match self {
-            Self::MasterAway | Self::Copy(_) | Self::Division(_) | Self::HasAccount { .. } => false,
+            Self::MasterAway
+            | Self::Copy(_)
+            | Self::Division(_)
+            | Self::Unfinished
+            | Self::HasAccount { .. } => false,
             Self::NoMaster
             | Self::OtherMaster { .. }
             | Self::OtherAccount { .. }

@@ -15,14 +15,17 @@
 //! | [`paper`], [`share`], [`copies`] | words, shares, files: the key outside of any device |
 //! | [`holding`] | the key on a device: taken off, put back, brought along |
 //! | [`profiles`] | online keys: granted, withdrawn, replaced |
+//! | [`escrow`], [`recovery`] | encryption keys under the master key, and the way back |
 //! | `refresh` | how the other devices learn of it, and what they do not believe |
 
 pub mod copies;
 mod error;
+pub mod escrow;
 pub mod holding;
 pub mod master;
 pub mod paper;
 pub mod profiles;
+pub mod recovery;
 mod refresh;
 pub mod share;
 
@@ -30,4 +33,5 @@ pub use copies::CopyError;
 pub use error::AdministrationError;
 pub use holding::{DeviceStanding, KeyStatus, OnlineKey};
 pub use master::{MasterError, MasterKey};
+pub use recovery::RecoveryReport;
 pub use share::{DamagedShare, Share};

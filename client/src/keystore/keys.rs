@@ -94,14 +94,26 @@ pub struct NewKeys {
     pub account: AccountKeys,
     /// The keys of the device.
     pub device: DeviceKeys,
-    /// What the offline keys of mesh and account follow from.
-    pub master: MasterKey,
+    /// What the offline keys of mesh and account follow from, if the device is to keep it.
+    pub master: Option<MasterKey>,
 }
 
 impl NewKeys {
     /// Draws the keys of a new mesh, its first account under `address`, and its first device.
     pub fn generate(address: &AccountAddress, entropy: &mut dyn Entropy) -> Self {
         let master = MasterKey::generate(entropy);
+        Self {
+            master: Some(master.clone()),
+            ..Self::of_master(&master, address, entropy)
+        }
+    }
+
+    /// The same for a mesh and an account whose identities follow from `master`, which is not kept.
+    pub fn of_master(
+        master: &MasterKey,
+        address: &AccountAddress,
+        entropy: &mut dyn Entropy,
+    ) -> Self {
         Self {
             account: AccountKeys {
                 offline: master.account_key(address),
@@ -112,7 +124,7 @@ impl NewKeys {
                 offline: master.mesh_key(),
                 ..MeshKeys::generate(entropy)
             },
-            master,
+            master: None,
         }
     }
 
@@ -125,7 +137,7 @@ impl NewKeys {
                 mesh: self.mesh.into(),
                 account: self.account.into(),
             }),
-            master: Some(self.master),
+            master: self.master,
             session: SessionSeal::draw(entropy),
         }
     }

@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | [`service`], [`people`] | the scene: a service that can be disturbed, and people with devices |
 //! | [`account`] | making an account, being interrupted, deleting it |
-//! | [`administration`] | master key and online keys |
+//! | [`administration`], [`recovery`] | master key and online keys; all devices lost |
 //! | [`catalogs`] | entries added, found, changed, deleted, imported |
 //! | [`sync`] | two devices: races, collisions, large uploads |
 //! | [`answers`] | refusals, hints, lost answers, wrong clocks, another service |
@@ -27,5 +27,6 @@ mod golden;
 mod messages;
 mod people;
 mod proof;
+mod recovery;
 mod service;
 mod sync;

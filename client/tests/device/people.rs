@@ -77,6 +77,13 @@ impl Scene {
         (scene, laptop, phone)
     }
 
+    /// Time passes for everybody.
+    pub(crate) fn advance(&self, duration: Duration) {
+        let now = self.clock.now() + duration;
+        self.clock.set(now);
+        self.service.set_time(now);
+    }
+
     /// Where the device `name` keeps everything.
     pub(crate) fn folder(&self, name: &str) -> PathBuf {
         self.place.path().join(name)

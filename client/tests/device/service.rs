@@ -9,20 +9,23 @@ use std::time::Duration;
 use mesh_client::Client;
 use mesh_client::transport::{Posting, Reply, Transport, TransportError};
 use mesh_common::account::AccountPolicy;
-use mesh_common::account::testing::Shell;
+use mesh_common::account::testing::{Shell, at, udf, update};
 use mesh_common::address::AccountAddress;
 use mesh_common::assertion::ProfileService;
 use mesh_common::assertion::make::{HostProfileKeys, ServiceKeys};
 use mesh_common::cluster::{AccountRequest, Evidence, SigningKeys};
 use mesh_common::crypto::digest::sha512;
-use mesh_common::dare::{Digest64, Envelope};
+use mesh_common::dare::{ContentMeta, Digest64, Envelope};
 use mesh_common::encoding::json;
 use mesh_common::entropy::SeededEntropy;
 use mesh_common::error::ServiceError;
-use mesh_common::protocol::{Code, HelloResponse, Outcome, Request, Response, Transaction};
+use mesh_common::protocol::{
+    Code, HelloResponse, Outcome, Request, Response, Transaction, UploadRequest,
+};
 use mesh_common::session::{
-    Authenticated, Body, HostKeys, Leniency, Mode, Opened, TicketKeys, account_for, check_mode,
-    content_evidence, create_evidence, has_signed_content, open_request, parse_request, read_body,
+    Authenticated, Body, Caller, HostKeys, Leniency, Mode, Opened, RequestId, TicketKeys, Via,
+    account_for, check_mode, content_evidence, create_evidence, has_signed_content, open_request,
+    parse_request, read_body,
 };
 use mesh_common::time::Timestamp;
 
@@ -71,6 +74,57 @@ impl LocalService {
     /// What goes wrong with the next requests, in order.
     pub(crate) fn disturb(&self, disturbances: impl IntoIterator<Item = Disturbance>) {
         self.0.lock().unwrap().disturbances.extend(disturbances);
+    }
+
+    /// The service itself puts an entry in the place of the one it has under this id.
+    pub(crate) fn forge_entry(&self, address: &str, name: &str, id: &str, entry: Envelope) {
+        let account = AccountAddress::parse(address).unwrap();
+        let mut inner = self.0.lock().unwrap();
+        let shell = &mut inner.shell;
+        let next = shell.frames(&account, name).len() as u64;
+        let meta = ContentMeta {
+            unique_id: Some(id.into()),
+            event: Some("Update".into()),
+            first: Some(1),
+            previous: Some(next - 1),
+            ..ContentMeta::default()
+        };
+        let header = entry.header.clone().with_content_meta(&meta);
+        let entry = at(next, Envelope { header, ..entry });
+        let received_at = shell.now;
+        let answer = shell.perform(AccountRequest {
+            caller: Caller {
+                mode: Mode::Interop,
+                via: Via::Bare,
+                account: None,
+                profile_udf: None,
+                key_udf: udf("the service itself"),
+                credential_digest: [0; 32],
+                domain: None,
+            },
+            request_id: RequestId([9; 16]),
+            request_digest: [9; 64],
+            received_at,
+            deadline: received_at,
+            request: Request::Upload(UploadRequest {
+                updates: vec![update(name, vec![entry])],
+                ..UploadRequest::default()
+            }),
+            evidence: Evidence::Nothing,
+            account,
+        });
+        let outcome = answer.response.outcome();
+        assert!(outcome.is_success(), "{outcome:?}");
+    }
+
+    /// Time passes at the service.
+    pub(crate) fn set_time(&self, now: Timestamp) {
+        self.0.lock().unwrap().shell.now = now;
+    }
+
+    /// Nothing more goes wrong.
+    pub(crate) fn undisturbed(&self) {
+        self.0.lock().unwrap().disturbances.clear();
     }
 
     /// Another key for sessions; the old one is not known any more.
