@@ -24,6 +24,7 @@ use super::holding::DeviceStanding;
 use super::master::MasterKey;
 use crate::account::{AccountFacts, NewAccount};
 use crate::catalogs::name_of;
+use crate::changes::Decisions;
 use crate::client::Client;
 use crate::error::ClientError;
 use crate::identity::Identity;
@@ -102,7 +103,8 @@ impl Client {
         let remote = self.remote().await?;
         let mut counts = BTreeMap::new();
         // Nothing waits here, so nothing collides.
-        self.catch_up(&remote, None, &mut counts).await?;
+        self.catch_up(&remote, &Decisions::default(), &mut counts)
+            .await?;
         if self.replica(&name_of(ContainerName::DEVICE))?.count() == 0 {
             self.set_stage(Stage::Created)?;
             return Ok(false);
