@@ -33,6 +33,9 @@ pub struct BackendConfig {
     pub account_idle_s: u64,
     /// Seconds between two rounds of forgetting what expired.
     pub upkeep_interval_s: u64,
+    /// Seconds between two looks for what of an account's containers is not kept any longer
+    /// (containers §10): what goes goes at the next look.
+    pub retention_interval_s: u64,
     /// Milliseconds one commit may take before its result counts as unknown (cluster §3).
     pub commit_timeout_ms: u64,
     /// What holds for the accounts of every domain that has no policy of its own.
@@ -50,6 +53,7 @@ impl Default for BackendConfig {
             node_accounts_max: NODE_ACCOUNTS_DEFAULT,
             account_idle_s: 600,
             upkeep_interval_s: 30,
+            retention_interval_s: 86_400,
             commit_timeout_ms: 4_000,
             policy: AccountPolicy::default(),
             domains: BTreeMap::new(),
@@ -89,6 +93,11 @@ impl BackendConfig {
             ("node_accounts_max", self.node_accounts_max as u64, 1 << 20),
             ("account_idle_s", self.account_idle_s, 86_400),
             ("upkeep_interval_s", self.upkeep_interval_s, 86_400),
+            (
+                "retention_interval_s",
+                self.retention_interval_s,
+                30 * 86_400,
+            ),
             ("commit_timeout_ms", self.commit_timeout_ms, 60_000),
         ];
         let policies = [&self.policy].into_iter().chain(self.domains.values());
@@ -125,6 +134,12 @@ impl BackendConfig {
     #[must_use]
     pub const fn account_idle(&self) -> Duration {
         Duration::from_secs(self.account_idle_s)
+    }
+
+    /// Time between two looks for what is not kept any longer.
+    #[must_use]
+    pub const fn retention_interval(&self) -> Duration {
+        Duration::from_secs(self.retention_interval_s)
     }
 
     /// Time between two rounds of upkeep.

@@ -61,6 +61,16 @@ const UPKEEP: Row = (
     &["kind"],
     "Rows forgotten and accounts purged because their time had come.",
 );
+const RETENTION_FRAMES: Row = (
+    "mesh_retention_frames_total",
+    &["reason"],
+    "Frames whose payload was removed (superseded, deleted, read), or that were removed (purged).",
+);
+const RETENTION_OCTETS: Row = (
+    "mesh_retention_octets_total",
+    &[],
+    "Octets that accounts have back through retention.",
+);
 const STORE_UP: Row = (
     "mesh_store_up",
     &[],
@@ -105,6 +115,8 @@ const TABLE: &[Row] = &[
     STORE_ERRORS,
     FENCE_REJECTIONS,
     UPKEEP,
+    RETENTION_FRAMES,
+    RETENTION_OCTETS,
     STORE_UP,
     INTAKE_WAITING,
     INTAKE_AGE,
@@ -128,6 +140,8 @@ pub struct Metrics {
     pub(crate) store_errors: IntCounterVec,
     pub(crate) fence_rejections: IntCounter,
     pub(crate) upkeep: IntCounterVec,
+    pub(crate) retention_frames: IntCounterVec,
+    pub(crate) retention_octets: IntCounter,
     pub(crate) store_up: IntGauge,
     pub(crate) intake_waiting: IntGauge,
     pub(crate) intake_age: Gauge,
@@ -166,6 +180,8 @@ impl Metrics {
             store_errors: counts(STORE_ERRORS)?,
             fence_rejections: IntCounter::new(FENCE_REJECTIONS.0, FENCE_REJECTIONS.2)?,
             upkeep: counts(UPKEEP)?,
+            retention_frames: counts(RETENTION_FRAMES)?,
+            retention_octets: IntCounter::new(RETENTION_OCTETS.0, RETENTION_OCTETS.2)?,
             store_up: IntGauge::new(STORE_UP.0, STORE_UP.2)?,
             intake_waiting: IntGauge::new(INTAKE_WAITING.0, INTAKE_WAITING.2)?,
             intake_age: Gauge::new(INTAKE_AGE.0, INTAKE_AGE.2)?,
@@ -194,6 +210,8 @@ impl Metrics {
         registry.register(Box::new(self.store_errors.clone()))?;
         registry.register(Box::new(self.fence_rejections.clone()))?;
         registry.register(Box::new(self.upkeep.clone()))?;
+        registry.register(Box::new(self.retention_frames.clone()))?;
+        registry.register(Box::new(self.retention_octets.clone()))?;
         registry.register(Box::new(self.store_up.clone()))?;
         registry.register(Box::new(self.intake_waiting.clone()))?;
         registry.register(Box::new(self.intake_age.clone()))?;
@@ -228,6 +246,8 @@ mesh_mailbox_depth
 mesh_operations_total transaction,status
 mesh_panics_contained_total where
 mesh_partitions_started
+mesh_retention_frames_total reason
+mesh_retention_octets_total
 mesh_store_errors_total what
 mesh_store_up
 mesh_upkeep_total kind
@@ -259,6 +279,8 @@ mesh_upkeep_total kind
         metrics.store_errors.with_label_values(&["commit"]).inc();
         metrics.upkeep.with_label_values(&["replay"]).inc();
         metrics.intake_entries.with_label_values(&["taken"]).inc();
+        let frames = &metrics.retention_frames;
+        frames.with_label_values(&["deleted"]).inc();
         let mut shown: Vec<String> = registry
             .gather()
             .iter()

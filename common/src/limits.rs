@@ -228,6 +228,16 @@ pub const DELETED_NAME_RESERVED: Duration = Duration::from_secs(90 * 24 * 3_600)
 /// How long a message's id is remembered for duplicates (decision Q-26).
 pub const MESSAGE_ID_REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3_600);
 
+/// How long a message that is marked deleted is kept when the operator says nothing (containers §10).
+pub const RETENTION_DELETED_DEFAULT: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// Frames that one step of retention looks at; the rest is looked at in further steps.
+pub const RETENTION_FRAMES_MAX: usize = 64;
+/// Steps of retention in one round of upkeep, each over another account.
+pub const RETENTION_STEPS_MAX: usize = 16;
+/// Intervals after which retention looks again at what nothing is to be done about by the present
+/// settings.
+pub const RETENTION_IDLE_INTERVALS: u64 = 30;
+
 // ---- Partitions (architecture A-1, cluster §7.1) ----
 
 /// Partitions that accounts are divided into; fixed when a service is first started.

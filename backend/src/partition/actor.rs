@@ -429,10 +429,18 @@ impl<S: Store> PartitionActor<S> {
         ctx.spawn(tend.into_actor(self).map(Self::tended));
     }
 
-    fn tended(result: Result<Tended, UpkeepError>, this: &mut Self, ctx: &mut Context<Self>) {
+    fn tended(
+        result: Result<(Tended, Vec<AccountAddress>), UpkeepError>,
+        this: &mut Self,
+        ctx: &mut Context<Self>,
+    ) {
         this.flight = Flight::None;
         match result {
-            Ok(tended) => {
+            Ok((tended, touched)) => {
+                // Their heads and tips are others now; who needs them reads them.
+                for address in touched {
+                    this.accounts.forget(&address);
+                }
                 this.tended += tended.done;
                 // As long as nobody waits, the work goes on; else it makes room and is asked for again.
                 this.is_tending_due |= tended.more && this.queue.is_empty();

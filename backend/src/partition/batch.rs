@@ -181,6 +181,7 @@ impl Draft {
             next.apply(&transition);
             let mut more = Rows::default();
             more.add(&transition, id, tip_before);
+            more.arm_retention(&transition, shared.config.retention_interval());
             (next, more)
         });
         let Some((next, more)) = applied else {

@@ -13,7 +13,7 @@
 //! | `drain`, `contacts` | what others left becomes one commit; who may leave what |
 //! | `records`, `codec` | accounts as rows |
 //! | `reading` | rows as accounts, lookups and frames |
-//! | `upkeep` | what expires and what is purged |
+//! | `upkeep`, `retention` | what expires and what is purged; what of containers is not kept for good |
 
 mod accounts;
 mod actor;
@@ -26,6 +26,7 @@ mod ownership;
 mod queue;
 pub(crate) mod reading;
 pub(crate) mod records;
+mod retention;
 pub(crate) mod shared;
 mod shown;
 mod upkeep;

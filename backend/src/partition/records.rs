@@ -567,5 +567,6 @@ pub(crate) fn replay(value: &[u8]) -> Result<ReplayRow, RowError> {
     decode_expiring("replay row", value)
 }
 
+pub(crate) mod marks;
 #[cfg(test)]
 mod tests;

@@ -4,17 +4,24 @@
 //! Table 23 says what is due. A row of it leaves in the same commit as the work it asks for, so after
 //! a restart the work goes on where it stopped.
 
-use mesh_common::account::{AccountStatus, DirectoryEntry};
+use std::collections::HashSet;
+
+use mesh_common::account::{AccountId, AccountStatus, DirectoryEntry};
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::PartitionId;
-use mesh_common::limits::{DELETED_DATA_KEPT, READ_TX_BYTES_MAX, UPKEEP_ROWS_MAX};
+use mesh_common::limits::{
+    DELETED_DATA_KEPT, READ_TX_BYTES_MAX, RETENTION_STEPS_MAX, UPKEEP_ROWS_MAX,
+};
 use mesh_common::time::Timestamp;
 
 use super::batch::{BatchPlan, commit};
 use super::ownership::{Fence, Fenced};
 use super::reading::ReadError;
 use super::records::{self, Rows};
+use super::retention::{self, Retained};
 use super::shared::Shared;
+use crate::config::BackendConfig;
+use crate::metrics::Metrics;
 use crate::store::keys::{self, AccountKeys, Due, DueKind, LookupKind};
 use crate::store::{KeyRange, Limit, Order, ProbeError, Read, Store, Tx, TxOptions};
 
@@ -46,6 +53,9 @@ struct Work {
     kinds: Vec<&'static str>,
     /// Whether this round has purged a page: one is enough.
     has_purged: bool,
+    /// Accounts over which retention has taken its step of this round.
+    stepped: HashSet<AccountId>,
+    retained: Vec<Retained>,
 }
 
 /// Carries out at most [`UPKEEP_ROWS_MAX`] rows of what is due at `now`.
@@ -54,12 +64,12 @@ pub(crate) async fn tend<S: Store>(
     partition: PartitionId,
     fence: Fence,
     now: Timestamp,
-) -> Result<Tended, UpkeepError> {
+) -> Result<(Tended, Vec<AccountAddress>), UpkeepError> {
     let tx = shared.store.begin(TxOptions::default());
-    let work = plan(&tx, partition, now).await?;
+    let work = plan(&tx, &shared.config, partition, now).await?;
     drop(tx);
     if work.rows.is_empty() {
-        return Ok(work.tended);
+        return Ok((work.tended, Vec::new()));
     }
     let plan = BatchPlan {
         fence_key: keys::part(partition),
@@ -73,10 +83,37 @@ pub(crate) async fn tend<S: Store>(
     for kind in work.kinds {
         shared.metrics.upkeep.with_label_values(&[kind]).inc();
     }
-    Ok(work.tended)
+    for one in &work.retained {
+        report(&shared.metrics, one);
+    }
+    let touched = work.retained.into_iter().map(|one| one.address).collect();
+    Ok((work.tended, touched))
 }
 
-async fn plan<T: Tx>(tx: &T, partition: PartitionId, now: Timestamp) -> Result<Work, ReadError> {
+/// Tells the operator what is gone.
+fn report(metrics: &Metrics, retained: &Retained) {
+    for reason in &retained.gone {
+        let frames = &metrics.retention_frames;
+        frames.with_label_values(&[reason.name()]).inc();
+    }
+    metrics
+        .retention_octets
+        .inc_by(u64::try_from(retained.octets).unwrap_or(0));
+    tracing::info!(
+        account = %retained.address,
+        container = retained.container,
+        frames = retained.gone.len(),
+        octets = retained.octets,
+        "retention has removed what is not kept any longer"
+    );
+}
+
+async fn plan<T: Tx>(
+    tx: &T,
+    config: &BackendConfig,
+    partition: PartitionId,
+    now: Timestamp,
+) -> Result<Work, ReadError> {
     let page = tx
         .range(
             &keys::due(partition, now),
@@ -89,6 +126,9 @@ async fn plan<T: Tx>(tx: &T, partition: PartitionId, now: Timestamp) -> Result<W
     work.tended.more = page.more;
     for row in page.rows {
         match Due::parse(&row.key) {
+            Some(due) if due.kind == DueKind::Retention => {
+                work.retain(tx, config, &due, now).await?;
+            }
             Some(due) => work.add(tx, due, now).await?,
             // Nobody can act on it, now or later.
             None => work.rows.clear(row.key.to_vec()),
@@ -135,6 +175,8 @@ impl Work {
             }
             DueKind::Release => (self.release(tx, &due, now).await?, "release"),
             DueKind::Purge => (self.purge(tx, &keys, now).await?, "purge"),
+            // Has a way of its own: it needs the settings, and leaves a row for its next step.
+            DueKind::Retention => (false, "retention"),
         };
         if is_done {
             self.rows.clear(due.key());
@@ -143,6 +185,30 @@ impl Work {
         } else {
             self.tended.more = true;
         }
+        Ok(())
+    }
+
+    /// Takes a step of retention: one for each account in a round, since the next one goes on from what
+    /// this one writes.
+    async fn retain<T: Tx>(
+        &mut self,
+        tx: &T,
+        config: &BackendConfig,
+        due: &Due,
+        now: Timestamp,
+    ) -> Result<(), ReadError> {
+        if self.stepped.len() >= RETENTION_STEPS_MAX || !self.stepped.insert(due.account) {
+            self.tended.more = true;
+            return Ok(());
+        }
+        let stepped = retention::step(tx, config, due, now).await?;
+        // The step may leave the same row for the next one.
+        self.rows.clear(due.key());
+        self.rows.extend(stepped.rows);
+        self.retained.extend(stepped.retained);
+        self.tended.more |= stepped.more;
+        self.tended.done += 1;
+        self.kinds.push("retention");
         Ok(())
     }
 

@@ -17,6 +17,8 @@
 //! | `20` acct | `aid 'b' cid index chunk` | payload chunk of 65,536 octets |
 //! | `20` acct | `aid 'k' kind cid hash16` | lookup: entry by unique id, message by sender and id |
 //! | `20` acct | `aid 'o' cid index` | the frame that replaced or deleted this one: what redaction works from |
+//! | `20` acct | `aid 'a' cid index` | a message that is read or deleted, and since when |
+//! | `20` acct | `aid 'z' cid` | how far the states of a spool's messages were folded |
 //! | `20` acct | `aid 'd' hash16` | device record: what the revocation index knows of a device |
 //! | `20` acct | `aid 'v' hash16` | a key that never lives again (decision Q-9) |
 //! | `20` acct | `aid 'r' hash16` | replay: digest of a committed request, and its response |
@@ -255,6 +257,42 @@ impl AccountKeys {
         self.key(&[b"o", &container.to_be_bytes(), &index.to_be_bytes()])
     }
 
+    /// What was replaced or deleted in a catalog, from index `first` on.
+    #[must_use]
+    pub fn all_superseded(&self, container: ContainerNumber, first: u64) -> KeyRange {
+        KeyRange::new(
+            &self.superseded(container, first),
+            &self.superseded(container, u64::MAX),
+        )
+    }
+
+    /// That a message is read or deleted.
+    #[must_use]
+    pub fn mark(&self, container: ContainerNumber, index: u64) -> Vec<u8> {
+        self.key(&[b"a", &container.to_be_bytes(), &index.to_be_bytes()])
+    }
+
+    /// The marks of a spool from index `first` on.
+    #[must_use]
+    pub fn marks(&self, container: ContainerNumber, first: u64) -> KeyRange {
+        KeyRange::new(
+            &self.mark(container, first),
+            &self.mark(container, u64::MAX),
+        )
+    }
+
+    /// The index that ends `key`, one of [`Self::superseded`] or [`Self::mark`].
+    #[must_use]
+    pub fn index_at_end(key: &[u8]) -> Option<u64> {
+        key.last_chunk().copied().map(u64::from_be_bytes)
+    }
+
+    /// How far the states of a spool were folded.
+    #[must_use]
+    pub fn folded(&self, container: ContainerNumber) -> Vec<u8> {
+        self.key(&[b"z", &container.to_be_bytes()])
+    }
+
     /// The record of a device, by its UDF.
     #[must_use]
     pub fn device(&self, udf: &str) -> Vec<u8> {
@@ -370,6 +408,9 @@ pub enum DueKind {
     Sending = b't',
     /// Forget that a recipient was written to; `rest` is its hash.
     Recipient = b'w',
+    /// Look what of a container is not to be kept any longer (containers §10); `rest` says which, and
+    /// from where on.
+    Retention = b'k',
     /// Remove the data of a deleted account (architecture A-15).
     Purge = b'p',
     /// Release the address of a deleted account (architecture A-15); `rest` is the canonical address.
@@ -377,7 +418,8 @@ pub enum DueKind {
 }
 
 impl DueKind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
+        Self::Retention,
         Self::Replay,
         Self::Message,
         Self::Seen,
@@ -559,6 +601,8 @@ mod tests {
                 account.retired("MAAA"),
                 format!("{aid}76{}", hex(&hash16(&[b"MAAA"]))),
             ),
+            (account.mark(2, 7), format!("{aid}6100020000000000000007")),
+            (account.folded(2), format!("{aid}7a0002")),
             (account.replay(hash), format!("{aid}72{hash_text}")),
             (account.connection(hash), format!("{aid}63{hash_text}")),
             (account.seen(hash), format!("{aid}69{hash_text}")),

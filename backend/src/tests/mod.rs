@@ -7,6 +7,7 @@ mod containment;
 mod faults;
 mod gated;
 mod main_job;
+mod retention;
 mod upkeep;
 
 use std::sync::Arc;

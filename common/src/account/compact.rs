@@ -46,6 +46,28 @@ pub(super) mod stack {
     }
 }
 
+/// A digest state, if there is one, as base64url text.
+pub(super) mod optional_stack {
+    use super::{Binary, Deserialize, Deserializer, Serialize, Serializer, de};
+    use crate::dare::DigestStack;
+
+    pub(in super::super) fn serialize<S: Serializer>(
+        stack: &Option<DigestStack>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let octets = stack.as_ref().map(|stack| Binary(stack.to_octets()));
+        octets.serialize(serializer)
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<DigestStack>, D::Error> {
+        let octets = Option::<Binary>::deserialize(from)?;
+        let stack = octets.map(|octets| DigestStack::from_octets(octets.as_slice()));
+        stack.transpose().map_err(de::Error::custom)
+    }
+}
+
 /// A moment as milliseconds since 1970.
 pub(super) mod millis {
     use super::{Deserialize, Deserializer, Serializer};

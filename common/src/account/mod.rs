@@ -29,6 +29,7 @@ pub mod needs;
 pub mod policy;
 mod post;
 mod refusal;
+pub mod retention;
 pub mod state;
 mod status;
 #[cfg(any(test, feature = "testing"))]
@@ -50,6 +51,7 @@ pub use intake::{IntakeBody, IntakeEntry, IntakeId, IntakeMessage, MessageOutcom
 pub use needs::{Lookups, Needs};
 pub use policy::{AccountPolicy, ConnectionRules, OutboundRates};
 pub use post::PostingCounts;
+pub use retention::{Reason, Retention};
 pub use state::{
     AccountId, AccountRecord, AccountState, AccountStatus, ContainerNumber, Head, Standing, Tip,
 };

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::intake::InboundPolicy;
+use super::retention::Retention;
 use crate::address::AccountAddress;
 use crate::dare::container_name::NameStyle;
 use crate::error::ServiceError;
@@ -46,6 +47,8 @@ pub struct AccountPolicy {
     pub name_style: NameStyle,
     /// Whether unlinked tree digests of old clients are accepted (architecture A-9).
     pub legacy_digests: bool,
+    /// How long what could go is kept.
+    pub retention: Retention,
     /// What may come in from others (service §7.5).
     pub inbound: InboundPolicy,
     /// What devices may send to other accounts: tags of messages, their groups, or `*`. Other
@@ -79,6 +82,7 @@ impl Default for AccountPolicy {
             download_payload_bytes_max: limits::DOWNLOAD_PAYLOAD_BYTES_MAX,
             name_style: NameStyle::default(),
             legacy_digests: false,
+            retention: Retention::default(),
             inbound: InboundPolicy::default(),
             outbound_types: OUTBOUND_TYPES.map(str::to_owned).to_vec(),
             outbound_rates: Some(OutboundRates::default()),

@@ -175,6 +175,14 @@ pub struct Head {
     pub digests: DigestStack,
     /// First index after frame 0 that is still kept; 1 unless a prefix was purged (containers D29).
     pub floor: u64,
+    /// The digest state as of the frame before the floor, where a prefix was purged: from it later
+    /// digests can be computed.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "compact::optional_stack"
+    )]
+    pub floor_digests: Option<DigestStack>,
     /// Octets of payloads, headers and trailers that count against the quota.
     pub live_octets: u64,
     /// Whether frames may be imported.
@@ -193,6 +201,7 @@ impl Head {
             name: name.to_canonical(),
             digests: DigestStack::new(),
             floor: 1,
+            floor_digests: None,
             live_octets: 0,
             import,
             committed_at: Timestamp::default(),
