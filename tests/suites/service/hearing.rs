@@ -10,23 +10,24 @@ use mesh_common::address::AccountAddress;
 use mesh_common::catalog::entry::{CatalogEntry, CatalogedBookmark};
 use mesh_tests::TestService;
 use mesh_tests::polling::{find_measure, measure};
+use meshd::config::MeshdConfig;
 
 const WAITING: &str = "mesh_frontend_polls_waiting";
 const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Runs one device's part on a thread of its own.
-fn on_its_own<T: Send>(part: impl AsyncFnOnce() -> T + Send) -> T {
+pub(crate) fn on_its_own<T: Send>(part: impl AsyncFnOnce() -> T + Send) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     runtime.unwrap().block_on(part())
 }
 
-fn bookmark(path: &str) -> CatalogEntry {
+pub(crate) fn bookmark(path: &str, uri: &str) -> CatalogEntry {
     CatalogEntry::CatalogedBookmark(CatalogedBookmark {
         path: Some(path.into()),
-        uri: Some("https://example.org".into()),
+        uri: Some(uri.into()),
         ..CatalogedBookmark::default()
     })
 }
@@ -54,8 +55,13 @@ fn account(service: &TestService) -> NewAccount {
 }
 
 /// A service for `localhost`, and two folders that hold the device of a new account, synchronized.
-fn two_folders() -> (TestService, PathBuf, PathBuf) {
-    let service = TestService::with(|config| config.frontend.domains = vec!["localhost".into()]);
+pub(crate) fn two_folders(
+    adjust: impl FnOnce(&mut MeshdConfig),
+) -> (TestService, PathBuf, PathBuf) {
+    let service = TestService::with(|config| {
+        config.frontend.domains = vec!["localhost".into()];
+        adjust(config);
+    });
     let (one, other) = (
         service.scratch().join("one"),
         service.scratch().join("other"),
@@ -71,7 +77,7 @@ fn two_folders() -> (TestService, PathBuf, PathBuf) {
 
 #[test]
 fn a_device_that_waits_hears_of_a_change_and_of_nothing_else() {
-    let (service, one, other) = two_folders();
+    let (service, one, other) = two_folders(|_| {});
     std::thread::scope(|scope| {
         let hearing = scope.spawn(|| {
             on_its_own(async || {
@@ -90,7 +96,7 @@ fn a_device_that_waits_hears_of_a_change_and_of_nothing_else() {
         }
         on_its_own(async || {
             let mut client = Client::open(&one).unwrap();
-            client.add(&bookmark("a")).unwrap();
+            client.add(&bookmark("a", "https://example.org")).unwrap();
             client.sync(None).await.unwrap();
             // What was uploaded from here is no news here.
             assert_eq!(client.wait_for_news(SECOND).await.unwrap(), News::None);

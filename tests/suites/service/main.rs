@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | `hello`, `create_account`, `delete_account`, `status`, `download`, `upload` | what each transaction does |
 //! | `waiting`, `hearing` | a Status that waits for news; the device library that asks so |
+//! | `retention` | what a service does not keep for good, and what devices make of it |
 //! | `sessions` | exchanges and tickets over time: renewal, restart, epochs, revocation, replay |
 //! | `tls` | TLS 1.3 only, its key exchange, certificates that change |
 //! | `http` | HTTP/1.1: framing, keep-alive, pipelining, the mirrored status |
@@ -28,6 +29,7 @@ mod hello;
 mod http;
 mod limits;
 mod plain;
+mod retention;
 mod sessions;
 mod status;
 mod tls;
