@@ -6,6 +6,7 @@ mod connections;
 mod containment;
 mod faults;
 mod gated;
+mod intake;
 mod main_job;
 mod retention;
 mod upkeep;
@@ -173,13 +174,19 @@ async fn start<S: Store>(
     clock: &Arc<StoryClock>,
 ) -> BackendHandle<S> {
     let clock: Arc<dyn Clock> = Arc::<StoryClock>::clone(clock);
-    BackendHandle::start(config, store.clone(), clock, SeededEntropy::new(4), keys())
-        .await
-        .unwrap()
+    BackendHandle::start(
+        config,
+        store.clone(),
+        clock,
+        SeededEntropy::new(4),
+        service_keys(),
+    )
+    .await
+    .unwrap()
 }
 
 /// The secrets of the service.
-fn keys() -> ServiceKeys {
+fn service_keys() -> ServiceKeys {
     let key = |seed| Arc::new(SecretKey::generate(&mut SeededEntropy::new(seed)));
     ServiceKeys::single(ServiceSecrets {
         online: key(101),

@@ -21,6 +21,8 @@ pub mod outcome;
 pub mod reception;
 pub mod site;
 pub mod tally;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 

@@ -21,6 +21,8 @@ use super::*;
 use crate::partition::reading;
 use crate::store::{MemoryStore, Store as _, TxOptions};
 
+mod received;
+
 const GOLDEN: &str = include_str!("golden.txt");
 
 const BATCH: BatchId = BatchId([0xbb; 16]);

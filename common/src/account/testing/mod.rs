@@ -14,7 +14,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha512};
 
-use super::intake::{DeliveryKey, DeliveryRow, ExchangeKey, ExchangeRow, IntakeId, SeenRow, Tally};
+use super::intake::{
+    self, ContactIndex, DeliveryKey, DeliveryRow, ExchangeKey, ExchangeRow, IntakeId, Reception,
+    SeenRow, Setting, Tally,
+};
 use super::{
     AccountId, AccountPolicy, Change, ContainerNumber, Decision, DownloadAssembly, DownloadPlan,
     FrameRecord, IntakeEntry, Lookups, MessageKey, MessageRow, Needs, PostingCounts, RecipientRow,
@@ -22,7 +25,7 @@ use super::{
 };
 use crate::address::AccountAddress;
 use crate::cluster::{AccountRequest, Answer, Verified};
-use crate::dare::{ContainerName, Digest64, DigestStack};
+use crate::dare::{ContainerName, Digest64, DigestStack, Envelope};
 use crate::encoding::json;
 use crate::entropy::SeededEntropy;
 use crate::time::Timestamp;
@@ -213,6 +216,42 @@ impl Shell {
             .entry(transition.address.clone())
             .or_default()
             .apply(transition);
+    }
+
+    /// Writes rows of an account that no request leads to, without applying them.
+    pub fn write(&mut self, account: AccountId, changes: &[Change]) {
+        let rows = self.rows.entry(account).or_default();
+        changes.iter().for_each(|change| rows.set(change));
+    }
+
+    /// Receives an entry of an intake as the owner of its account does, and commits what follows.
+    ///
+    /// # Panics
+    /// If the entry is unfit.
+    pub fn receive(
+        &mut self,
+        entry: &IntakeEntry,
+        contacts: Option<&ContactIndex>,
+        completion: Option<&Envelope>,
+    ) -> Reception {
+        let standing = self.standing(&entry.account);
+        let lookups = self.look_up(&standing, &intake::needs(&standing, entry));
+        let setting = Setting {
+            policy: &self.policy,
+            contacts,
+            completion,
+            now: self.now,
+        };
+        let reception =
+            intake::receive(&standing, entry, &lookups, &setting).expect("tests leave fit entries");
+        self.incidents.extend(reception.incidents.iter().cloned());
+        if let Some(account) = standing.account_id() {
+            let rows = self.rows.entry(account).or_default();
+            reception.changes.iter().for_each(|change| rows.set(change));
+            let known = self.standings.entry(entry.account.clone()).or_default();
+            known.apply_changes(&reception.changes);
+        }
+        reception
     }
 
     fn read(&self, standing: &Standing, plan: DownloadPlan) -> Answer {
