@@ -196,11 +196,8 @@ impl Check<'_> {
     }
 
     fn tally(&self) -> Tally {
-        self.lookups
-            .tally
-            .as_ref()
-            .unwrap_or(&Tally::default())
-            .on(self.setting.now)
+        let stored = self.lookups.tally.clone().unwrap_or_default();
+        stored.on(self.setting.now)
     }
 
     /// Check 7. Whether the message came in by rule 6.

@@ -139,7 +139,7 @@ fn lists_service(
     sender: &MessageSender,
     service: Option<&ForwardingService>,
 ) -> bool {
-    let domain = service.map_or(sender.address.domain(), |service| service.domain.as_str());
+    let domain = service.map_or_else(|| sender.address.domain(), |one| one.domain.as_str());
     list.iter().any(|entry| {
         canonical_domain(entry).is_ok_and(|listed| listed == domain)
             || service.is_some_and(|service| Udf::parse(entry).as_ref() == Ok(&service.udf))
