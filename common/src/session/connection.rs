@@ -12,7 +12,7 @@ use crate::crypto::SecretKey;
 use crate::dare::Envelope;
 use crate::entropy::Entropy;
 use crate::error::ServiceError;
-use crate::message::{ConnectionRequest, Message, MessageError, Nonce};
+use crate::message::{self, ConnectionRequest, Message, MessageError, Nonce};
 use crate::protocol::{Code, ConnectRequest};
 use crate::udf;
 
@@ -43,7 +43,7 @@ fn message_of(request: &ConnectRequest) -> Result<&Envelope, ServiceError> {
 /// Without `keys` there is no such account: the same work is done for nothing.
 ///
 /// # Errors
-/// 400/100 for a message or a nonce that is none, 413/8 for one that is too large, 422/115 to 422/117
+/// 400/100 for a message, an identifier or a nonce that is none, 413/8 for one that is too large, 422/115 to 422/117
 /// by what does not verify, 422/116 for another device than the one authenticated.
 pub fn connect_evidence(
     request: &ConnectRequest,
@@ -59,6 +59,10 @@ pub fn connect_evidence(
             Code::TooLarge,
             format!("a message has at most {message_bytes_max} octets"),
         ));
+    }
+    if authenticated.is_some() {
+        // The reference implementation gives its requests none (decisions ).
+        message::identify(envelope)?;
     }
     let verified = ConnectionRequest::verify(envelope, authenticated.is_none())?;
     let asking = authenticated.map(|authenticated| &authenticated.caller.profile_udf);

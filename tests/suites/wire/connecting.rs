@@ -3,7 +3,8 @@
 
 use mesh_common::account::policy::Creation;
 use mesh_common::assertion::ProfileMesh;
-use mesh_common::dare::Envelope;
+use mesh_common::crypto::SecretKey;
+use mesh_common::dare::{ContentMeta, Envelope, Header};
 use mesh_common::encoding::json;
 use mesh_common::message::{
     AcknowledgeConnection, Acknowledgement, ConnectionAnswer, Message, Proved, RequestConnection,
@@ -369,12 +370,22 @@ fn what_a_connect_carries_is_checked() {
     let mut on_phone = unbound(&service, &phone);
     let mut unsigned = changed(|_| {});
     unsigned.trailer = None;
-    let by_mallet = {
-        let Ok(message) = Message::from_envelope(&unsigned) else {
-            panic!("no request");
+    let under = |id: Option<&str>, key: &SecretKey| {
+        let meta = ContentMeta {
+            unique_id: id.map(str::to_owned),
+            ..unsigned.header.content_meta().unwrap()
         };
-        message.to_envelope("NAAA-AAAA", &[&mallet().device.keys.authentication])
+        let header = Header::default().with_content_meta(&meta);
+        Envelope::signed(unsigned.payload.0.clone(), header, &[key])
     };
+    let meta = unsigned.header.content_meta().unwrap();
+    let own = &phone.keys.authentication;
+    let by_mallet = under(
+        meta.unique_id.as_deref(),
+        &mallet().device.keys.authentication,
+    );
+    let nameless = under(None, own);
+    let renamed = under(Some("NAAA-AAAA-AAAA"), own);
     let short = changed(|message| message.client_nonce = Some(vec![1; 15].into()));
     let long = changed(|message| message.client_nonce = Some(vec![1; 65].into()));
     let nowhere = changed(|message| message.service_id = Some("nowhere".to_owned()));
@@ -386,11 +397,17 @@ fn what_a_connect_carries_is_checked() {
     let others = request(&mallet().device, &alice().address, "mallets");
     for (slug, code, message) in [
         ("a-message-of-another-kind", Code::Malformed, notice),
+        ("a-request-without-id", Code::Malformed, nameless),
+        ("a-request-of-two-ids", Code::Malformed, renamed),
         ("a-nonce-of-15-octets", Code::Malformed, short),
         ("a-nonce-of-65-octets", Code::Malformed, long),
         ("a-request-above-64-kib", Code::TooLarge, large),
         ("a-request-too-large-to-acknowledge", Code::TooLarge, barely),
-        ("a-request-nobody-signed", Code::InvalidSignature, unsigned),
+        (
+            "a-request-nobody-signed",
+            Code::InvalidSignature,
+            unsigned.clone(),
+        ),
         (
             "a-request-another-device-signed",
             Code::InvalidSignature,
