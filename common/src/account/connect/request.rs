@@ -101,7 +101,7 @@ fn check_room(
     let Some((sentence, first)) = full else {
         return Ok(());
     };
-    let wait = first.map_or(rules.life(), |first| first.since(scene.now));
+    let wait = first.map_or_else(|| rules.life(), |first| first.since(scene.now));
     Err(ServiceError::new(Code::RateLimited, sentence).retry_after(wait))
 }
 
