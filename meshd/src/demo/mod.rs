@@ -2,9 +2,21 @@
 //!
 //! A service starts on a port of the system's choice; a device makes an account, fills its catalogs
 //! from files as other programs export them, and everything is uploaded, verified, synchronized,
-//! read back, exported and deleted. Every step checks what it shows; the first that is not as it
-//! should be ends the demo with a non-zero exit.
+//! read back and exported. A second person comes: they exchange contacts, confirm something, and part.
+//! Every step checks what it shows;
+//! the first that is not as it should be ends the demo with a non-zero exit.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | `story` | the acts, in order |
+//! | `main_job`, `people` | the acts |
+//! | `stage` | the service and the folders of the devices |
+//! | `checks`, `transcript` | what every step shows and checks |
 
+mod checks;
+mod main_job;
+mod people;
+mod stage;
 mod story;
 mod transcript;
 
@@ -12,7 +24,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::args::DemoArguments;
-use story::Story;
+use stage::Stage;
 use transcript::Transcript;
 
 /// A step that was not as it should be.
@@ -56,6 +68,6 @@ async fn tell(arguments: &DemoArguments, transcript: &mut Transcript) -> Result<
         .keep
         .clone()
         .unwrap_or_else(|| temporary.path().to_owned());
-    let mut story = Story::new(&folder)?;
-    story.tell(transcript).await
+    let mut stage = Stage::new(&folder)?;
+    story::tell(&mut stage, transcript).await
 }
