@@ -32,3 +32,5 @@ pub const RECONNECT_PAUSE_MIN: Duration = Duration::from_secs(1);
 pub const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// The pause between two polls of a service that answers at once.
 pub const UNHELD_PAUSE: Duration = Duration::from_secs(10);
+/// Octets of a copy of a master key that are read at most: sixteen shares in words, with remarks.
+pub const COPY_BYTES_MAX: usize = 64 * 1024;

@@ -11,6 +11,8 @@
 //! ```
 
 use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::path::Path;
 
 use mesh_common::encoding::json;
 use mesh_common::entropy::Entropy;
@@ -21,6 +23,7 @@ use zeroize::Zeroizing;
 use super::master::{MasterError, MasterKey};
 use super::paper::{KEY_WORDS, PaperError, Words};
 use super::share::{DamagedShare, SHARE_WORDS, Share};
+use crate::home::private_options;
 use crate::keystore::{Cost, Passphrase, SealError, open_sealed, seal};
 
 /// Words of one line of a sheet.
@@ -258,6 +261,16 @@ fn pieces(text: &str) -> Vec<Vec<&str>> {
         pieces.push(open);
     }
     pieces
+}
+
+/// Writes a new file that only the user can read. One that is there already stays as it is.
+///
+/// # Errors
+/// What the operating system says.
+pub fn write_new(path: &Path, octets: &[u8]) -> io::Result<()> {
+    let mut file = private_options().create_new(true).open(path)?;
+    file.write_all(octets)?;
+    file.sync_all()
 }
 
 /// Words in numbered columns, for a sheet of paper.

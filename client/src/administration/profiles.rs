@@ -14,7 +14,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mesh_common::assertion::reissue::{Reissue, signed_profile};
-use mesh_common::assertion::{Assertion, CatalogedDevice, Permission, is_administrator};
+use mesh_common::assertion::{
+    Assertion, CatalogedDevice, Permission, ProfileAccount, ProfileMesh, is_administrator,
+};
 use mesh_common::crypto::{KeyData, SecretKey};
 use mesh_common::dare::{ContainerName, Envelope, Header};
 use mesh_common::protocol::{Code, CreateRequest, Request, Response};
@@ -28,9 +30,9 @@ use crate::changes::Change;
 use crate::client::Client;
 use crate::error::ClientError;
 use crate::identity::Identity;
-use crate::keystore::{OwnedKeys, OwnerKeys};
+use crate::keystore::{Keys, OwnedKeys, OwnerKeys};
 use crate::service::ServiceFailure;
-use crate::state::Replaced;
+use crate::state::{Replaced, State};
 
 /// The least that a profile is later than the one before: they are dated in whole seconds
 /// (decision Q-3).
@@ -44,6 +46,16 @@ pub(super) struct Listed {
     pub(super) escrow: Vec<KeyData>,
     /// Devices whose rights change, and whether they administer from now on.
     pub(super) rights: BTreeMap<String, bool>,
+}
+
+/// Profiles that are being changed, and what follows from them.
+pub(super) struct Draft {
+    pub(super) mesh: ProfileMesh,
+    pub(super) account: ProfileAccount,
+    pub(super) keys: Keys,
+    /// The online keys that sign for both.
+    pub(super) signing: OwnerKeys,
+    pub(super) state: State,
 }
 
 impl Client {
@@ -188,55 +200,76 @@ impl Client {
         listed: Listed,
         owner: Option<OwnerKeys>,
     ) -> Result<(), ClientError> {
-        let signing = match &owner {
-            Some(owner) => owner.clone(),
+        let updated = self.next_update()?;
+        let signing = match owner.clone() {
+            Some(owner) => owner,
             None => self.owner()?,
         };
-        let updated = self.next_update()?;
+        let mut draft = self.draft(signing)?;
+        [
+            draft.mesh.keys_online_signature,
+            draft.account.keys_online_signature,
+        ] = listed.online;
+        draft.mesh.keys_master_escrow = listed.escrow;
+        draft.state.entries_wait = Some(listed.rights);
+        if owner.is_some() {
+            draft.keys.owner = owner;
+        }
+        self.sign(draft, master, updated)
+    }
+
+    /// What is here, to be changed and signed again.
+    pub(super) fn draft(&self, signing: OwnerKeys) -> Result<Draft, ClientError> {
         let device = self.device.as_ref().ok_or(ClientError::NoAccount)?;
         let (identity, mut state) = (&device.identity, device.state.clone());
-        let [mesh_online, account_online] = listed.online;
-        let mut mesh = identity.mesh.clone().into_inner();
-        mesh.updated = Some(updated);
-        mesh.keys_online_signature = mesh_online;
-        mesh.keys_master_escrow = listed.escrow;
-        let mut account = identity.account.clone().into_inner();
-        account.updated = Some(updated);
-        account.keys_online_signature = account_online;
         state.replaced = Some(Box::new(Replaced {
-            profile_mesh: state.profile_mesh,
-            profile_account: state.profile_account,
+            profile_mesh: state.profile_mesh.clone(),
+            profile_account: state.profile_account.clone(),
             device_entry: state.device_entry.clone(),
         }));
+        Ok(Draft {
+            mesh: identity.mesh.clone().into_inner(),
+            account: identity.account.clone().into_inner(),
+            keys: identity.keys.clone(),
+            signing,
+            state,
+        })
+    }
+
+    /// Signs what was drafted and keeps it, with this device's entry made anew for it.
+    pub(super) fn sign(
+        &mut self,
+        draft: Draft,
+        master: &MasterKey,
+        updated: Timestamp,
+    ) -> Result<(), ClientError> {
+        let Draft {
+            mut mesh,
+            mut account,
+            keys,
+            signing,
+            mut state,
+        } = draft;
+        mesh.updated = Some(updated);
+        account.updated = Some(updated);
         state.profile_mesh = signed_profile(&mesh, &[&master.mesh_key()]);
-        state.profile_account = signed_profile(
-            &account,
-            &[&master.account_key(&state.address), &signing.mesh.online],
-        );
+        let account_key = master.account_key(&state.address);
+        state.profile_account = signed_profile(&account, &[&account_key, &signing.mesh.online]);
         let reissue = Reissue {
             mesh: &signing.mesh.online,
             account: &signing.account.online,
-            account_udf: identity.account.udf(),
+            account_udf: &account_key.udf(),
             profile_account: &state.profile_account,
         };
         let entry = reissue.entry(&state.device_entry, None);
         state.device_entry = entry.map_err(ClientError::Making)?;
-        state.entries_wait = Some(listed.rights);
-        let mut keys = identity.keys.clone();
-        if owner.is_some() {
-            keys.owner = owner;
-        }
-        let changed = Identity::derive(keys, &state).map_err(ClientError::Making)?;
-        self.adopt(changed, state)
+        let identity = Identity::derive(keys, &state).map_err(ClientError::Making)?;
+        self.adopt(identity, state)
     }
 
     /// Takes an identity and what belongs to it: keys first, for a profile whose keys are lost is
     /// worth nothing.
-    pub(super) fn adopt(
-        &mut self,
-        identity: Identity,
-        state: crate::state::State,
-    ) -> Result<(), ClientError> {
+    pub(super) fn adopt(&mut self, identity: Identity, state: State) -> Result<(), ClientError> {
         let device = self.device()?;
         device.identity = identity;
         device.state = state;

@@ -12,8 +12,8 @@
 //! A recovery that was interrupted is repeated with the same copy and goes on with the same keys.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use mesh_common::assertion::reissue::{Reissue, signed_profile};
 use mesh_common::dare::ContainerName;
 use mesh_common::protocol::{Code, CreateRequest, Request, Response};
 use serde::Serialize;
@@ -27,10 +27,16 @@ use crate::catalogs::name_of;
 use crate::changes::Decisions;
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::identity::Identity;
 use crate::keystore::NewKeys;
 use crate::service::ServiceFailure;
-use crate::state::{Replaced, Stage};
+use crate::state::Stage;
+
+/// How far ahead of our clock a profile is dated, in turn, where the service has a later one.
+const AHEAD: [Duration; 3] = [
+    Duration::from_secs(10),
+    Duration::from_secs(10 * 60),
+    Duration::from_secs(25 * 60 * 60),
+];
 
 /// What a recovery brought back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -99,7 +105,7 @@ impl Client {
         master: &MasterKey,
         without_entries: bool,
     ) -> Result<bool, ClientError> {
-        self.claim(master).await?;
+        self.claim_with_patience(master).await?;
         let remote = self.remote().await?;
         let mut counts = BTreeMap::new();
         // Nothing waits here, so nothing collides.
@@ -124,6 +130,22 @@ impl Client {
             }
         }
         Ok(true)
+    }
+
+    /// [`Self::claim`], with later and later dates: whoever dated the profile that the service has
+    /// may have had a clock ahead of ours.
+    async fn claim_with_patience(&mut self, master: &MasterKey) -> Result<(), ClientError> {
+        for ahead in AHEAD {
+            match self.claim(master).await {
+                Err(ClientError::Service(error)) if error.code() == Some(Code::Conflict) => {}
+                outcome => return outcome,
+            }
+            let updated = self.next_update()? + ahead;
+            let mut draft = self.draft(self.owner()?)?;
+            draft.state.replaced = None;
+            self.sign(draft, master, updated)?;
+        }
+        self.claim(master).await
     }
 
     /// CreateAccount for the existing name, with proof by the offline key (decision Q-48).
@@ -159,41 +181,20 @@ impl Client {
     fn restore(&mut self, master: &MasterKey, escrowed: Escrowed) -> Result<(), ClientError> {
         let rights = self.rights_of_nobody()?;
         let updated = self.next_update()?;
-        let device = self.device.as_ref().ok_or(ClientError::NoAccount)?;
-        let (identity, mut state) = (&device.identity, device.state.clone());
-        let mut keys = identity.keys.clone();
-        let owner = keys.owner.as_mut().ok_or(ClientError::NotOwner)?;
-        let mut mesh = escrowed.mesh.into_inner();
-        mesh.updated = Some(updated);
-        mesh.keys_online_signature = identity.mesh.keys_online_signature.clone();
-        let mut account = escrowed.account.into_inner();
-        account.updated = Some(updated);
-        account.keys_online_signature = identity.account.keys_online_signature.clone();
-        state.replaced = Some(Box::new(Replaced {
-            profile_mesh: state.profile_mesh,
-            profile_account: state.profile_account,
-            device_entry: state.device_entry.clone(),
-        }));
-        state.profile_mesh = signed_profile(&mesh, &[&master.mesh_key()]);
-        state.profile_account = signed_profile(
-            &account,
-            &[&master.account_key(&state.address), &owner.mesh.online],
-        );
-        let reissue = Reissue {
-            mesh: &owner.mesh.online,
-            account: &owner.account.online,
-            account_udf: identity.account.udf(),
-            profile_account: &state.profile_account,
-        };
-        let entry = reissue.entry(&state.device_entry, None);
-        state.device_entry = entry.map_err(ClientError::Making)?;
-        state.entries_wait = Some(rights);
-        state.stage = Stage::Recovered;
+        let mut draft = self.draft(self.owner()?)?;
+        let online = draft.mesh.keys_online_signature;
+        draft.mesh = escrowed.mesh.into_inner();
+        draft.mesh.keys_online_signature = online;
+        let online = draft.account.keys_online_signature;
+        draft.account = escrowed.account.into_inner();
+        draft.account.keys_online_signature = online;
+        draft.state.entries_wait = Some(rights);
+        draft.state.stage = Stage::Recovered;
+        let owner = draft.keys.owner.as_mut().ok_or(ClientError::NotOwner)?;
         owner.mesh.encryption = escrowed.mesh_encryption;
         owner.account.encryption = Some(escrowed.account_encryption.clone());
-        keys.account_encryption = escrowed.account_encryption;
-        let identity = Identity::derive(keys, &state).map_err(ClientError::Making)?;
-        self.adopt(identity, state)
+        draft.keys.account_encryption = escrowed.account_encryption;
+        self.sign(draft, master, updated)
     }
 
     /// No device that was there administers: the keys it did that with are withdrawn.

@@ -2,6 +2,7 @@
 
 use mesh_client::administration::{AdministrationError, CopyError, MasterKey, Share};
 use mesh_client::{Client, ClientError};
+use mesh_common::account::testing::NOON;
 use mesh_common::entropy::SeededEntropy;
 
 use crate::people::{ALICE, Scene, alice, bookmark, contact, password};
@@ -100,6 +101,20 @@ async fn after_a_recovery_the_other_devices_go_on_and_administer_no_more() {
     fresh.sync(None).await.unwrap();
     scene.device("tablet").sync(None).await.unwrap();
     fresh.grant_key("phone", Some(&master)).await.unwrap();
+    assert!(fresh.verify().unwrap().sound);
+}
+
+#[tokio::test]
+async fn a_profile_that_was_dated_ahead_of_our_clock_does_not_stand_in_the_way() {
+    let (scene, _laptop, _phone, shares) = escrowed().await;
+    // The device that recovers is an hour behind: its profiles are older than those there are.
+    scene.clock.set(NOON);
+    scene.service.set_time(NOON);
+    let quorum = lines(&[&shares[0], &shares[1], &shares[2]]);
+    let master = MasterKey::from_copy(quorum.as_bytes(), None).unwrap();
+    let mut fresh = scene.device("fresh");
+    let report = fresh.recover(&alice(), &master, false).await.unwrap();
+    assert!(report.readable);
     assert!(fresh.verify().unwrap().sound);
 }
 

@@ -300,6 +300,9 @@ pub(crate) fn words(line: &str) -> Vec<String> {
 /// One line with everything masked word by word. Spaces stay: but for numbers of octets, what is
 /// masked has always the same length.
 fn masked_line(line: &str) -> String {
+    if is_words(line) {
+        return "<words>\n".into();
+    }
     let belongs = |letter: char| letter.is_ascii_alphanumeric() || "-_:.…".contains(letter);
     let mut text = String::new();
     let mut rest = line;
@@ -319,7 +322,24 @@ fn masked_line(line: &str) -> String {
     without_octets(&text)
 }
 
+/// Whether a line holds numbered words of a key and nothing else.
+fn is_words(line: &str) -> bool {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let (pairs, rest) = words.as_chunks::<2>();
+    let is_pair = |[number, word]: &[&str; 2]| {
+        number.bytes().all(|octet| octet.is_ascii_digit())
+            && word.bytes().all(|octet| octet.is_ascii_lowercase())
+    };
+    !pairs.is_empty() && rest.is_empty() && pairs.iter().all(is_pair)
+}
+
 fn masked_word(word: &str) -> String {
+    if let Some((udf, check)) = word.split_once(':')
+        && check.len() == 4
+        && golden::masked_text(udf.to_owned()) == "<UDF>"
+    {
+        return "<share>".into();
+    }
     let core = word.trim_end_matches([':', '.', '…']);
     let end = &word[core.len()..];
     if end.starts_with('…') && core.len() == 16 {

@@ -9,6 +9,7 @@
 //! | [`catalogs`] | each verb for each catalog, and what programs are answered with `--json` |
 //! | [`answers`] | what goes wrong and what is said then, with its exit code |
 //! | [`devices`] | two devices of one account, one after the other and at once |
+//! | [`keys`] | the master key: offline, shared out, recovered with |
 //! | [`killed`] | `kill -9` in the middle of an import or a synchronization |
 //! | [`sealed`] | keys under a passphrase |
 
@@ -16,6 +17,7 @@ mod answers;
 mod catalogs;
 mod desk;
 mod devices;
+mod keys;
 mod killed;
 mod sealed;
 mod tour;

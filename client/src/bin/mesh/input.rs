@@ -1,11 +1,11 @@
 //! What a command reads besides its arguments: passphrases, passwords, files.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal, Read};
+use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 use std::path::Path;
 
 use mesh_client::keystore::Passphrase;
-use mesh_client::limits::INPUT_BYTES_MAX;
+use mesh_client::limits::{COPY_BYTES_MAX, INPUT_BYTES_MAX};
 use mesh_common::catalog::entry::SecretText;
 use zeroize::Zeroizing;
 
@@ -84,6 +84,34 @@ pub(crate) fn lines_of(path: &Path) -> Result<Vec<String>, Failure> {
         .filter(|line| !line.is_empty())
         .map(str::to_owned)
         .collect())
+}
+
+/// A copy of a secret: the octets of `file`, or what is typed for `-`.
+pub(crate) fn copy_in(file: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let mut octets = Zeroizing::new(Vec::with_capacity(COPY_BYTES_MAX));
+    let bound = COPY_BYTES_MAX as u64 + 1;
+    let outcome = if file == Path::new("-") {
+        if io::stdin().is_terminal() {
+            prompt("Words or shares, then an empty line and Ctrl-D:");
+        }
+        io::stdin().lock().take(bound).read_to_end(&mut octets)
+    } else {
+        File::open(file).and_then(|file| file.take(bound).read_to_end(&mut octets))
+    };
+    outcome.map_err(|error| Failure::unreadable(file, error))?;
+    if octets.len() > COPY_BYTES_MAX {
+        return Err(Failure::usage(format!(
+            "{} is too large for a copy of a key",
+            file.display()
+        )));
+    }
+    Ok(octets)
+}
+
+/// Says on standard error what is to be typed.
+fn prompt(text: &str) {
+    // Where that cannot be said, it can be typed all the same.
+    let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
 /// The octets of a file, `INPUT_BYTES_MAX` at most.

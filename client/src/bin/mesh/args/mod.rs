@@ -4,6 +4,7 @@
 mod account;
 mod entry;
 mod everyday;
+mod key;
 mod messages;
 
 use std::path::PathBuf;
@@ -16,6 +17,9 @@ pub(crate) use self::entry::{
     SecretFields, Select, SshFields, TaskFields, Update, Verb,
 };
 pub(crate) use self::everyday::{Completions, Export, Import, Keep, Kind, Man, Sync, Verify};
+pub(crate) use self::key::{
+    Brought, Key, KeyCommand, KeyCopy, KeyEscrow, KeyExport, KeyOf, KeyRecover,
+};
 pub(crate) use self::messages::{
     Confirm, ConfirmCommand, ContactAccept, ContactCommand, ContactRequest, MessageCommand,
     MessageList, Messages, TaskCommand, TaskSend,
@@ -146,6 +150,7 @@ pub(crate) enum Command {
     /// Settings of mail accounts
     #[command(subcommand)]
     Mail(Verb<MailFields>),
+    Key(Key),
     Completions(Completions),
     Man(Man),
 }
@@ -168,6 +173,7 @@ impl Command {
             Self::Network(verb) => ("network", verb.name()),
             Self::Ssh(verb) => ("ssh", verb.name()),
             Self::Mail(verb) => ("mail", verb.name()),
+            Self::Key(key) => ("key", key.command.name()),
             Self::Completions(_) => ("completions", ""),
             Self::Man(_) => ("man", ""),
         };

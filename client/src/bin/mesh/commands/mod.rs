@@ -3,6 +3,7 @@
 mod account;
 mod entries;
 mod everyday;
+mod key;
 mod manual;
 mod messages;
 mod people;
@@ -44,6 +45,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Done, Failure> {
         Command::Network(verb) => entries::run(global, verb),
         Command::Ssh(verb) => entries::run(global, verb),
         Command::Mail(verb) => entries::run(global, verb),
+        Command::Key(key) => key::run(global, key).await,
         Command::Completions(completions) => Ok(manual::completions(&completions)),
         Command::Man(man) => manual::pages(&man),
     }
