@@ -1,0 +1,77 @@
+//! One message each way, and everything that can be said of it afterwards.
+
+use mesh_common::assertion::ProfileService;
+use mesh_common::message::Accreditation;
+use mesh_common::protocol::Code;
+use mesh_tests::client::{Client, hello};
+use mesh_tests::frames;
+use mesh_tests::people::{alice, bob};
+use mesh_tests::service::TestService;
+
+use super::{INBOUND, OUTBOUND, signed, spool, told, wait_for};
+
+// S-6.1-b I-P-9.1-a I-P-9.1.2-a I-P-9.1.3-a
+#[test]
+fn a_message_arrives_as_it_was_sent_and_its_sender_is_told() {
+    let service = TestService::start();
+    let (alice, bob) = (alice(), bob());
+    let mut alices = Client::of_new_account_with_device(&service, &alice);
+    let mut bobs = Client::of_new_account_with_device(&service, &bob);
+    let message = signed(&bob, "RequestContact", "NBOB-1", "{\"Subject\":\"Hello\"}");
+    let posted = bobs.ask(&frames::post(&[&alice.address], vec![message.clone()]));
+    posted.must_be(Code::Ok);
+    wait_for(&mut alices, INBOUND, 2);
+    let arrived = spool(&mut alices, INBOUND).remove(0);
+    assert_eq!(arrived.payload, message.payload);
+    assert_eq!(
+        arrived.header.content_meta_data,
+        message.header.content_meta_data
+    );
+    assert_eq!(arrived.signatures(), message.signatures());
+    let accreditation = Accreditation::verify(&arrived).expect("the chain still holds");
+    let profile = &accreditation.profile.service_ids;
+    assert_eq!(profile, &[bob.address.clone()]);
+
+    wait_for(&mut bobs, OUTBOUND, 3);
+    let received = (
+        "NBOB-1".to_owned(),
+        alice.address.clone(),
+        "Received".to_owned(),
+    );
+    assert_eq!(told(&mut bobs), [received]);
+    // Decision Q-7: by an online key of the service.
+    let answer = hello(&mut service.connect());
+    let profile = answer.enveloped_profile_service.expect("Hello has it");
+    let profile = ProfileService::verify(&profile).expect("it verifies");
+    let completion = spool(&mut bobs, OUTBOUND).remove(1);
+    assert!(
+        profile
+            .keys()
+            .iter()
+            .any(|key| completion.verify_by(key).is_ok())
+    );
+}
+
+#[test]
+fn an_answer_to_what_was_asked_comes_in_and_nothing_else_of_a_stranger() {
+    let service = TestService::start();
+    let (alice, bob) = (alice(), bob());
+    let mut alices = Client::of_new_account_with_device(&service, &alice);
+    let mut bobs = Client::of_new_account_with_device(&service, &bob);
+    let unasked = signed(&bob, "ReplyContact", "NBOB-1", "{}");
+    bobs.ask(&frames::post(&[&alice.address], vec![unasked]))
+        .must_be(Code::Ok);
+    wait_for(&mut bobs, OUTBOUND, 3);
+    let asked = signed(&alice, "RequestContact", "NALICE-1", "{\"Reply\":true}");
+    alices
+        .ask(&frames::post(&[&bob.address], vec![asked]))
+        .must_be(Code::Ok);
+    wait_for(&mut bobs, INBOUND, 2);
+    let answer = signed(&bob, "ReplyContact", "NBOB-2", "{}");
+    bobs.ask(&frames::post(&[&alice.address], vec![answer]))
+        .must_be(Code::Ok);
+    wait_for(&mut alices, INBOUND, 2);
+    wait_for(&mut bobs, OUTBOUND, 5);
+    let states: Vec<String> = told(&mut bobs).into_iter().map(|one| one.2).collect();
+    assert_eq!(states, ["Refused", "Received"]);
+}
