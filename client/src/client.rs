@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use mesh_common::address::AccountAddress;
 use mesh_common::dare::{ContainerName, Envelope};
 use mesh_common::entropy::Entropy;
 use mesh_common::time::Clock;
 
 use crate::ambient::{SystemClock, SystemEntropy};
+use crate::connect::kept::Kept;
 use crate::error::ClientError;
 use crate::home::{Home, HomeError};
 use crate::identity::Identity;
@@ -25,6 +27,15 @@ use crate::waiting::Told;
 
 /// The folder of the replicas, below the device's.
 pub(crate) const CONTAINERS: &str = "containers";
+
+/// The folder of the accounts besides the first, below the device's.
+const ACCOUNTS: &str = "accounts";
+
+/// The folder of another account of the person whose device keeps everything in `home`.
+#[must_use]
+pub fn further_folder(home: &Path, address: &AccountAddress) -> PathBuf {
+    home.join(ACCOUNTS).join(address.canonical())
+}
 
 /// How far a long piece of work has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +122,7 @@ impl Builder {
         let home = Home::open(&self.folder, self.patience)?;
         let mut client = Client {
             device: None,
+            request: None,
             told: None,
             home,
             passphrase: self.passphrase,
@@ -120,12 +132,19 @@ impl Builder {
             transport: self.transport,
             watch: self.watch,
         };
-        if let Some(state) = State::load(&client.home)? {
+        match State::load(&client.home)? {
             // The keys are written behind the state: without them nothing was asked for yet, and the
             // account can be begun anew.
-            let asked = !matches!(state.stage, Stage::Begun | Stage::Recovering);
-            if asked || keystore::exists(&client.home)? {
+            Some(state)
+                if !matches!(state.stage, Stage::Begun | Stage::Recovering)
+                    || keystore::exists(&client.home)? =>
+            {
                 client.unlock(state)?;
+            }
+            Some(_) => {}
+            None => {
+                client.request =
+                    Kept::load(&client.home, client.passphrase.as_ref())?.map(Box::new);
             }
         }
         Ok(client)
@@ -142,6 +161,8 @@ pub struct Client {
     pub(crate) transport: Option<Arc<dyn Transport>>,
     pub(crate) watch: Option<Watch>,
     pub(crate) device: Option<Box<Device>>,
+    /// What this device has asked, before it has an account.
+    pub(crate) request: Option<Box<Kept>>,
     pub(crate) told: Option<Told>,
 }
 
@@ -183,6 +204,16 @@ impl Client {
             transport: None,
             watch: None,
         }
+    }
+
+    /// Opens the folder of another account of this person, below this one's, as this one was opened.
+    pub(crate) fn further(&self, address: &AccountAddress) -> Result<Self, ClientError> {
+        let mut builder = Self::builder(further_folder(self.folder(), address))
+            .passphrase(self.passphrase.clone())
+            .cost(self.cost)
+            .clock(Arc::clone(&self.clock));
+        builder.transport.clone_from(&self.transport);
+        builder.open()
     }
 
     /// The device's folder.

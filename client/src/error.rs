@@ -9,6 +9,7 @@ use mesh_common::protocol::Code;
 
 use crate::administration::AdministrationError;
 use crate::changes::Collision;
+use crate::connect::ConnectError;
 use crate::entries::EntryKind;
 use crate::export::ExportError;
 use crate::home::HomeError;
@@ -41,6 +42,9 @@ pub enum ClientError {
     /// The service was asked, and refused or cannot be believed.
     #[error(transparent)]
     Service(#[from] ServiceFailure),
+    /// The device is not connected, or does not connect another.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     /// An export could not be written or read.
     #[error(transparent)]
     Export(#[from] ExportError),
@@ -190,6 +194,7 @@ impl ClientError {
             Self::Replica(error) => error.advice(),
             Self::Transport(error) => error.advice(),
             Self::Service(error) => return error.advice(),
+            Self::Connect(error) => return error.advice(),
             Self::Export(error) => error.advice(),
             Self::Administration(error) => return error.advice(),
             Self::Message(error) => return error.advice(),
@@ -255,6 +260,7 @@ impl ClientError {
             | Self::Making(_)
             | Self::Sealing { .. } => false,
             Self::Replica(error) => !matches!(error, ReplicaError::Home(_)),
+            Self::Connect(error) => !matches!(error, ConnectError::NothingAsked),
             Self::AccountExists { .. }
             | Self::AccountDeleted { .. }
             | Self::NotOwner

@@ -6,8 +6,10 @@
 //!    lock                 held while one command works here
 //!    keys.json            secrets, sealed by a passphrase when one was given  (keystore)
 //!    account.json         addresses, profiles, the pinned service             (state)
+//!    request.json         a request to be connected that waits, its keys       (connect)
 //!    session.sealed       the ticket of the last exchange                     (service)
 //!    containers/*.dare    one replica per container, in file form             (replica)
+//!    accounts/ADDRESS/    the same for a further account of the same person
 //! ```
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -17,7 +19,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 const LOCK: &str = "lock";
-const MARKS: [&str; 3] = [LOCK, "keys.json", "account.json"];
+const MARKS: [&str; 4] = [LOCK, "keys.json", "account.json", "request.json"];
 
 /// A folder or file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -197,6 +199,14 @@ impl Home {
             _ => sync_folder_of(&path),
         }
     }
+}
+
+/// Writes a file that only the user can read, whole or not at all.
+///
+/// # Errors
+/// [`HomeError::Unwritable`], [`HomeError::Full`].
+pub fn write_private(path: &Path, octets: &[u8]) -> Result<(), HomeError> {
+    write_whole(path, octets)
 }
 
 /// Writes a file beside `path`, makes it durable, and puts it in the place of `path`.

@@ -51,7 +51,15 @@ impl Identity {
             tag: "CatalogedDevice",
             member: "Accounts",
         };
-        let entry = state.device_entry.accounts.first().ok_or(missing)?;
+        // A device may be connected to further accounts of the same mesh.
+        let account = ProfileAccount::verify(&state.profile_account, Some(&authority))?;
+        let account_udf = account.udf().to_string();
+        let entry = state
+            .device_entry
+            .accounts
+            .iter()
+            .find(|entry| entry.account_udf.as_deref() == Some(&account_udf))
+            .ok_or(missing)?;
         let (account, connection_account, in_account) =
             activate_account(&keys.device, entry, &authority)?;
         let enveloped = entry.enveloped_connection_account.clone();

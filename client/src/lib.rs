@@ -17,7 +17,8 @@
 //! | [`client`] | the device: [`Client`], opened and locked |
 //! | [`home`], [`keystore`], [`state`], [`replica`] | what it keeps, and how a crash leaves it |
 //! | [`identity`] | who it is once its keys are open |
-//! | [`account`], [`devices`] | making, looking at and deleting the account; a further device of it |
+//! | [`account`] | making, looking at and deleting the account |
+//! | [`connect`] | further devices of it: asking, answering, removing |
 //! | [`entries`], [`catalogs`], [`changes`] | entries, put behind the replica |
 //! | [`import`], [`importing`] | files of other programs |
 //! | [`transport`], [`service`], [`sync`], [`waiting`] | the service, agreement with it, and waiting for news |
@@ -32,7 +33,7 @@ pub mod ambient;
 pub mod catalogs;
 pub mod changes;
 pub mod client;
-pub mod devices;
+pub mod connect;
 pub mod entries;
 mod error;
 pub mod export;

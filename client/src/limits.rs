@@ -17,6 +17,11 @@ pub const BUSY_RETRIES_MAX: u32 = 3;
 /// How long the client waits at most before it sends a request again; a service that asks for
 /// more patience than this is reported instead.
 pub const BUSY_WAIT_MAX: Duration = Duration::from_secs(5);
+/// How long a device that asked to be connected waits before it asks for the answer (service §6.2
+/// step 8); then twice as long each time.
+pub const POLL_WAIT_MIN: Duration = Duration::from_secs(1);
+/// How long at most.
+pub const POLL_WAIT_MAX: Duration = Duration::from_secs(60);
 /// How often an upload that met other devices' frames is put behind them and sent again.
 pub const REBASES_MAX: u32 = 16;
 /// Octets of a file given on the command line that are read at most.

@@ -4,11 +4,12 @@
 //! What the payload says rules over what HTTP says (P 4.5, P 10.2); only an answer that no key of
 //! the service made is taken for what it is: a hint.
 
+mod failure;
+
 use std::sync::Arc;
 
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
-use mesh_common::assertion::AssertionError;
 use mesh_common::crypto::SecretKey;
 use mesh_common::dare::Envelope;
 use mesh_common::encoding::json;
@@ -18,7 +19,6 @@ use mesh_common::session::client::{
     Attempt, ClientError as SessionError, ClientIdentity, ClientSession, ServiceIdentity, Step,
     StoredTicket,
 };
-use mesh_common::udf::Udf;
 
 use crate::client::Client;
 use crate::error::ClientError;
@@ -28,189 +28,10 @@ use crate::limits::{BUSY_RETRIES_MAX, BUSY_WAIT_MAX};
 use crate::state::{PinnedService, State};
 use crate::transport::{Https, Preference, Reply, Transport, TransportError};
 
+pub use self::failure::ServiceFailure;
+
 const SESSION_FILE: &str = "session.sealed";
 const NONCE_BYTES: usize = 12;
-/// Characters of a service's own words that are shown.
-const DESCRIPTION_CHARACTERS_MAX: usize = 300;
-
-/// A service that refused, or that cannot be believed.
-#[derive(Debug, thiserror::Error)]
-pub enum ServiceFailure {
-    /// The service was asked, and the answer is no.
-    #[error("{}the service says no: {description} ({status}{})", place(.about), slash(.extended))]
-    Refused {
-        /// What our table calls it, if it stands there.
-        code: Option<Code>,
-        /// `Status`.
-        status: u16,
-        /// `StatusExtended`.
-        extended: Option<u16>,
-        /// The service's own words, made printable.
-        description: String,
-        /// What it is about, if that is known.
-        about: Option<String>,
-    },
-    /// Somebody refused in the service's name, without proof that it was the service.
-    #[error("something on the way to the service says no: {description} ({status}{})", slash(.extended))]
-    Hint {
-        /// What our table calls it, if it stands there.
-        code: Option<Code>,
-        /// `Status`.
-        status: u16,
-        /// `StatusExtended`.
-        extended: Option<u16>,
-        /// Its words, made printable.
-        description: String,
-    },
-    /// What answers there does not speak the protocol.
-    #[error("what answers at {url} is not a Mesh service (HTTP {http_status})")]
-    NotMesh {
-        /// The address.
-        url: String,
-        /// HTTP's status code.
-        http_status: u16,
-    },
-    /// The profiles the service shows do not verify.
-    #[error("the service cannot prove who it is")]
-    Identity(#[source] AssertionError),
-    /// Another service than the one known answers.
-    #[error("another service answers: {found}, expected {pinned}")]
-    OtherService {
-        /// The one known.
-        pinned: Udf,
-        /// The one that answers.
-        found: Udf,
-    },
-    /// The sealed exchange failed.
-    #[error("the answer of the service cannot be believed")]
-    Session(#[source] SessionError),
-    /// The service breaks the protocol.
-    #[error("the service breaks the protocol: {problem}")]
-    Misbehaved {
-        /// How.
-        problem: String,
-    },
-}
-
-fn place(about: &Option<String>) -> String {
-    about
-        .as_ref()
-        .map_or_else(String::new, |about| format!("{about}: "))
-}
-
-fn slash(extended: &Option<u16>) -> String {
-    extended.map_or_else(String::new, |extended| format!("/{extended}"))
-}
-
-impl ServiceFailure {
-    /// The refusal that `outcome` is.
-    #[must_use]
-    pub fn refusal(outcome: &Outcome) -> Self {
-        Self::Refused {
-            code: outcome.code(),
-            status: outcome.status.unwrap_or(0),
-            extended: outcome.status_extended,
-            description: printable(outcome.status_description.as_deref()),
-            about: None,
-        }
-    }
-
-    /// Says what the refusal is about.
-    #[must_use]
-    pub fn about(mut self, what: impl Into<String>) -> Self {
-        if let Self::Refused { about, .. } = &mut self {
-            *about = Some(what.into());
-        }
-        self
-    }
-
-    pub(crate) fn other_class(response: &Response) -> Self {
-        Self::Misbehaved {
-            problem: format!("it answers with a {}", response.tag()),
-        }
-    }
-
-    fn hint(outcome: &Outcome) -> Self {
-        Self::Hint {
-            code: outcome.code(),
-            status: outcome.status.unwrap_or(0),
-            extended: outcome.status_extended,
-            description: printable(outcome.status_description.as_deref()),
-        }
-    }
-
-    /// The code of a refusal, if it has one of our table.
-    #[must_use]
-    pub const fn code(&self) -> Option<Code> {
-        match self {
-            Self::Refused { code, .. } | Self::Hint { code, .. } => *code,
-            _ => None,
-        }
-    }
-
-    /// Whether the service was asked and said no.
-    #[must_use]
-    pub const fn is_refusal(&self) -> bool {
-        matches!(
-            self,
-            Self::Refused { .. } | Self::OtherService { .. } | Self::Identity(_)
-        )
-    }
-
-    /// What to do next, if that can be said.
-    #[must_use]
-    pub fn advice(&self) -> Option<String> {
-        let advice = match self {
-            Self::Refused { code, .. } | Self::Hint { code, .. } => advice_for((*code)?)?,
-            Self::NotMesh { .. } => "check the address of the service, and what stands before it",
-            Self::OtherService { .. } => {
-                "do not go on; ask the operator of the service why its identity changed"
-            }
-            Self::Identity(_) | Self::Session(_) | Self::Misbehaved { .. } => {
-                "report this to the operator of the service"
-            }
-        };
-        Some(advice.to_owned())
-    }
-}
-
-/// What a person does about a refusal.
-const fn advice_for(code: Code) -> Option<&'static str> {
-    Some(match code {
-        Code::AccountRegistered | Code::InvalidName => "choose another address",
-        Code::Misdirected => "check the domain of the address, and the address of the service",
-        Code::Pending => "mesh sync, once the operator has approved the account",
-        Code::Refused => "ask the operator of the service",
-        Code::NotAuthorized | Code::NotFound => {
-            "check the address of the account, and that it was not deleted"
-        }
-        Code::NotAdministrator => "repeat this on a device that administers the account",
-        Code::DeviceRevoked => "connect this device again from another one",
-        Code::QuotaExceeded => "delete what you do not need, then mesh sync",
-        Code::TooLarge => "make the entry smaller",
-        Code::ClockSkew => "set the clock of this machine",
-        Code::RateLimited | Code::Overload | Code::Timeout => "wait a while and repeat",
-        Code::Internal => "repeat later; report it to the operator if it stays",
-        Code::RedirectPermanent | Code::RedirectTemporary => {
-            "ask the operator of the service: the account is served somewhere else now"
-        }
-        _ => return None,
-    })
-}
-
-/// A service's own words, without anything a terminal would act on.
-fn printable(text: Option<&str>) -> String {
-    let text = text.unwrap_or("no reason given");
-    let mut shown: String = text
-        .chars()
-        .filter(|letter| !letter.is_control())
-        .take(DESCRIPTION_CHARACTERS_MAX)
-        .collect();
-    if shown.is_empty() {
-        shown.push_str("no reason given");
-    }
-    shown
-}
 
 /// A session with one service.
 pub(crate) struct Service {
@@ -221,6 +42,32 @@ pub(crate) struct Service {
     preference: Option<Preference>,
     /// Whether the last answer was one that waited.
     has_waited: bool,
+    /// The service's profiles, if they were fetched again.
+    greeted_again: Option<PinnedService>,
+}
+
+impl Service {
+    /// A session that has not begun, with the service that is pinned.
+    pub(crate) fn new(
+        url: &str,
+        transport: Arc<dyn Transport>,
+        pinned: &PinnedService,
+        client: ClientIdentity,
+    ) -> Result<Self, ServiceFailure> {
+        Ok(Self {
+            url: url.to_owned(),
+            transport,
+            session: ClientSession::new(identity_of(pinned)?, client),
+            preference: None,
+            has_waited: false,
+            greeted_again: None,
+        })
+    }
+
+    /// The service's profiles, if they were fetched again since this was last asked.
+    pub(crate) fn take_greeted(&mut self) -> Option<PinnedService> {
+        self.greeted_again.take()
+    }
 }
 
 /// A service that said hello, its profiles checked.
@@ -263,7 +110,7 @@ fn greeted(hello: &HelloResponse) -> Result<Greeted, ServiceFailure> {
 }
 
 /// The service that is pinned, as if it had said hello.
-fn identity_of(pinned: &PinnedService) -> Result<ServiceIdentity, ServiceFailure> {
+pub(crate) fn identity_of(pinned: &PinnedService) -> Result<ServiceIdentity, ServiceFailure> {
     let identity = ServiceIdentity::from_hello(&HelloResponse {
         enveloped_profile_service: Some(pinned.profile_service.clone()),
         enveloped_profile_host: pinned.profile_host.clone(),
@@ -322,13 +169,33 @@ impl Client {
         };
         let mut attempt = service.session.begin(&request, self.entropy.as_mut());
         let before = service.session.ticket().cloned();
-        let outcome = self.carry(&mut service, &mut attempt).await;
+        let outcome = Box::pin(self.carry(&mut service, &mut attempt)).await;
+        self.keep_greeted(&mut service)?;
         let is_connected = !self.device()?.state.stage.is_recovery();
         if is_connected && before.as_ref() != service.session.ticket() {
             self.keep_ticket(service.session.ticket())?;
         }
         self.device()?.service = Some(service);
         outcome
+    }
+
+    /// Asks a service in a session that is not the connected device's.
+    pub(crate) async fn ask_in(
+        &mut self,
+        service: &mut Service,
+        request: &Request,
+    ) -> Result<Response, ClientError> {
+        let mut attempt = service.session.begin(request, self.entropy.as_mut());
+        Box::pin(self.carry(service, &mut attempt)).await
+    }
+
+    /// Pins the profiles that were fetched anew.
+    fn keep_greeted(&mut self, service: &mut Service) -> Result<(), ClientError> {
+        let Some(pinned) = service.take_greeted() else {
+            return Ok(());
+        };
+        self.device()?.state.service = Some(pinned);
+        self.save_state()
     }
 
     /// Asks for the account to be made or changed: as the bare device, with proof by `signer` that
@@ -342,7 +209,9 @@ impl Client {
         let mut attempt = service
             .session
             .begin_creating(&request, signer, self.entropy.as_mut());
-        self.carry(&mut service, &mut attempt).await
+        let outcome = Box::pin(self.carry(&mut service, &mut attempt)).await;
+        self.keep_greeted(&mut service)?;
+        outcome
     }
 
     /// Asks as the device alone: what a device does whose connection is not accepted.
@@ -352,7 +221,9 @@ impl Client {
     ) -> Result<Response, ClientError> {
         let mut service = self.session_as(self.as_device()?)?;
         let mut attempt = service.session.begin(request, self.entropy.as_mut());
-        self.carry(&mut service, &mut attempt).await
+        let outcome = Box::pin(self.carry(&mut service, &mut attempt)).await;
+        self.keep_greeted(&mut service)?;
+        outcome
     }
 
     /// This device by its own profile, for its account.
@@ -401,7 +272,7 @@ impl Client {
                 }
                 Step::Done(response) => return Ok(*response),
                 Step::SendAgain => {}
-                Step::HelloFirst => self.greet_again(service).await?,
+                Step::HelloFirst => greet_again(service).await?,
                 Step::Refused(response) if waits(response.outcome(), &reply) && patience > 0 => {
                     patience -= 1;
                     pause(&reply).await;
@@ -411,25 +282,6 @@ impl Client {
                 }
             }
         }
-    }
-
-    /// Learns the service's new key, if it is still the same service.
-    async fn greet_again(&mut self, service: &mut Service) -> Result<(), ClientError> {
-        let greeted = hello(service.transport.as_ref(), &service.url).await?;
-        let pinned = service.session.service().service_udf.clone();
-        if greeted.pinned.udf != pinned {
-            return Err(ServiceFailure::OtherService {
-                pinned,
-                found: greeted.pinned.udf,
-            }
-            .into());
-        }
-        service
-            .session
-            .set_host(greeted.identity)
-            .map_err(ServiceFailure::Session)?;
-        self.device()?.state.service = Some(greeted.pinned);
-        self.save_state()
     }
 
     /// A session as the connected device, with the ticket of the last command if it is still good.
@@ -453,21 +305,10 @@ impl Client {
     }
 
     fn session_as(&mut self, client: ClientIdentity) -> Result<Service, ClientError> {
-        let device = self.device.as_ref().ok_or(ClientError::NoAccount)?;
-        let url = device.state.service_url.clone();
-        let pinned = device
-            .state
-            .service
-            .as_ref()
-            .ok_or(ClientError::NoAccount)?;
-        let identity = identity_of(pinned)?;
-        Ok(Service {
-            url,
-            transport: self.way()?,
-            session: ClientSession::new(identity, client),
-            preference: None,
-            has_waited: false,
-        })
+        let transport = self.way()?;
+        let state = self.state().ok_or(ClientError::NoAccount)?;
+        let pinned = state.service.as_ref().ok_or(ClientError::NoAccount)?;
+        Ok(Service::new(&state.service_url, transport, pinned, client)?)
     }
 
     /// The way to the service: the one that was handed in, or HTTPS with the account's authorities.
@@ -500,6 +341,25 @@ impl Client {
             .home
             .write(SESSION_FILE, &[&nonce[..], &sealed].concat())?)
     }
+}
+
+/// Learns the service's new key, if it is still the same service.
+async fn greet_again(service: &mut Service) -> Result<(), ClientError> {
+    let greeted = hello(service.transport.as_ref(), &service.url).await?;
+    let pinned = service.session.service().service_udf.clone();
+    if greeted.pinned.udf != pinned {
+        return Err(ServiceFailure::OtherService {
+            pinned,
+            found: greeted.pinned.udf,
+        }
+        .into());
+    }
+    service
+        .session
+        .set_host(greeted.identity)
+        .map_err(ServiceFailure::Session)?;
+    service.greeted_again = Some(greeted.pinned);
+    Ok(())
 }
 
 impl Service {

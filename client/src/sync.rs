@@ -24,6 +24,7 @@ use serde::Serialize;
 use crate::catalogs::open_entry;
 use crate::changes::{Collision, Decisions, Keep, arrange, behind, rebase};
 use crate::client::Client;
+use crate::connect::PinAnswer;
 use crate::error::ClientError;
 use crate::limits::REBASES_MAX;
 use crate::service::ServiceFailure;
@@ -38,6 +39,9 @@ pub struct SyncReport {
     pub collisions: Vec<Collision>,
     /// How often waiting changes were put behind those of other devices.
     pub rebases: u32,
+    /// Devices that asked to be connected with a PIN, if this device administers the account.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<PinAnswer>,
 }
 
 /// One container after a synchronization.
@@ -74,8 +78,9 @@ pub(crate) struct Parcel {
 }
 
 impl Client {
-    /// Brings the replicas and the service to agreement. `keep` says whose change counts where one
-    /// entry was changed here and elsewhere.
+    /// Brings the replicas and the service to agreement, and on an administrator's device answers the
+    /// devices that ask with a PIN. `keep` says whose change counts where one entry was changed here
+    /// and elsewhere.
     ///
     /// # Errors
     /// [`ClientError::Collisions`] if there are any and nobody said whose change counts: all other
@@ -91,6 +96,16 @@ impl Client {
     /// # Errors
     /// As [`Self::sync`].
     pub async fn sync_deciding(
+        &mut self,
+        decisions: &Decisions,
+    ) -> Result<SyncReport, ClientError> {
+        let mut report = Box::pin(self.synchronize(decisions)).await?;
+        report.devices = Box::pin(self.answer_pins()).await?;
+        Ok(report)
+    }
+
+    /// The same, without answering devices that ask with a PIN.
+    pub(crate) async fn synchronize(
         &mut self,
         decisions: &Decisions,
     ) -> Result<SyncReport, ClientError> {
@@ -138,6 +153,7 @@ impl Client {
             containers,
             collisions,
             rebases,
+            devices: Vec::new(),
         })
     }
 
@@ -398,6 +414,16 @@ impl Client {
 
     /// Sends frames; false if somebody else was faster.
     pub(crate) async fn upload(&mut self, parcels: Vec<Parcel>) -> Result<bool, ClientError> {
+        self.upload_with(parcels, Vec::new()).await
+    }
+
+    /// Sends frames together with messages for the account itself: all of it is there afterwards, or
+    /// nothing; false if somebody else was faster.
+    pub(crate) async fn upload_with(
+        &mut self,
+        parcels: Vec<Parcel>,
+        self_messages: Vec<Envelope>,
+    ) -> Result<bool, ClientError> {
         let names: Vec<_> = parcels
             .iter()
             .flat_map(|parcel| {
@@ -418,6 +444,7 @@ impl Client {
                     envelopes: parcel.envelopes,
                 })
                 .collect(),
+            self_messages,
             ..UploadRequest::default()
         };
         let response = match self.ask(Request::Upload(request)).await? {

@@ -68,6 +68,13 @@ pub trait Transport: Send + Sync {
     ) -> Posting<'a> {
         self.post(url, body)
     }
+
+    /// Fetches what everybody may have: `path` of the host that `url` names.
+    fn get<'a>(&'a self, url: &'a str, path: &'a str) -> Posting<'a> {
+        let url = url.to_owned();
+        let source = format!("nothing but requests goes this way, {path} does not").into();
+        Box::pin(async move { Err(TransportError::Unreachable { url, source }) })
+    }
 }
 
 /// A service that could not be asked.
@@ -188,11 +195,9 @@ impl Https {
         body: Vec<u8>,
         preference: Option<Preference>,
     ) -> Result<Reply, TransportError> {
-        let target = endpoint(url)?;
-        let failed = |error| failure(url, error);
         let mut request = self
             .client
-            .post(target)
+            .post(endpoint(url)?)
             .header("Content-Type", "application/json")
             .header("Cache-Control", "no-store");
         if let Some(preference) = preference {
@@ -200,7 +205,18 @@ impl Https {
                 .header("Prefer", preference.to_string())
                 .timeout(preference.time + EXCHANGE_TIME_MAX);
         }
-        let mut response = request.body(body).send().await.map_err(failed)?;
+        Self::reply(url, request.body(body)).await
+    }
+
+    async fn fetch(&self, url: &str, path: &str) -> Result<Reply, TransportError> {
+        let mut target = endpoint(url)?;
+        target.set_path(path);
+        Self::reply(url, self.client.get(target)).await
+    }
+
+    async fn reply(url: &str, request: reqwest::RequestBuilder) -> Result<Reply, TransportError> {
+        let failed = |error| failure(url, error);
+        let mut response = request.send().await.map_err(failed)?;
         let mut reply = Reply {
             http_status: response.status().as_u16(),
             body: Vec::new(),
@@ -233,6 +249,10 @@ impl Transport for Https {
         preference: Preference,
     ) -> Posting<'a> {
         Box::pin(self.exchange(url, body, Some(preference)))
+    }
+
+    fn get<'a>(&'a self, url: &'a str, path: &'a str) -> Posting<'a> {
+        Box::pin(self.fetch(url, path))
     }
 }
 

@@ -376,7 +376,12 @@ impl Client {
         Ok(())
     }
 
-    fn entry_change(&self, id: &str, entry: &CatalogedDevice) -> Result<Change, ClientError> {
+    /// The change that a device's entry is.
+    pub(crate) fn entry_change(
+        &self,
+        id: &str,
+        entry: &CatalogedDevice,
+    ) -> Result<Change, ClientError> {
         let device = self.device.as_ref().ok_or(ClientError::NoAccount)?;
         let signer = &device.identity.in_account.signature;
         Ok(Change {

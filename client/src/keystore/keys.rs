@@ -212,12 +212,12 @@ struct Stored {
     session: Seed,
 }
 
-/// Signature, encryption, authentication.
+/// The seeds of a device's keys: signature, encryption, authentication.
 #[derive(Serialize, Deserialize)]
-pub(super) struct StoredDevice([Seed; 3]);
+pub(crate) struct StoredDevice([Seed; 3]);
 
 impl StoredDevice {
-    pub(super) fn of(keys: &DeviceKeys) -> Self {
+    pub(crate) fn of(keys: &DeviceKeys) -> Self {
         Self([
             Seed::of(&keys.signature),
             Seed::of(&keys.encryption),
@@ -225,7 +225,7 @@ impl StoredDevice {
         ])
     }
 
-    pub(super) fn keys(self) -> Result<DeviceKeys, KeystoreError> {
+    pub(crate) fn keys(self) -> Result<DeviceKeys, KeystoreError> {
         let [signature, encryption, authentication] = self.0;
         Ok(DeviceKeys {
             signature: signature.key()?,

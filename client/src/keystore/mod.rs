@@ -9,7 +9,9 @@ mod keys;
 mod seal;
 
 use mesh_common::entropy::Entropy;
+use zeroize::Zeroizing;
 
+pub(crate) use self::keys::StoredDevice;
 pub use self::keys::{Keys, NewKeys, OwnedKeys, OwnerKeys, SessionSeal};
 pub use self::seal::{Cost, Passphrase, SealError};
 pub(crate) use self::seal::{open as open_sealed, seal};
@@ -74,14 +76,37 @@ const DAMAGED: &str = "put back the key file from a backup; without it the accou
 /// # Errors
 /// [`KeystoreError`]: its variants say when.
 pub fn load(home: &Home, passphrase: Option<&Passphrase>) -> Result<Option<Keys>, KeystoreError> {
-    let Some(file) = home.read(FILE)?.map(zeroize::Zeroizing::new) else {
+    load_sealed(home, FILE, passphrase)?
+        .map(|text| Keys::from_text(&text))
+        .transpose()
+}
+
+/// The secret text in the file `name`; none if there is no such file.
+pub(crate) fn load_sealed(
+    home: &Home,
+    name: &str,
+    passphrase: Option<&Passphrase>,
+) -> Result<Option<Zeroizing<Vec<u8>>>, KeystoreError> {
+    let Some(file) = home.read(name)?.map(Zeroizing::new) else {
         return Ok(None);
     };
-    let text = seal::open(&file, passphrase).map_err(|source| KeystoreError::Seal {
-        path: home.path(FILE),
-        source,
-    })?;
-    Keys::from_text(&text).map(Some)
+    seal::open(&file, passphrase)
+        .map(Some)
+        .map_err(|source| KeystoreError::Seal {
+            path: home.path(name),
+            source,
+        })
+}
+
+/// Keeps a secret text in the file `name`, sealed if there is a passphrase.
+pub(crate) fn save_sealed(
+    home: &Home,
+    name: &str,
+    text: &[u8],
+    passphrase: Option<(&Passphrase, Cost)>,
+    entropy: &mut dyn Entropy,
+) -> Result<(), HomeError> {
+    home.write(name, &seal(text, passphrase, entropy))
 }
 
 /// Whether there are keys and a passphrase on them.
@@ -89,7 +114,7 @@ pub fn load(home: &Home, passphrase: Option<&Passphrase>) -> Result<Option<Keys>
 /// # Errors
 /// [`KeystoreError`]: its variants say when.
 pub fn needs_passphrase(home: &Home) -> Result<bool, KeystoreError> {
-    let Some(file) = home.read(FILE)?.map(zeroize::Zeroizing::new) else {
+    let Some(file) = home.read(FILE)?.map(Zeroizing::new) else {
         return Ok(false);
     };
     seal::is_sealed(&file).map_err(|source| KeystoreError::Seal {
@@ -118,8 +143,13 @@ pub fn save(
     passphrase: Option<(&Passphrase, Cost)>,
     entropy: &mut dyn Entropy,
 ) -> Result<(), KeystoreError> {
-    let file = seal(&keys.to_text(), passphrase, entropy);
-    Ok(home.write(FILE, &file)?)
+    Ok(save_sealed(
+        home,
+        FILE,
+        &keys.to_text(),
+        passphrase,
+        entropy,
+    )?)
 }
 
 #[cfg(test)]

@@ -352,6 +352,19 @@ impl Replica {
         frame_zero(ContainerType::Merkle, CONTENT_TYPE_CATALOG)
     }
 
+    /// Frames as they would stand behind the last one, and the tree digest of the last of them.
+    ///
+    /// # Errors
+    /// [`ReplicaError`]: never, for frames that were just placed.
+    pub(crate) fn placed(
+        &self,
+        envelopes: Vec<Envelope>,
+    ) -> Result<(Vec<Envelope>, Option<Digest64>), ReplicaError> {
+        let placed = self.place(envelopes);
+        let apex = self.apex_behind(self.count(), &placed)?;
+        Ok((placed, apex))
+    }
+
     /// Gives frames the index and digests they have behind the last one.
     fn place(&self, envelopes: Vec<Envelope>) -> Vec<Envelope> {
         let mut stack = self.stack.clone();

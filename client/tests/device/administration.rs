@@ -2,12 +2,13 @@
 //! granted, withdrawn and replaced, and what the other devices make of it.
 
 use mesh_client::administration::{AdministrationError, CopyError, MasterKey};
+use mesh_client::connect::{ConnectError, Terms};
 use mesh_client::{Client, ClientError};
 use mesh_common::assertion::is_administrator;
 use mesh_common::entropy::SeededEntropy;
 use mesh_common::protocol::Transaction;
 
-use crate::people::{Scene, contact};
+use crate::people::{Scene, connect_by_pin, contact};
 
 fn own_rights(client: &Client) -> bool {
     let identity = client.identity().unwrap();
@@ -87,13 +88,8 @@ async fn an_online_key_is_granted_with_the_master_key_alone_and_the_device_learn
     ));
 
     // The phone connects a device of its own accord.
-    let folder = scene.folder("tablet");
-    phone
-        .connect_device(&folder, Some("tablet".into()))
-        .unwrap();
-    phone.sync(None).await.unwrap();
     let mut tablet = scene.device("tablet");
-    tablet.sync(None).await.unwrap();
+    connect_by_pin(&mut phone, &mut tablet, "tablet", &Terms::default()).await;
     for device in [&mut laptop, &mut phone, &mut tablet] {
         device.sync(None).await.unwrap();
         assert!(device.verify().unwrap().sound);
@@ -105,13 +101,8 @@ async fn a_withdrawn_key_signs_no_more_and_what_it_signed_is_signed_anew() {
     let (scene, mut laptop, mut phone) = Scene::with_two_devices().await;
     laptop.grant_key("phone", None).await.unwrap();
     phone.sync(None).await.unwrap();
-    let folder = scene.folder("tablet");
-    phone
-        .connect_device(&folder, Some("tablet".into()))
-        .unwrap();
-    phone.sync(None).await.unwrap();
     let mut tablet = scene.device("tablet");
-    tablet.sync(None).await.unwrap();
+    connect_by_pin(&mut phone, &mut tablet, "tablet", &Terms::default()).await;
 
     laptop.withdraw_key("phone", None).await.unwrap();
     assert_eq!(online_keys(&mut laptop), [(true, None)]);
@@ -122,8 +113,11 @@ async fn a_withdrawn_key_signs_no_more_and_what_it_signed_is_signed_anew() {
         device.sync(None).await.unwrap();
         assert!(!own_rights(&device));
         assert!(device.verify().unwrap().sound);
-        let refusal = device.connect_device(&scene.folder("fourth"), None);
-        assert!(matches!(refusal, Err(ClientError::NotOwner)));
+        let refusal = device.connection_requests();
+        assert!(matches!(
+            refusal,
+            Err(ClientError::Connect(ConnectError::NotAdministrator))
+        ));
     }
     assert!(matches!(
         laptop.withdraw_key("phone", None).await,
@@ -156,10 +150,8 @@ async fn replaced_online_keys_leave_every_device_connected() {
     for device in [&mut laptop, &mut phone] {
         assert!(device.verify().unwrap().sound);
     }
-    let folder = scene.folder("tablet");
-    laptop.connect_device(&folder, None).unwrap();
-    laptop.sync(None).await.unwrap();
-    scene.device("tablet").sync(None).await.unwrap();
+    let mut tablet = scene.device("tablet");
+    connect_by_pin(&mut laptop, &mut tablet, "tablet", &Terms::default()).await;
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@
 //! | [`account`] | making an account, being interrupted, deleting it |
 //! | [`administration`], [`recovery`] | master key and online keys; all devices lost |
 //! | [`catalogs`] | entries added, found, changed, deleted, imported |
+//! | [`connect`] | devices that ask to be connected, by witness and by PIN, and removing one |
 //! | [`sync`] | two devices: races, collisions, large uploads |
 //! | [`answers`] | refusals, hints, lost answers, wrong clocks, another service |
 //! | [`messages`] | contacts, confirmations, tasks: what is made and what is believed |
@@ -23,6 +24,7 @@ mod administration;
 mod answers;
 mod catalogs;
 mod command;
+mod connect;
 mod golden;
 mod messages;
 mod people;

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use mesh_client::Client;
-use mesh_client::account::NewAccount;
+use mesh_client::account::{AccountFacts, NewAccount};
+use mesh_client::connect::{NewRequest, Terms};
 use mesh_client::transport::Transport;
 use mesh_common::account::testing::NOON;
 use mesh_common::address::AccountAddress;
@@ -35,6 +36,29 @@ impl Clock for StoryClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.0.load(Ordering::SeqCst))
     }
+}
+
+/// Connects `new` to the account of `first`, by a PIN; afterwards it knows everything.
+pub(crate) async fn connect_by_pin(
+    first: &mut Client,
+    new: &mut Client,
+    name: &str,
+    terms: &Terms,
+) -> AccountFacts {
+    let day = Duration::from_secs(86_400);
+    let made = first.make_pin(day, terms).await.unwrap();
+    let request = NewRequest {
+        pin: Some(made.uri.pin),
+        service_url: Some(URL.into()),
+        device: Some(name.into()),
+        ..NewRequest::to(made.uri.account)
+    };
+    new.request_connection(Some(&request)).await.unwrap();
+    let report = first.sync(None).await.unwrap();
+    assert!(report.devices[0].connected, "{:?}", report.devices);
+    let facts = new.poll_connection().await.unwrap().unwrap();
+    new.sync(None).await.unwrap();
+    facts
 }
 
 /// A service, a clock, and folders for devices.
@@ -66,13 +90,9 @@ impl Scene {
     /// A scene in which Alice has an account and two devices that both know everything.
     pub(crate) async fn with_two_devices() -> (Self, Client, Client) {
         let (scene, mut laptop) = Self::with_alice().await;
-        let folder = scene.folder("phone");
-        laptop
-            .connect_device(&folder, Some("phone".into()))
-            .unwrap();
-        laptop.sync(None).await.unwrap();
         let mut phone = scene.device("phone");
-        phone.sync(None).await.unwrap();
+        connect_by_pin(&mut laptop, &mut phone, "phone", &Terms::default()).await;
+        laptop.sync(None).await.unwrap();
         scene.service.log();
         (scene, laptop, phone)
     }

@@ -1,11 +1,12 @@
 //! All devices are lost: what shares of the master key bring back, and what they do not.
 
 use mesh_client::administration::{AdministrationError, CopyError, MasterKey, Share};
+use mesh_client::connect::{ConnectError, Terms};
 use mesh_client::{Client, ClientError};
 use mesh_common::account::testing::NOON;
 use mesh_common::entropy::SeededEntropy;
 
-use crate::people::{ALICE, Scene, alice, bookmark, contact, password};
+use crate::people::{ALICE, Scene, alice, bookmark, connect_by_pin, contact, password};
 use crate::service::Disturbance;
 
 const HOUR: std::time::Duration = std::time::Duration::from_secs(3_600);
@@ -91,15 +92,17 @@ async fn after_a_recovery_the_other_devices_go_on_and_administer_no_more() {
         device.add(&contact(&format!("N-{name}"), name)).unwrap();
         device.sync(None).await.unwrap();
         assert!(!device.key_status().unwrap().administers);
-        let refusal = device.connect_device(&scene.folder("tablet"), None);
-        assert!(matches!(refusal, Err(ClientError::NotOwner)));
+        let refusal = device.connection_requests();
+        assert!(matches!(
+            refusal,
+            Err(ClientError::Connect(ConnectError::NotAdministrator))
+        ));
         assert!(device.verify().unwrap().sound);
     }
     // The new device does administer.
     fresh.sync(None).await.unwrap();
-    fresh.connect_device(&scene.folder("tablet"), None).unwrap();
-    fresh.sync(None).await.unwrap();
-    scene.device("tablet").sync(None).await.unwrap();
+    let mut tablet = scene.device("tablet");
+    connect_by_pin(&mut fresh, &mut tablet, "tablet", &Terms::default()).await;
     fresh.grant_key("phone", Some(&master)).await.unwrap();
     assert!(fresh.verify().unwrap().sound);
 }

@@ -14,6 +14,7 @@ use mesh_common::address::AccountAddress;
 use mesh_common::assertion::ProfileService;
 use mesh_common::assertion::make::{HostProfileKeys, ServiceKeys};
 use mesh_common::cluster::{AccountRequest, Evidence, SigningKeys};
+use mesh_common::crypto::SecretKey;
 use mesh_common::crypto::digest::sha512;
 use mesh_common::dare::{ContentMeta, Digest64, Envelope};
 use mesh_common::encoding::json;
@@ -24,8 +25,8 @@ use mesh_common::protocol::{
 };
 use mesh_common::session::{
     Authenticated, Body, Caller, HostKeys, Leniency, Mode, Opened, RequestId, TicketKeys, Via,
-    account_for, check_mode, content_evidence, create_evidence, has_signed_content, open_request,
-    parse_request, read_body,
+    account_for, check_mode, connect_evidence, content_evidence, create_evidence,
+    has_signed_content, open_request, parse_request, read_body,
 };
 use mesh_common::time::Timestamp;
 
@@ -56,6 +57,7 @@ struct Inner {
     shell: Shell,
     hosts: HostKeys,
     tickets: TicketKeys,
+    online: SecretKey,
     profile_service: Envelope,
     profile_host: Envelope,
     entropy: SeededEntropy,
@@ -232,6 +234,7 @@ impl Inner {
             shell,
             hosts: HostKeys::new(udf, keys.authentication.clone()).unwrap(),
             tickets,
+            online: keys.online.clone(),
             profile_service: profile,
             profile_host: host.profile(&keys.offline),
             entropy,
@@ -243,6 +246,7 @@ impl Inner {
 
     fn take_keys(&mut self, keys: &ServiceKeys, updated: Timestamp) {
         let host = HostProfileKeys::generate(&mut self.entropy);
+        self.online = keys.online.clone();
         self.profile_service = keys.profile(updated);
         self.profile_host = host.profile(&keys.offline);
         let udf = ProfileService::verify(&self.profile_service).unwrap();
@@ -360,6 +364,14 @@ impl Inner {
                 Some(authenticated),
                 Leniency::default(),
             )?)),
+            Request::Connect(connect) => connect_evidence(
+                connect,
+                Some(authenticated),
+                self.keys_of(&account).as_ref(),
+                self.shell.policy.message_payload_bytes_max,
+                &self.online,
+                &mut self.entropy,
+            )?,
             signed if has_signed_content(signed) => match self.keys_of(&account) {
                 Some(keys) => content_evidence(signed, Some(&keys), &account)?,
                 None => Evidence::Nothing,

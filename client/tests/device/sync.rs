@@ -6,7 +6,7 @@ use mesh_client::ClientError;
 use mesh_client::changes::{Collision, Keep, Side};
 use mesh_client::entries::EntryKind;
 use mesh_common::limits::UPLOAD_ENVELOPES_MAX;
-use mesh_common::protocol::{Code, Transaction};
+use mesh_common::protocol::Transaction;
 
 use crate::people::{ALICE, Scene, alice, bookmark};
 use crate::service::{Disturbance, LocalService};
@@ -261,28 +261,6 @@ async fn a_service_that_shows_another_history_is_not_followed() {
     let is_history = matches!(&error, ClientError::Forked { .. } | ClientError::Replica(_));
     assert!(is_history && error.is_refusal(), "{error:?}");
     assert_eq!(paths(&mut laptop), ["a"]);
-}
-
-#[tokio::test]
-async fn a_device_that_was_not_made_known_yet_is_refused() {
-    let (scene, mut laptop) = Scene::with_alice().await;
-    laptop.connect_device(&scene.folder("phone"), None).unwrap();
-    let mut phone = scene.device("phone");
-    let error = phone.sync(None).await.unwrap_err();
-    let ClientError::Service(failure) = &error else {
-        panic!("{error:?}");
-    };
-    assert_eq!(failure.code(), Some(Code::DeviceRevoked));
-    laptop.sync(None).await.unwrap();
-    phone.sync(None).await.unwrap();
-    assert!(matches!(
-        phone.connect_device(&scene.folder("tablet"), None),
-        Err(ClientError::NotOwner)
-    ));
-    assert!(matches!(
-        laptop.connect_device(&scene.folder("phone"), None),
-        Err(ClientError::Home(_) | ClientError::AccountExists { .. })
-    ));
 }
 
 #[tokio::test]

@@ -129,15 +129,22 @@ impl Desk {
         self.done(name, &self.create_line(address));
     }
 
-    /// Connects the device `name` to the account of `first`, which knows it afterwards.
+    /// Connects the device `name` to the account of `first`, by a PIN.
     pub(crate) fn connect(&self, first: &str, name: &str) {
-        let mut client = mesh_client::Client::open(self.home(first)).expect("the folder opens");
-        client
-            .connect_device(&self.home(name), Some(name.to_owned()))
-            .expect("a device that is not set up can be connected");
-        drop(client);
+        let made = self.result(first, "mesh device pin");
+        let uri = made["uri"].as_str().expect("a PIN has a URI");
+        self.done(name, &format!("{} --no-wait", self.request_line(uri, name)));
         self.done(first, "mesh sync");
-        self.done(name, "mesh sync");
+        self.done(name, "mesh device request");
+        self.done(first, "mesh sync");
+    }
+
+    /// What is typed on the device `name` to be connected to `target`.
+    pub(crate) fn request_line(&self, target: &str, name: &str) -> String {
+        let url = self.url();
+        format!(
+            "mesh device request {target} --name {name} --service {url} --ca meshd-data/tls/ca.pem"
+        )
     }
 
     /// Starts what `line` says on the device `name`.

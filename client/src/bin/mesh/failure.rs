@@ -69,6 +69,14 @@ impl Failure {
         }
     }
 
+    /// What was typed or is to be shown is not what it has to be.
+    pub(crate) fn of(error: impl Error) -> Self {
+        Self {
+            causes: causes_of(&error),
+            ..Self::usage(error.to_string())
+        }
+    }
+
     /// Adds what to do about it.
     pub(crate) fn with_advice(mut self, advice: impl Into<String>) -> Self {
         self.advice = Some(advice.into());

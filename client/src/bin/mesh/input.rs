@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 use std::path::Path;
 
+use mesh_client::ClientError;
 use mesh_client::keystore::Passphrase;
 use mesh_client::limits::{COPY_BYTES_MAX, INPUT_BYTES_MAX};
 use mesh_common::catalog::entry::SecretText;
@@ -131,6 +132,16 @@ pub(crate) fn octets_of(path: &Path) -> Result<Vec<u8>, Failure> {
         .with_advice("split it into smaller files"));
     }
     Ok(octets)
+}
+
+/// The first line of standard input.
+pub(crate) fn line_of_stdin() -> Result<Zeroizing<String>, Failure> {
+    first_line(&mut io::stdin().lock()).map_err(|error| Failure::unreadable(Path::new("-"), error))
+}
+
+/// Writes a file that only its owner can read.
+pub(crate) fn write_private(path: &Path, octets: &[u8]) -> Result<(), Failure> {
+    mesh_client::home::write_private(path, octets).map_err(|error| ClientError::from(error).into())
 }
 
 fn asked(prompt: &str) -> Result<Option<Zeroizing<String>>, Failure> {

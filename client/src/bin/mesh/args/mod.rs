@@ -2,6 +2,7 @@
 //! man pages are made from the same structures.
 
 mod account;
+mod device;
 mod entry;
 mod everyday;
 mod key;
@@ -12,6 +13,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::account::{Account, AccountCommand, Create, Delete};
+pub(crate) use self::device::{
+    Device, DeviceCommand, DeviceDelete, DeviceEarl, DevicePending, DevicePin, DeviceRequest,
+    EarlAccept, EarlMake, Target, TermsFields,
+};
 pub(crate) use self::entry::{
     Add, BookmarkFields, ContactFields, Fields, List, MailFields, NetworkFields, PasswordFields,
     SecretFields, Select, SshFields, TaskFields, Update, Verb,
@@ -32,6 +37,7 @@ Start here:
   mesh import contacts.vcf bookmarks.html    bring what other programs exported
   mesh sync                                  exchange changes with the service
   mesh contact request bob@example.net       ask somebody for their contact data
+  mesh device request alice@example.com      on your next device: ask to be connected
   mesh verify                                recompute every digest and signature
 
 Every change is made on this device first and reaches the service with the next `mesh sync`.";
@@ -43,6 +49,7 @@ Start here:
   mesh import contacts.vcf bookmarks.html    bring what other programs exported
   mesh sync                                  exchange changes with the service
   mesh contact request bob@example.net       ask somebody for their contact data
+  mesh device request alice@example.com      on your next device: ask to be connected
   mesh verify                                recompute every digest and signature
 
 Every change is made on this device first and reaches the service with the next `mesh sync`.
@@ -123,6 +130,7 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Account(Account),
+    Device(Device),
     Sync(Sync),
     Import(Import),
     Export(Export),
@@ -160,6 +168,7 @@ impl Command {
     pub(crate) fn name(&self) -> String {
         let (noun, verb) = match self {
             Self::Account(account) => ("account", account.command.name()),
+            Self::Device(device) => ("device", device.command.name()),
             Self::Sync(_) => ("sync", ""),
             Self::Import(_) => ("import", ""),
             Self::Export(_) => ("export", ""),

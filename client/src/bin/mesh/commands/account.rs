@@ -85,7 +85,7 @@ async fn delete(global: &Global, delete: &Delete) -> Result<Done, Failure> {
     Ok(Done::new(text, &json!(facts)))
 }
 
-fn identities(facts: &AccountFacts) -> String {
+pub(super) fn identities(facts: &AccountFacts) -> String {
     let row = |label: &str, text: &str| vec![format!("  {label}"), plain(text)];
     let mut rows = vec![
         row("service", &facts.service),

@@ -1,6 +1,7 @@
 //! From what was typed to what is done: opens the device, calls the library, says what happened.
 
 mod account;
+mod device;
 mod entries;
 mod everyday;
 mod key;
@@ -33,6 +34,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Done, Failure> {
     match cli.command {
         Command::Account(account) => account::run(global, account).await,
         Command::Sync(sync) => sync::sync(global, &sync).await,
+        Command::Device(device) => device::run(global, device).await,
         Command::Import(import) => everyday::import(global, &import),
         Command::Export(export) => everyday::export(global, &export),
         Command::Verify(verify) => everyday::verify(global, &verify),

@@ -12,6 +12,7 @@ use mesh_client::watch::{Backoff, Poll, is_passing};
 use mesh_client::{Client, ClientError};
 use serde_json::json;
 
+use super::device::pins_text;
 use super::messages::sender;
 use super::{open, open_with, resolve};
 use crate::args::{Global, Keep, Sync};
@@ -82,7 +83,7 @@ fn text_of(exchange: &Exchange) -> String {
 
 /// What went on between people.
 fn news_of(exchange: &Exchange) -> String {
-    let mut text = String::new();
+    let mut text = pins_text(&exchange.sync.devices);
     for posted in &exchange.posted {
         let _ = writeln!(
             text,
