@@ -6,6 +6,7 @@ mod connect;
 mod create;
 mod devices;
 mod download;
+mod post;
 mod properties;
 mod refusals;
 mod replay;
