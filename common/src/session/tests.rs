@@ -3,6 +3,7 @@
 mod client;
 mod evidence;
 mod exchange;
+mod messages;
 mod properties;
 mod refusals;
 mod rules;
