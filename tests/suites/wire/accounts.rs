@@ -5,7 +5,6 @@ use std::time::Duration;
 use mesh_common::account::policy::Creation;
 use mesh_common::dare::Envelope;
 use mesh_common::encoding::base64url::Binary;
-use mesh_common::encoding::json;
 use mesh_common::protocol::{Code, CreateRequest, DeleteRequest, Request, Transaction};
 use mesh_tests::client::{Answer, Circumstances};
 use mesh_tests::people::UPDATED;
@@ -487,20 +486,6 @@ fn the_ids_of_a_deletion_agree_and_are_used_once() {
         DELETE,
         Code::Replay,
         "the-request-id-of-another-request",
-        &answer,
-    );
-}
-
-// The transactions of later issues are known, and not offered.
-#[test]
-fn transactions_that_are_not_offered_say_so_in_their_class() {
-    let (_service, mut client) = alices_service();
-    let post: Request = json::parse(br#"{"Post":{}}"#).unwrap();
-    let answer = client.by_ticket(&post);
-    sealed(
-        Transaction::Post,
-        Code::UnknownOperation,
-        "not-offered",
         &answer,
     );
 }

@@ -80,7 +80,7 @@ fn a_source_that_fails_too_often_is_paused() {
 
 /// A request whose body does not end: it is in work now, and stays so for as long as the connection
 /// is open.
-fn unfinished(service: &TestService) -> Connection {
+pub(crate) fn unfinished(service: &TestService) -> Connection {
     let mut connection = service.connect();
     let request = HttpRequest::post(HELLO).framing(Framing::Announce(100));
     connection.write(&request.octets()).unwrap();

@@ -13,6 +13,7 @@
 //! | `published` | what hailing accounts publish, and devices that ask there |
 //! | `reading` | Hello, Status and Download |
 //! | `writing` | Upload |
+//! | `posting` | Post of a device, and messages that stay within the account |
 //! | `load` | rates, shedding, quotas, time |
 //! | `coverage` | whether every code of every transaction has its transcript |
 
@@ -28,6 +29,7 @@ mod forms;
 mod http;
 mod load;
 mod permissions;
+mod posting;
 mod published;
 mod reading;
 mod sessions;
