@@ -4,7 +4,7 @@
 //!
 //! | module | asks |
 //! | --- | --- |
-//! | `hello`, `create_account`, `delete_account`, `status`, `download`, `upload` | what each transaction does |
+//! | `hello`, `create_account`, `delete_account`, `status`, `download`, `upload`, `post` | what each transaction does |
 //! | `waiting`, `hearing` | a Status that waits for news; the device library that asks so |
 //! | `retention` | what a service does not keep for good, and what devices make of it |
 //! | `sessions` | exchanges and tickets over time: renewal, restart, epochs, revocation, replay |
@@ -29,6 +29,7 @@ mod hello;
 mod http;
 mod limits;
 mod plain;
+mod post;
 mod retention;
 mod sessions;
 mod status;
