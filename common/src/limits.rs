@@ -104,6 +104,9 @@ pub const POST_DELIVERED_BYTES_MAX: usize = MESSAGE_PAYLOAD_BYTES_MAX * POST_REC
 /// Octets of their headers and trailers, counted the same way, so that one Post always fits into one
 /// transaction of the store. Above: 413/8.
 pub const POST_DELIVERED_BLOCKS_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Octets of header and trailer together of a message for others, so that the largest one fits into one
+/// row of an intake. Above: 413/8 (nobody's rule but ours; a chain with its mesh takes a third).
+pub const MESSAGE_BLOCK_BYTES_MAX: usize = 24 * 1024;
 /// Recipients one message is sent to, over all Posts that repeat it. Above: 413/8.
 pub const MESSAGE_RECIPIENTS_MAX: usize = 256;
 /// How long an account that was written to is no new recipient.

@@ -1,6 +1,7 @@
 //! One message for others, checked in itself (service §7.2): size, identifier, signature and chain,
 //! sender; then whether site and device permit its type.
 
+use crate::account::frame::octets_of;
 use crate::account::upload::{
     Ledger, Prepared, RESPOND_CONNECTION, Readable, Upload, Verdict, check_agreement,
     check_identifier, tag_of, unsigned,
@@ -9,6 +10,7 @@ use crate::address::AccountAddress;
 use crate::assertion::{grants, names_tag};
 use crate::cluster::MessageSigners;
 use crate::dare::{ContainerKind, Envelope};
+use crate::limits::MESSAGE_BLOCK_BYTES_MAX;
 use crate::protocol::Code;
 use crate::udf::Udf;
 
@@ -43,6 +45,7 @@ impl<'a> Outgoing<'a> {
         position: usize,
     ) -> Result<Self, Verdict> {
         let one = Prepared::whole(envelope, ContainerKind::Outbound, upload.scene.policy)?;
+        check_block(envelope)?;
         let readable = Readable::of(envelope);
         if readable.is_none() && !envelope.header.is_encrypted() {
             return Err(malformed("the message is neither readable nor encrypted"));
@@ -91,6 +94,11 @@ impl<'a> Outgoing<'a> {
         Ok(self)
     }
 
+    /// Octets of its header and trailer.
+    pub(super) fn block_octets(&self) -> usize {
+        block_octets(self.one.envelope)
+    }
+
     /// Octets of its payload.
     pub(super) fn payload_octets(&self) -> usize {
         self.one.envelope.payload.0.len()
@@ -103,6 +111,26 @@ impl<'a> Outgoing<'a> {
             .map(|device| device.key_udf.clone())
             .or_else(|| self.signers.online_key.clone())
     }
+}
+
+fn block_octets(envelope: &Envelope) -> usize {
+    let octets = octets_of(&envelope.header) + envelope.trailer.as_ref().map_or(0, octets_of);
+    usize::try_from(octets).unwrap_or(usize::MAX)
+}
+
+fn check_block(envelope: &Envelope) -> Result<(), Verdict> {
+    let octets = block_octets(envelope);
+    if octets <= MESSAGE_BLOCK_BYTES_MAX {
+        return Ok(());
+    }
+    let max = MESSAGE_BLOCK_BYTES_MAX;
+    Err(Verdict::beyond(
+        Code::TooLarge,
+        format!(
+            "header and trailer of a message for others have at most {max} octets, these have {octets}"
+        ),
+        max as u64,
+    ))
 }
 
 /// A message is signed by a device that carries its accreditation (P 9.1.1, X-50). RespondConnection

@@ -3,7 +3,6 @@
 
 use super::outgoing::Outgoing;
 use super::remote;
-use crate::account::frame::octets_of;
 use crate::account::policy::AccountPolicy;
 use crate::address::AccountAddress;
 use crate::error::ServiceError;
@@ -62,7 +61,7 @@ impl Recipients {
     /// 413/8.
     pub(super) fn check_size(&self, messages: &[Outgoing<'_>]) -> Result<(), ServiceError> {
         let payloads: usize = messages.iter().map(Outgoing::payload_octets).sum();
-        let blocks: usize = messages.iter().map(|message| block_octets(message)).sum();
+        let blocks: usize = messages.iter().map(Outgoing::block_octets).sum();
         let count = self.0.len();
         for (what, octets, max) in [
             ("payload", payloads * count, POST_DELIVERED_BYTES_MAX),
@@ -84,11 +83,4 @@ impl Recipients {
         }
         Ok(())
     }
-}
-
-/// Octets of a message's header and trailer.
-pub(super) fn block_octets(message: &Outgoing<'_>) -> usize {
-    let envelope = message.one.envelope;
-    let octets = octets_of(&envelope.header) + envelope.trailer.as_ref().map_or(0, octets_of);
-    usize::try_from(octets).unwrap_or(usize::MAX)
 }

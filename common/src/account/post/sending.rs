@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::outgoing::Outgoing;
-use super::recipients::{Recipients, block_octets};
+use super::recipients::Recipients;
 use crate::account::change::{Change, RecipientRow, SendingRow};
 use crate::account::intake::{
     ExchangeKey, ExchangeKind, ExchangeRow, IntakeBody, IntakeEntry, IntakeId, IntakeMessage,
@@ -140,7 +140,7 @@ impl<'a> Sending<'a> {
                 message_type: Some(message.tag.clone()),
                 payload_digest: message.one.payload_digest,
                 envelope: message.one.envelope.clone(),
-                block_bytes: block_octets(message),
+                block_bytes: message.block_octets(),
             })),
         };
         ledger.add(Change::Intake(Box::new(entry)));

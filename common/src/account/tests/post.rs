@@ -164,10 +164,22 @@ fn whatever_is_wrong_with_a_message_undoes_the_whole_post() {
         let body = format!("{{\"Sender\":\"{text}\"}}");
         signed(message("RequestTask", "T1", &body), "laptop", &[])
     };
+    let mut heavy = message("RequestTask", "T1", "{}");
+    let weight = "x".repeat(16_000);
+    heavy
+        .header
+        .extra
+        .insert("Weight".into(), weight.clone().into());
+    let heavy = signed(heavy, "laptop", &[]);
+    let mut heavier = heavy.clone();
+    let trailer = heavier.trailer.as_mut().unwrap();
+    trailer.extra.insert("Weight".into(), weight.into());
     let two_ids = message("RequestTask", "T1", "{\"MessageID\":\"T2\"}");
     let confirmation = message("ResponseConfirmation", "R1", "{}");
     let cases = [
         (signed(enormous, "laptop", &[]), Code::TooLarge),
+        (heavy, Code::Ok),
+        (heavier, Code::TooLarge),
         (unreadable, Code::Malformed),
         (from_laptop("RequestTask", ""), Code::Malformed),
         (signed(two_ids, "laptop", &[]), Code::Malformed),
