@@ -14,7 +14,7 @@ use super::{OUTBOUND, count, signed, told, wait_for};
 /// Messages to each, one after the other.
 const ROUNDS: usize = 12;
 
-// X-16 X-52
+// X-16 X-50..53
 #[test]
 fn an_unknown_account_and_one_that_refuses_are_alike_to_a_sender() {
     let service = TestService::start();

@@ -80,7 +80,7 @@ impl Scene<MemoryStore> {
     }
 }
 
-// S-5.3-a
+// S-5.3-a P-9.1.2.2-a
 #[actix::test]
 async fn a_blocked_contact_is_kept_out_and_let_in_again() {
     let (scene, alice, bob) = (Scene::new().await, Person::new("alice"), Person::new("bob"));

@@ -240,7 +240,7 @@ fn table() -> Vec<Row> {
     ]
 }
 
-// P-9.1.2.2-a I-P-1-b I-P-10.12-a
+// P-9.1.2.2-a I-P-1-b I-P-10.12-a X-50..53
 #[test]
 fn five_inputs_by_six_rules() {
     let rows = table();

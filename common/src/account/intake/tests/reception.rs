@@ -131,6 +131,28 @@ fn the_same_message_again_is_a_success_without_a_second_copy() {
     shell.check();
 }
 
+// S-6.3-a
+#[test]
+fn an_introduction_may_be_encrypted_and_is_known_by_its_header() {
+    let (mut shell, _) = alice();
+    let reader = SecretKey::generate(&mut SeededEntropy::new(2));
+    for (id, octets, expected) in [
+        (1, 100, ReceptionResult::Taken),
+        (2, 17 * 1024, ReceptionResult::Ruled(Reason::TooLong)),
+    ] {
+        let unique_id = format!("N{id}");
+        let plain = message("RequestContact", &unique_id, "{}");
+        let text = "x".repeat(octets);
+        let mut entropy = SeededEntropy::new(3);
+        let recipients = [reader.public()];
+        let sealed =
+            Envelope::encrypted(text.as_bytes(), plain.header, &recipients, &mut entropy).unwrap();
+        let entry = left(id, sealed, &unique_id, "RequestContact");
+        assert_eq!(shell.receive(&entry, None, None).result, expected);
+    }
+    assert_eq!(count(&shell, INBOUND), 2);
+}
+
 #[test]
 fn two_senders_may_use_one_id() {
     let (mut shell, _) = alice();
@@ -167,7 +189,7 @@ fn an_entry_that_was_drained_does_nothing_for_30_days() {
 }
 
 /// Every way to be refused looks the same to the sender, but for what an entry says by itself.
-// X-16 X-52
+// X-16 X-50..53
 #[test]
 fn every_refusal_looks_the_same_to_the_sender() {
     let (mut shell, _) = alice();
@@ -251,7 +273,7 @@ fn an_account_that_may_not_be_used_refuses_like_one_that_is_not_here() {
     assert_eq!(told_state(&reception), Some(MessageState::Refused));
 }
 
-// I-P-9.1.2.2-a
+// I-P-9.1.2.2-a X-50..53
 #[test]
 fn a_service_speaks_for_its_own_accounts_only_and_is_told_nothing_later() {
     let (mut shell, _) = alice();
