@@ -105,11 +105,20 @@ fn a_key_of_another_service_is_a_sentence() {
 }
 
 #[test]
+fn an_online_key_that_the_profile_does_not_name_is_a_sentence() {
+    let (place, other) = (used_place(), used_place());
+    let key = "identity/service-online.key";
+    fs::copy(other.data().join(key), place.data().join(key)).unwrap();
+    check("online-key-of-another-service", &place, &failing(&place), &[]);
+}
+
+#[test]
 fn an_identity_that_is_not_whole_is_never_completed() {
     for name in [
         "profile-service.json",
         "profile-host.json",
         "service-authentication.key",
+        "service-online.key",
     ] {
         let place = used_place();
         let path = place.data().join("identity").join(name);
