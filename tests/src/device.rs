@@ -22,9 +22,11 @@ use mesh_common::encoding::json;
 use mesh_common::entropy::SeededEntropy;
 use mesh_common::protocol::{
     Code, ConstraintsSelect, ContainerStatus, ContainerUpdate, CreateRequest, DownloadRequest,
-    HelloResponse, Request, Response, StatusRequest, UploadRequest,
+    HelloRequest, HelloResponse, Request, Response, StatusRequest, UploadRequest,
 };
-use mesh_common::session::client::{Attempt, ClientIdentity, ClientSession, ServiceIdentity, Step};
+use mesh_common::session::client::{
+    Attempt, ClientIdentity, ClientSession, ServiceIdentity, Step, StoredTicket,
+};
 use mesh_common::time::{Clock as _, Timestamp};
 
 use crate::process::Process;
@@ -371,6 +373,32 @@ impl Device {
             other => panic!("a Download was answered with {other:?}"),
         }
     }
+}
+
+/// A device that is connected to nothing, with a ticket by which it may ask the account `address` to
+/// connect it. The same `seed` gives the same keys.
+///
+/// # Panics
+/// If the service refuses or cannot be reached.
+pub async fn unconnected(reach: &Reach, address: &str, seed: u64) -> (DeviceKeys, StoredTicket) {
+    let mut entropy = SeededEntropy::new(seed);
+    let keys = DeviceKeys::generate(&mut entropy);
+    let client = ClientIdentity::device(
+        keys.profile(None),
+        keys.authentication.clone(),
+        Some(address.to_owned()),
+    );
+    let hello = reach.hello().await.expect("the service says hello");
+    let service = ServiceIdentity::from_hello(&hello).expect("the service proves who it is");
+    let mut session = ClientSession::new(service, client);
+    let request = Request::Hello(HelloRequest::default());
+    let mut attempt = session.begin(&request, &mut entropy);
+    let response = carry(reach, &mut session, &mut attempt, &mut entropy)
+        .await
+        .expect("the service is reached");
+    assert_eq!(response.code(), Some(Code::Ok), "{response:?}");
+    let ticket = session.ticket().cloned();
+    (keys, ticket.expect("a device gets a ticket with its Hello"))
 }
 
 async fn carry(

@@ -13,7 +13,7 @@
 //! | [`form`], [`schedule`] | the JSON and the keys of `mmm-kx-1`, the same for both ends |
 //! | [`host_keys`], [`ticket`] | the service's secrets |
 //! | [`open`], [`credential`], [`sealer`] | the service's end: checks 1 to 6, and the answer |
-//! | [`rules`], [`evidence`] | what may be asked how, and what the content of a request proves |
+//! | [`rules`], [`evidence`], `connection` | what may be asked how, and what the content of a request proves |
 //! | [`body`] | the three forms of an HTTP body |
 //! | [`client`] | the client's end |
 

@@ -2,10 +2,13 @@
 //! plaintext inside a ticket's seal, so that decoder and account machine are reached as well.
 
 use mesh_client::ambient::SystemClock;
+use mesh_common::address::AccountAddress;
+use mesh_common::assertion::make::DeviceKeys;
 use mesh_common::crypto::SecretKey;
 use mesh_common::dare::{ContentMeta, Envelope, Header};
 use mesh_common::encoding::json;
 use mesh_common::entropy::SeededEntropy;
+use mesh_common::message::{ConnectionRequest, Nonce, response_id_2020};
 use mesh_common::protocol::{
     CompleteRequest, ConnectRequest, ConstraintsData, ConstraintsSelect, ContainerUpdate,
     CreateRequest, DeleteRequest, DownloadRequest, HelloRequest, PostRequest, Request as Asked,
@@ -14,7 +17,8 @@ use mesh_common::protocol::{
 use mesh_common::session::RequestId;
 use mesh_common::session::client::{ExchangeRequest, StoredTicket, TicketRequest};
 use mesh_common::time::Clock as _;
-use mesh_tests::device::{Account, Device, Reach, event, first_frame, upload};
+use mesh_common::udf;
+use mesh_tests::device::{Account, Device, Reach, event, first_frame, unconnected, upload};
 use mesh_tests::process::Process;
 
 use super::mutate::{self, Dice};
@@ -33,6 +37,8 @@ pub(crate) enum Class {
     Sealed,
     /// The plaintext of a sealed request, sealed under a good ticket afterwards.
     Resealed,
+    /// The same of a device that is not connected, and asks to be.
+    Asking,
     /// The plaintext of a request sealed by an exchange afterwards.
     Exchanged,
     /// The head of HTTP.
@@ -45,6 +51,8 @@ struct Member {
     ticket: StoredTicket,
     /// Frames of the catalog, as far as this thread knows.
     frames: u64,
+    /// A device that would like to be connected to the same account.
+    asking: (DeviceKeys, StoredTicket),
 }
 
 /// Everything one thread mutates.
@@ -71,6 +79,7 @@ impl Corpus {
                 ticket: ticket.expect("a session that was used has a ticket"),
                 device,
                 frames: 1,
+                asking: unconnected(&reach, &address, seed + 500).await,
             });
         }
         Self {
@@ -101,6 +110,7 @@ impl Corpus {
                 let is_sound = false;
                 (Class::Head, Request { octets, is_sound })
             }
+            8 => (Class::Asking, posted(&self.asking(dice))),
             _ => (Class::Resealed, posted(&self.resealed(dice))),
         }
     }
@@ -172,14 +182,45 @@ impl Corpus {
         self.by_exchange(dice, member, &text)
     }
 
-    fn by_ticket(&self, dice: &mut Dice, member: usize, plaintext: &[u8]) -> Vec<u8> {
-        let request = TicketRequest {
-            ticket: &self.members[member].ticket,
-            time: SystemClock.now(),
-            request_id: RequestId(dice.array()),
-            salt: dice.array(),
+    /// A Connect that would be acknowledged, or a Complete, mutated outside or in the message.
+    fn asking(&self, dice: &mut Dice) -> Vec<u8> {
+        let member = &self.members[dice.below(self.members.len())];
+        let (keys, ticket) = &member.asking;
+        let address = AccountAddress::parse(&member.device.address).expect("it is one");
+        let mut message = ConnectionRequest::make(
+            &address,
+            &keys.profile(None),
+            &keys.authentication,
+            &udf::nonce(&mut SeededEntropy::new(self.requests)),
+            &Nonce::draw(&mut SeededEntropy::new(self.requests)),
+            None,
+        );
+        let way = dice.below(5);
+        if way == 0 {
+            let payload = mutate::json(dice, message.payload.as_slice());
+            message.payload = payload.into();
+        }
+        let request = match way {
+            1 => Asked::Complete(CompleteRequest {
+                service_id: Some(member.device.address.clone()),
+                response_id: Some(response_id_2020("NAAA-AAAA").to_string()),
+                ..CompleteRequest::default()
+            }),
+            _ => Asked::Connect(ConnectRequest {
+                message_connection_request_client: Some(message),
+                ..ConnectRequest::default()
+            }),
         };
-        json::write(&request.seal(plaintext).0)
+        let text = json::write(&request);
+        let text = match way {
+            0 | 2 => text,
+            _ => mutate::json(dice, &text),
+        };
+        under(dice, ticket, &text)
+    }
+
+    fn by_ticket(&self, dice: &mut Dice, member: usize, plaintext: &[u8]) -> Vec<u8> {
+        under(dice, &self.members[member].ticket, plaintext)
     }
 
     fn by_exchange(&mut self, dice: &mut Dice, member: usize, plaintext: &[u8]) -> Vec<u8> {
@@ -316,6 +357,17 @@ fn message(number: u64) -> Envelope {
         header: Header::default().with_content_meta(&meta),
         ..Envelope::plain(body)
     }
+}
+
+/// A plaintext sealed by a ticket.
+fn under(dice: &mut Dice, ticket: &StoredTicket, plaintext: &[u8]) -> Vec<u8> {
+    let request = TicketRequest {
+        ticket,
+        time: SystemClock.now(),
+        request_id: RequestId(dice.array()),
+        salt: dice.array(),
+    };
+    json::write(&request.seal(plaintext).0)
 }
 
 /// A body behind a head as it should be.

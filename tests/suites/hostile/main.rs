@@ -152,6 +152,12 @@ fn check_that_all_depths_were_reached(tally: &Tally) {
         met(Class::Resealed, &|status| status == 422) > 0,
         "{tally:?}"
     );
+    for wanted in [201, 400, 404, 422, 429] {
+        assert!(
+            met(Class::Asking, &|status| status == wanted) > 0,
+            "{tally:?}"
+        );
+    }
     assert!(
         met(Class::Exchanged, &|status| status < 500) > 0,
         "{tally:?}"

@@ -109,7 +109,12 @@ fn an_online_key_that_the_profile_does_not_name_is_a_sentence() {
     let (place, other) = (used_place(), used_place());
     let key = "identity/service-online.key";
     fs::copy(other.data().join(key), place.data().join(key)).unwrap();
-    check("online-key-of-another-service", &place, &failing(&place), &[]);
+    check(
+        "online-key-of-another-service",
+        &place,
+        &failing(&place),
+        &[],
+    );
 }
 
 #[test]
