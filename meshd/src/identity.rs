@@ -220,3 +220,33 @@ fn unreadable(
         cause: Box::new(cause),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mesh_backend::{SystemClock, SystemEntropy};
+    use mesh_common::time::Clock as _;
+
+    use super::*;
+
+    #[test]
+    fn contacts_are_read_with_the_present_and_with_retired_keys() {
+        // Decision Q-53
+        let folder = tempfile::tempdir().unwrap();
+        let now = SystemClock.now();
+        let identity = load_or_make(folder.path(), now, &mut SystemEntropy).unwrap();
+        let present = identity.host_keys.current().udf();
+        let found = || secrets(folder.path(), &identity);
+        let udfs = |secrets: ServiceSecrets| -> Vec<_> {
+            secrets.reading.iter().map(|key| key.udf()).collect()
+        };
+        assert_eq!(udfs(found().unwrap()), [present.clone()]);
+        let retired = folder.path().join(RETIRED);
+        std::fs::create_dir(&retired).unwrap();
+        let old = SecretKey::generate(&mut SystemEntropy);
+        write_key(&retired.join("2025.key"), &old).unwrap();
+        std::fs::write(retired.join("README"), "no key").unwrap();
+        assert_eq!(udfs(found().unwrap()), [present, old.udf()]);
+        std::fs::write(retired.join("2026.key"), "no key").unwrap();
+        assert!(matches!(found(), Err(IdentityError::Unreadable { .. })));
+    }
+}

@@ -235,6 +235,9 @@ pub(crate) async fn run<S: Store>(
 
 /// An account while a drain is planned.
 struct Working {
+    /// As it is committed.
+    before: Arc<Standing>,
+    /// As it would be.
     standing: Arc<Standing>,
     /// Rows that this drain will have written.
     planned: Vec<Reception>,
@@ -243,13 +246,15 @@ struct Working {
 impl Working {
     fn of(standing: Arc<Standing>) -> Self {
         Self {
+            before: Arc::clone(&standing),
             standing,
             planned: Vec::new(),
         }
     }
 
+    /// Whether there is anything new to show. That an entry was drained is not.
     fn is_changed(&self) -> bool {
-        self.planned.iter().any(|one| !one.changes.is_empty())
+        self.before != self.standing
     }
 }
 

@@ -2,10 +2,11 @@
 
 use mesh_common::assertion::ProfileService;
 use mesh_common::message::Accreditation;
-use mesh_common::protocol::Code;
+use mesh_common::protocol::{Code, KnownState};
 use mesh_tests::client::{Client, hello};
 use mesh_tests::frames;
 use mesh_tests::people::{alice, bob};
+use mesh_tests::polling;
 use mesh_tests::service::TestService;
 
 use super::{INBOUND, OUTBOUND, signed, spool, told, wait_for};
@@ -74,4 +75,24 @@ fn an_answer_to_what_was_asked_comes_in_and_nothing_else_of_a_stranger() {
     wait_for(&mut bobs, OUTBOUND, 5);
     let states: Vec<String> = told(&mut bobs).into_iter().map(|one| one.2).collect();
     assert_eq!(states, ["Refused", "Received"]);
+}
+
+#[test]
+fn a_message_reaches_a_device_that_waits() {
+    // Architecture A-14
+    let service = TestService::start();
+    let (alice, bob) = (alice(), bob());
+    let mut alices = Client::of_new_account_with_device(&service, &alice);
+    let mut bobs = Client::of_new_account_with_device(&service, &bob);
+    let status = polling::status_of(&alice, &[INBOUND]);
+    let known = KnownState::of(&alices.ask(&status).status().container_status);
+    let begun = alices.begin(&status, &polling::prefer(60, &known));
+    while service.measured("mesh_frontend_polls_waiting", "") < 1.0 {
+        std::thread::yield_now();
+    }
+    let message = signed(&bob, "RequestContact", "NBOB-1", "{}");
+    bobs.ask(&frames::post(&[&alice.address], vec![message]))
+        .must_be(Code::Ok);
+    let answer = alices.finish(begun);
+    assert_eq!(answer.must_be(Code::Ok).count_of(INBOUND), Some(2));
 }

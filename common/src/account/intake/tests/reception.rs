@@ -452,6 +452,14 @@ fn a_completion_is_plain_and_names_message_recipient_and_state() {
     let signer = SecretKey::generate(&mut SeededEntropy::new(5));
     let completion = refused.completion(IntakeId([1; 16]), &signer);
     assert_eq!(completion, refused.completion(IntakeId([1; 16]), &signer));
+    assert_eq!(
+        String::from_utf8_lossy(completion.payload.as_slice()),
+        concat!(
+            r#"{"MessageComplete":{"MessageID":"NAAQ-CAIB-AEAQ-CAIB-AEAQ-CAIB-AEAQ","#,
+            r#""Recipient":"bob@example.com","References":[{"MessageID":"M1","#,
+            r#""Relationship":"Refused"}]}}"#
+        )
+    );
     let item = SpoolItem::read(1, &completion.header, Some(completion.payload.as_slice()));
     let SpoolItem::Completion {
         recipient,
