@@ -2,9 +2,9 @@
 //!
 //! `cargo bench -p mesh-tests --bench status` runs three processes: this one is the load generator,
 //! and it starts itself twice more, as the echo (A) and as the whole service (B). Rounds alternate
-//! A B A B …, so that what disturbs the machine disturbs both; only the ratio is worth quoting. Every
-//! answer of every round is opened and checked after its round; a wrong one ends the bench with an
-//! error.
+//! A B A B … A, and a round of B is compared with the mean of the two rounds of A beside it, so that
+//! what disturbs the machine disturbs both; only the ratio is worth quoting. Every answer of every
+//! round is opened and checked after its round; a wrong one ends the bench with an error.
 //!
 //! Options behind `--`: `--rounds N`, `--requests N` (per round), `--connections N`, `--pin CORE`
 //! (both servers on one core, by `taskset`), `--at-most RATIO` (a higher median is an error).
@@ -36,6 +36,10 @@ use mesh_tests::load::{Answer, Fleet};
 use mesh_tests::measured::{MeasuredServer, announce};
 use meshd::config::MeshdConfig;
 use meshd::service::Service;
+
+/// The daemon's, for both sides.
+#[global_allocator]
+static ALLOCATOR: meshd::Allocator = meshd::Allocator;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -82,7 +86,7 @@ struct Options {
 impl Options {
     fn read(words: &[&str]) -> Outcome<Self> {
         let mut options = Self {
-            rounds: 15,
+            rounds: 25,
             requests: 2_000,
             connections: 16,
             pin: None,
@@ -242,6 +246,9 @@ struct Side {
 /// One round on one side.
 struct Round {
     cpu_per_request: f64,
+    /// How often the server slept for want of requests, per request: a busy server takes several per
+    /// wake-up, and sides are comparable only if both are busy.
+    sleeps_per_request: f64,
     rate: f64,
     median: Duration,
     answers: Vec<Answer>,
@@ -265,12 +272,14 @@ impl Side {
     }
 
     fn round(&mut self, bodies: &[Vec<u8>]) -> Outcome<Round> {
-        let before = self.server.usage()?;
+        let before = self.server.usage_at_rest()?;
         let volley = self.fleet.fire(WELL_KNOWN_PATH, bodies)?;
-        let used = self.server.usage()?.since(before);
+        let used = self.server.usage_at_rest()?.since(before);
         let (rate, median) = (volley.rate(), volley.percentile(50));
+        let count = bodies.len() as f64;
         Ok(Round {
-            cpu_per_request: micros(used.cpu) / bodies.len() as f64,
+            cpu_per_request: micros(used.cpu) / count,
+            sleeps_per_request: used.sleeps as f64 / count,
             rate,
             median,
             answers: volley.answers,
@@ -325,49 +334,47 @@ fn join(folder: &Path, service: &mut Side) -> Outcome<Device> {
     ))
 }
 
-/// A B A B …, after one round of each that does not count: handshakes, caches, allocations.
+/// A B A B … A, after one round of each that does not count: handshakes, caches, allocations.
 fn alternate(
     options: &Options,
     device: &Device,
     echo: &mut Side,
     service: &mut Side,
 ) -> Outcome<Vec<f64>> {
-    say(
-        "round   echo µs/request  req/s  median      service µs/request  req/s  median      ratio",
-    )?;
+    say("CPU time, sleeps, rate and latency per request")?;
+    let mut bare = None;
     let mut ratios = Vec::with_capacity(options.rounds);
     for number in 0..=options.rounds {
         let sealed: Vec<(Vec<u8>, Pending)> = (0..options.requests)
             .map(|_| device.sealed())
             .collect::<Outcome<_>>()?;
         let (bodies, pending): (Vec<_>, Vec<_>) = sealed.into_iter().unzip();
-        let bare = echo.round(&bodies)?;
         let whole = service.round(&bodies)?;
-        check(device, &pending, &bare, &whole)?;
-        let ratio = whole.cpu_per_request / bare.cpu_per_request;
-        let shown = |side: &Side, round: &Round| {
-            let (cpu, rate) = (round.cpu_per_request, round.rate);
-            format!(
-                "{:>8} {cpu:9.1} {rate:6.0} {:7.0} µs",
-                side.name,
-                micros(round.median)
-            )
-        };
+        let after = echo.round(&bodies)?;
+        check(device, &pending, &after, &whole)?;
+        let before = bare.replace(after.cpu_per_request);
+        let beside = before.map(|before| f64::midpoint(before, after.cpu_per_request));
+        let ratio = beside.map(|beside| whole.cpu_per_request / beside);
         say(&format!(
-            "{:>5}   {}   {}   {ratio:5.2}",
-            if number == 0 {
-                "warm".to_owned()
-            } else {
-                number.to_string()
-            },
-            shown(echo, &bare),
+            "{number:>4}   {}   {}   {}",
             shown(service, &whole),
+            shown(echo, &after),
+            ratio.map_or_else(|| "warm".to_owned(), |ratio| format!("{ratio:.2}")),
         ))?;
-        if number > 0 {
-            ratios.push(ratio);
-        }
+        ratios.extend(ratio);
     }
     Ok(ratios)
+}
+
+fn shown(side: &Side, round: &Round) -> String {
+    format!(
+        "{:>8} {:5.1} µs {:5.2} {:6.0}/s {:6.0} µs",
+        side.name,
+        round.cpu_per_request,
+        round.sleeps_per_request,
+        round.rate,
+        micros(round.median)
+    )
 }
 
 fn check(device: &Device, pending: &[Pending], bare: &Round, whole: &Round) -> Outcome<()> {

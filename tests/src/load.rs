@@ -1,18 +1,20 @@
-//! A load generator: keep-alive HTTPS connections, one thread each, that post bodies made beforehand.
+//! A load generator: keep-alive HTTPS connections, all served by one thread that never sleeps, which
+//! post bodies made beforehand.
 //!
-//! It costs little beside the server: no parsing beyond lengths, no allocation per header, nothing
-//! sealed or opened while the clock runs. What came back is kept, so that every answer can be checked
-//! afterwards.
+//! It never sleeps because of what it measures: a server on the same machine would have to wake it up
+//! for every answer, at a price that depends on whether the other cores are busy, and that no server
+//! pays for peers elsewhere. It costs little beside the server: no parsing beyond lengths, no
+//! allocation per header, nothing sealed or opened while the clock runs. What came back is kept, so
+//! that every answer can be checked afterwards.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 /// How long a server may take for one answer; only a hang takes longer.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
@@ -57,10 +59,13 @@ pub struct Answer {
 
 #[derive(Debug)]
 struct Connection {
-    stream: StreamOwned<ClientConnection, TcpStream>,
+    tls: ClientConnection,
+    tcp: TcpStream,
     host: String,
     /// Octets that were read and not used yet.
     buffer: Vec<u8>,
+    /// The request that is not answered yet: its place, and when it was sent.
+    asked: Option<(usize, Instant)>,
 }
 
 impl Volley {
@@ -101,56 +106,46 @@ impl Fleet {
     /// The server cannot be reached or not trusted, a connection broke, or what came back is not
     /// HTTP.
     pub fn fire(&mut self, path: &str, bodies: &[Vec<u8>]) -> io::Result<Volley> {
-        let (next, harbour) = (AtomicUsize::new(0), &self.harbour);
+        let mut waiting = bodies.iter().enumerate().peekable();
+        let mut answers = vec![None; bodies.len()];
+        let mut left = bodies.len();
         let began = moment();
-        let parts: Vec<io::Result<Vec<(usize, Answer)>>> = std::thread::scope(|scope| {
-            let threads: Vec<_> = self
-                .connections
-                .iter_mut()
-                .map(|connection| scope.spawn(|| harbour.work(connection, path, bodies, &next)))
-                .collect();
-            threads
-                .into_iter()
-                .map(|thread| {
-                    let panicked = |_| Err(io::Error::other("a connection's thread panicked"));
-                    thread.join().unwrap_or_else(panicked)
-                })
-                .collect()
-        });
-        let elapsed = began.elapsed();
-        let mut numbered = Vec::with_capacity(bodies.len());
-        for part in parts {
-            numbered.extend(part?);
+        let mut heard_at = began;
+        while left > 0 {
+            let left_before = left;
+            for place in &mut self.connections {
+                let connection = match place {
+                    Some(connection) => connection,
+                    None if waiting.peek().is_none() => continue,
+                    None => place.insert(self.harbour.connect()?),
+                };
+                if let Some((place, answer)) = connection.hear()? {
+                    answers[place] = Some(answer);
+                    left -= 1;
+                }
+                if connection.asked.is_none()
+                    && let Some((place, body)) = waiting.next()
+                {
+                    connection.post(place, path, body)?;
+                }
+            }
+            if left < left_before {
+                heard_at = moment();
+            } else if heard_at.elapsed() > ANSWER_TIME_MAX {
+                return Err(io::ErrorKind::TimedOut.into());
+            } else {
+                // Whoever shares the core may have it; nobody has to wake us up.
+                std::thread::yield_now();
+            }
         }
-        numbered.sort_unstable_by_key(|&(place, _)| place);
-        let answers = numbered.into_iter().map(|(_, answer)| answer).collect();
-        Ok(Volley { answers, elapsed })
+        Ok(Volley {
+            elapsed: began.elapsed(),
+            answers: answers.into_iter().flatten().collect(),
+        })
     }
 }
 
 impl Harbour {
-    /// Takes the next body that nobody took, until there is none.
-    fn work(
-        &self,
-        connection: &mut Option<Connection>,
-        path: &str,
-        bodies: &[Vec<u8>],
-        next: &AtomicUsize,
-    ) -> io::Result<Vec<(usize, Answer)>> {
-        let mut answers = Vec::new();
-        loop {
-            let place = next.fetch_add(1, Ordering::Relaxed);
-            let Some(body) = bodies.get(place) else {
-                return Ok(answers);
-            };
-            let open = match connection {
-                Some(open) => open,
-                None => connection.insert(self.connect()?),
-            };
-            answers.push((place, open.post(path, body)?));
-        }
-    }
-
     fn connect(&self) -> io::Result<Connection> {
         let tcp = TcpStream::connect(self.address)?;
         // Without it the last segment of a request waits for an acknowledgement.
@@ -158,18 +153,24 @@ impl Harbour {
         tcp.set_read_timeout(Some(ANSWER_TIME_MAX))?;
         tcp.set_write_timeout(Some(ANSWER_TIME_MAX))?;
         let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
-        let tls = ClientConnection::new(Arc::clone(&self.tls), name).map_err(io::Error::other)?;
+        let mut tls =
+            ClientConnection::new(Arc::clone(&self.tls), name).map_err(io::Error::other)?;
+        tls.complete_io(&mut &tcp)?;
+        tcp.set_nonblocking(true)?;
         Ok(Connection {
-            stream: StreamOwned::new(tls, tcp),
+            tls,
+            tcp,
             host: format!("localhost:{}", self.address.port()),
             buffer: Vec::new(),
+            asked: None,
         })
     }
 }
 
 impl Connection {
-    fn post(&mut self, path: &str, body: &[u8]) -> io::Result<Answer> {
-        let began = moment();
+    /// Sends the request at `place`.
+    fn post(&mut self, place: usize, path: &str, body: &[u8]) -> io::Result<()> {
+        self.asked = Some((place, moment()));
         let mut request = format!(
             "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
              Content-Length: {}\r\n\r\n",
@@ -179,46 +180,80 @@ impl Connection {
         .into_bytes();
         // One write: one TLS record, one segment.
         request.extend_from_slice(body);
-        self.stream.write_all(&request)?;
-        self.stream.flush()?;
-        let (http_status, body) = self.answer()?;
-        Ok(Answer {
-            http_status,
-            body,
-            latency: began.elapsed(),
-        })
+        self.tls.writer().write_all(&request)?;
+        self.send()
     }
 
-    fn answer(&mut self) -> io::Result<(u16, Vec<u8>)> {
-        let headers_end = loop {
-            if let Some(place) = find(&self.buffer, HEADERS_END) {
-                break place + HEADERS_END.len();
+    /// Sends what TLS wants to send. What the socket does not take now goes out later.
+    fn send(&mut self) -> io::Result<()> {
+        while self.tls.wants_write() {
+            match self.tls.write_tls(&mut self.tcp) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
             }
-            if self.buffer.len() > HEADERS_BYTES_MAX {
-                return Err(io::Error::other("the headers do not end"));
-            }
-            self.read_more()?;
+        }
+        Ok(())
+    }
+
+    /// The answer to the request that is not answered yet, with its place, once it is whole.
+    fn hear(&mut self) -> io::Result<Option<(usize, Answer)>> {
+        let Some((place, began)) = self.asked else {
+            return Ok(None);
         };
+        self.send()?;
+        if !self.read_more()? {
+            return Ok(None);
+        }
+        let Some((http_status, body)) = self.whole_answer()? else {
+            return Ok(None);
+        };
+        self.asked = None;
+        let latency = began.elapsed();
+        Ok(Some((
+            place,
+            Answer {
+                http_status,
+                body,
+                latency,
+            },
+        )))
+    }
+
+    /// Whether anything came.
+    fn read_more(&mut self) -> io::Result<bool> {
+        match self.tls.read_tls(&mut self.tcp) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        let state = self.tls.process_new_packets().map_err(io::Error::other)?;
+        let begin = self.buffer.len();
+        self.buffer
+            .resize(begin + state.plaintext_bytes_to_read(), 0);
+        self.tls.reader().read_exact(&mut self.buffer[begin..])?;
+        Ok(true)
+    }
+
+    fn whole_answer(&mut self) -> io::Result<Option<(u16, Vec<u8>)>> {
+        let Some(place) = find(&self.buffer, HEADERS_END) else {
+            return if self.buffer.len() > HEADERS_BYTES_MAX {
+                Err(io::Error::other("the headers do not end"))
+            } else {
+                Ok(None)
+            };
+        };
+        let headers_end = place + HEADERS_END.len();
         let (http_status, length) = read_headers(&self.buffer[..headers_end])
             .ok_or_else(|| io::Error::other("the answer is not HTTP with a Content-Length"))?;
         let end = headers_end + length;
-        while self.buffer.len() < end {
-            self.read_more()?;
+        if self.buffer.len() < end {
+            return Ok(None);
         }
         let body = self.buffer[headers_end..end].to_vec();
         self.buffer.drain(..end);
-        Ok((http_status, body))
-    }
-
-    fn read_more(&mut self) -> io::Result<()> {
-        let mut part = [0; 16 * 1024];
-        match self.stream.read(&mut part)? {
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            count => {
-                self.buffer.extend_from_slice(&part[..count]);
-                Ok(())
-            }
-        }
+        Ok(Some((http_status, body)))
     }
 }
 

@@ -10,6 +10,9 @@ use std::time::Duration;
 /// First word of the line by which a server says where it listens.
 const READY: &str = "ready";
 
+/// How often a server is looked at until it rests.
+const RESTLESS_READS_MAX: usize = 10_000;
+
 /// A child of this process that serves until its standard input closes.
 #[derive(Debug)]
 pub struct MeasuredServer {
@@ -27,6 +30,8 @@ pub struct Usage {
     pub cpu: Duration,
     /// Octets the process caused to be written to a disk.
     pub written: u64,
+    /// How often its threads went to sleep for want of work.
+    pub sleeps: u64,
 }
 
 impl Usage {
@@ -36,6 +41,7 @@ impl Usage {
         Self {
             cpu: self.cpu.saturating_sub(before.cpu),
             written: self.written.saturating_sub(before.written),
+            sleeps: self.sleeps.saturating_sub(before.sleeps),
         }
     }
 }
@@ -94,9 +100,30 @@ impl MeasuredServer {
     pub fn usage(&self) -> io::Result<Usage> {
         let process = format!("/proc/{}", self.id());
         Ok(Usage {
-            cpu: threads_cpu(&process)?,
+            cpu: of_threads(&process, "schedstat", on_processor)?
+                .iter()
+                .sum(),
+            sleeps: of_threads(&process, "status", sleeps)?.iter().sum(),
             written: written(&std::fs::read_to_string(format!("{process}/io"))?)?,
         })
+    }
+}
+
+impl MeasuredServer {
+    /// What it has used, once it rests: the system does not count the slice that a thread is in.
+    ///
+    /// # Errors
+    /// As for [`usage`](Self::usage); the server does not come to rest.
+    pub fn usage_at_rest(&self) -> io::Result<Usage> {
+        let mut last = self.usage()?;
+        for _ in 0..RESTLESS_READS_MAX {
+            let now = self.usage()?;
+            if now == last {
+                return Ok(now);
+            }
+            last = now;
+        }
+        Err(io::Error::other("the server does not come to rest"))
     }
 }
 
@@ -127,19 +154,22 @@ fn read_announcement(line: &str) -> Option<(SocketAddr, String)> {
     Some((words.next()?.parse().ok()?, words.next()?.to_owned()))
 }
 
-/// Nanoseconds on a processor, summed over threads: `stat` of the process counts in hundredths of
-/// a second, which is too coarse for rounds of a second. A thread that ends while they are counted is
-/// left out.
-fn threads_cpu(process: &str) -> io::Result<Duration> {
-    let mut sum = Duration::ZERO;
+/// What `read` finds in the `file` of every thread. A thread that ends while they are counted is left
+/// out.
+fn of_threads<T>(
+    process: &str,
+    file: &str,
+    read: impl Fn(&str) -> io::Result<T>,
+) -> io::Result<Vec<T>> {
+    let mut found = Vec::new();
     for thread in std::fs::read_dir(format!("{process}/task"))? {
-        match std::fs::read_to_string(thread?.path().join("schedstat")) {
-            Ok(text) => sum += on_processor(&text)?,
+        match std::fs::read_to_string(thread?.path().join(file)) {
+            Ok(text) => found.push(read(&text)?),
             Err(error) if has_ended(&error) => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(sum)
+    Ok(found)
 }
 
 /// What reading of a thread that is gone gives: no such file, or (3) no such process.
@@ -147,6 +177,8 @@ fn has_ended(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(3)
 }
 
+/// Nanoseconds: `stat` of the process counts in hundredths of a second, which is too coarse for
+/// rounds of a second.
 fn on_processor(schedstat: &str) -> io::Result<Duration> {
     let first = schedstat.split_whitespace().next();
     first
@@ -156,10 +188,19 @@ fn on_processor(schedstat: &str) -> io::Result<Duration> {
 }
 
 fn written(io: &str) -> io::Result<u64> {
-    io.lines()
-        .find_map(|line| line.strip_prefix("write_bytes: "))
+    value(io, "write_bytes:")
+}
+
+fn sleeps(status: &str) -> io::Result<u64> {
+    value(status, "voluntary_ctxt_switches:")
+}
+
+/// The number in the line that begins with `name`.
+fn value(text: &str, name: &str) -> io::Result<u64> {
+    text.lines()
+        .find_map(|line| line.strip_prefix(name))
         .and_then(|text| text.trim().parse().ok())
-        .ok_or_else(|| io::Error::other("io cannot be read"))
+        .ok_or_else(|| io::Error::other(format!("there is no number {name}")))
 }
 
 #[cfg(test)]
@@ -173,6 +214,8 @@ mod tests {
             Duration::from_nanos(1_500)
         );
         assert_eq!(written("rchar: 1\nwrite_bytes: 4096\n").unwrap(), 4_096);
+        let status = "Threads:\t1\nvoluntary_ctxt_switches:\t7\nnonvoluntary_ctxt_switches:\t9\n";
+        assert_eq!(sleeps(status).unwrap(), 7);
         assert!(on_processor("").is_err());
         assert!(written("rchar: 1\n").is_err());
     }
@@ -188,11 +231,17 @@ mod tests {
     #[test]
     fn a_thread_that_works_is_seen_in_the_account() {
         let process = "/proc/self";
-        let before = threads_cpu(process).unwrap();
+        let cpu = || -> Duration {
+            of_threads(process, "schedstat", on_processor)
+                .unwrap()
+                .iter()
+                .sum()
+        };
+        let before = cpu();
         let digest = (0..200_000_u64).fold([0; 64], |digest, round| {
             mesh_common::crypto::digest::sha512(&[&digest, &round.to_be_bytes()])
         });
         assert_ne!(digest, [0; 64]);
-        assert!(threads_cpu(process).unwrap() > before);
+        assert!(cpu() > before);
     }
 }
