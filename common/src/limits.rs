@@ -207,6 +207,8 @@ pub const TICKET_SERVICE_LIFE: Duration = Duration::from_secs(3_600);
 pub const TICKET_KEY_EPOCH: Duration = Duration::from_secs(24 * 3_600);
 /// Epochs before the current one whose tickets are still opened.
 pub const TICKET_KEY_EPOCHS_KEPT: usize = 2;
+/// Opened tickets that one front-end remembers: some 1 KiB each.
+pub const TICKETS_OPENED_MAX: usize = 16_384;
 /// How long a replaced service KeyAuthentication still answers (service §4.6).
 pub const HOST_KEY_GRACE: Duration = Duration::from_secs(7 * 24 * 3_600);
 

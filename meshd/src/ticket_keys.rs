@@ -95,7 +95,11 @@ impl TicketKeyFile {
             let octets = Zeroizing::new(json::write(&kept));
             data_dir::write(&self.path, &octets)?;
         }
-        self.shared.store(Arc::new(self.keys_of(&kept)));
+        let keys = self.keys_of(&kept);
+        // The same keys stay, with the tickets opened under them.
+        if keys != **self.shared.load() {
+            self.shared.store(Arc::new(keys));
+        }
         Ok(())
     }
 

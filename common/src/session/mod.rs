@@ -26,6 +26,7 @@ pub mod evidence;
 pub mod form;
 pub mod host_keys;
 pub mod open;
+mod opened;
 pub mod rules;
 pub mod schedule;
 pub mod sealer;

@@ -39,7 +39,7 @@ enum Kind {
         host: Arc<SecretKey>,
     },
     Ticket {
-        ticket: Box<Ticket>,
+        ticket: Arc<Ticket>,
         salt: [u8; SALT_BYTES],
     },
 }
@@ -93,7 +93,7 @@ pub fn examine(
             let request_id = check_form(&form.version, &form.request_id)?;
             let salt = read_salt(&envelope)?;
             check_clock(form.time, now)?;
-            let ticket = Box::new(open_ticket(&form, tickets, now)?);
+            let ticket = open_ticket(&form, tickets, now)?;
             (request_id, Kind::Ticket { ticket, salt })
         }
         SessionForm::SessionResponse(_) => {
@@ -139,7 +139,7 @@ impl Examined {
                     .open(aad, envelope.payload.as_slice())
                     .map_err(authentication_failed)?;
                 Ok(Opened::Ticket(Box::new(by_ticket(
-                    *ticket, salt, request_id, plaintext,
+                    ticket, salt, request_id, plaintext,
                 ))))
             }
             Kind::Exchange { form, host } => {
@@ -167,7 +167,7 @@ impl Examined {
 
 /// What a ticket says of the sender, now that the cipher text opened.
 fn by_ticket(
-    ticket: Ticket,
+    ticket: Arc<Ticket>,
     salt: [u8; SALT_BYTES],
     request_id: RequestId,
     plaintext: Zeroizing<Vec<u8>>,
@@ -244,7 +244,7 @@ fn open_ticket(
     form: &TicketForm,
     tickets: &TicketKeys,
     now: Timestamp,
-) -> Result<Ticket, ServiceError> {
+) -> Result<Arc<Ticket>, ServiceError> {
     tickets.open(form.ticket.as_slice(), now).map_err(|error| {
         ServiceError::new(
             Code::TicketInvalid,

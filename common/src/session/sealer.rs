@@ -2,6 +2,7 @@
 //! (service §4.2).
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::caller::{Caller, Mode, RequestId};
 use super::form::{ENCRYPTION, ResponseForm, SessionForm, VERSION};
@@ -25,7 +26,7 @@ pub struct Sealer {
 enum Kind {
     Exchange(Box<ExchangeSealer>),
     Ticket {
-        ticket: Box<Ticket>,
+        ticket: Arc<Ticket>,
         salt: [u8; SALT_BYTES],
     },
 }
@@ -80,16 +81,13 @@ impl Sealer {
     }
 
     pub(super) fn for_ticket(
-        ticket: Ticket,
+        ticket: Arc<Ticket>,
         salt: [u8; SALT_BYTES],
         request_id: RequestId,
     ) -> Self {
         Self {
             request_id,
-            kind: Kind::Ticket {
-                ticket: Box::new(ticket),
-                salt,
-            },
+            kind: Kind::Ticket { ticket, salt },
         }
     }
 

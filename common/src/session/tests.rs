@@ -9,3 +9,5 @@ mod refusals;
 mod rules;
 mod tickets;
 mod world;
+
+pub(super) use tickets::ticket;

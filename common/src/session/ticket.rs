@@ -10,10 +10,12 @@
 //! epochs ahead, so that no front-end meets one that it does not know.
 
 use std::fmt;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
 use super::caller::{Caller, Mode, Via};
+use super::opened::OpenedTickets;
 use super::schedule::{SECRET_BYTES, SessionSecret};
 use crate::address::AccountAddress;
 use crate::crypto::cipher::{gcm_open, gcm_seal};
@@ -28,8 +30,10 @@ use crate::udf::Udf;
 
 /// Version octet of the ticket and of its text.
 const VERSION: u8 = 1;
+/// Octets of the salt a ticket is sealed with.
+pub(super) const SEAL_SALT_BYTES: usize = 32;
 /// Octets before the cipher text: version, keyID, salt.
-const HEAD_BYTES: usize = 1 + 4 + 32;
+const HEAD_BYTES: usize = 1 + 4 + SEAL_SALT_BYTES;
 /// Epochs for which keys are made ahead of time (decision Q-54).
 const EPOCHS_AHEAD: u32 = 2;
 
@@ -59,20 +63,24 @@ pub struct TicketKeys {
     service_udf: Udf,
     /// In ascending order of epochs.
     keys: Vec<(Epoch, Zeroizing<[u8; 32]>)>,
+    /// What was opened under these keys.
+    opened: OpenedTickets,
 }
 
 impl TicketKeys {
     /// No keys yet: every ticket is refused and none is issued.
     #[must_use]
-    pub const fn new(service_udf: Udf) -> Self {
+    pub fn new(service_udf: Udf) -> Self {
         Self {
             service_udf,
             keys: Vec::new(),
+            opened: OpenedTickets::default(),
         }
     }
 
     /// Adds the key of `epoch`, or replaces it.
     pub fn insert(&mut self, epoch: Epoch, key: Zeroizing<[u8; 32]>) {
+        self.opened = OpenedTickets::default();
         match self.keys.binary_search_by_key(&epoch, |entry| entry.0) {
             Ok(position) => self.keys[position].1 = key,
             Err(position) => self.keys.insert(position, (epoch, key)),
@@ -94,6 +102,7 @@ impl TicketKeys {
     /// Erases the keys whose tickets are not opened any more.
     pub fn erase_expired(&mut self, now: Timestamp) {
         let oldest = Self::oldest(now);
+        self.opened = OpenedTickets::default();
         self.keys.retain(|(epoch, _)| *epoch >= oldest);
     }
 
@@ -134,7 +143,7 @@ impl TicketKeys {
         let mut sealed = Vec::with_capacity(512);
         sealed.push(VERSION);
         sealed.extend_from_slice(&epoch.0.to_be_bytes());
-        sealed.extend_from_slice(&draw::<32>(entropy));
+        sealed.extend_from_slice(&draw::<SEAL_SALT_BYTES>(entropy));
         let (cipher_key, nonce) = ticket_cipher(key, &sealed[5..]);
         let cipher_text = gcm_seal(&cipher_key, &nonce, &self.aad(&sealed), &ticket.to_text());
         sealed.extend_from_slice(&cipher_text);
@@ -145,33 +154,57 @@ impl TicketKeys {
     ///
     /// # Errors
     /// [`TicketError`]; the client learns only that it has to make a new exchange.
-    pub fn open(&self, sealed: &[u8], now: Timestamp) -> Result<Ticket, TicketError> {
-        if sealed.len() > TICKET_BYTES_MAX || sealed.len() < HEAD_BYTES {
+    pub fn open(&self, sealed: &[u8], now: Timestamp) -> Result<Arc<Ticket>, TicketError> {
+        if sealed.len() > TICKET_BYTES_MAX {
             return Err(TicketError::Length);
         }
-        let (head, cipher_text) = sealed.split_at(HEAD_BYTES);
-        if head[0] != VERSION {
+        let (head, cipher_text) = sealed
+            .split_first_chunk::<HEAD_BYTES>()
+            .ok_or(TicketError::Length)?;
+        let [VERSION, a, b, c, d, salt @ ..] = head else {
             return Err(TicketError::Version);
-        }
-        let mut number = [0; 4];
-        number.copy_from_slice(&head[1..5]);
-        let epoch = Epoch(u32::from_be_bytes(number));
+        };
+        let epoch = Epoch(u32::from_be_bytes([*a, *b, *c, *d]));
         let key = self
             .key(epoch)
             .filter(|_| epoch >= Self::oldest(now))
             .ok_or(TicketError::UnknownKey)?;
-        let (cipher_key, nonce) = ticket_cipher(key, &head[5..]);
-        let text = gcm_open(&cipher_key, &nonce, &self.aad(head), cipher_text)
-            .map_err(|_| TicketError::Forged)?;
-        let ticket = Ticket::from_text(&text).ok_or(TicketError::Forged)?;
+        let ticket = match self.opened.find(salt, sealed) {
+            Some(ticket) => ticket,
+            None => {
+                let ticket = Arc::new(self.unseal(key, head, salt, cipher_text)?);
+                self.opened.remember(salt, sealed, &ticket);
+                ticket
+            }
+        };
         if now >= ticket.expires {
             return Err(TicketError::Expired);
         }
         Ok(ticket)
     }
 
+    fn unseal(
+        &self,
+        key: &[u8; 32],
+        head: &[u8],
+        salt: &[u8],
+        cipher_text: &[u8],
+    ) -> Result<Ticket, TicketError> {
+        let (cipher_key, nonce) = ticket_cipher(key, salt);
+        let text = gcm_open(&cipher_key, &nonce, &self.aad(head), cipher_text)
+            .map_err(|_| TicketError::Forged)?;
+        Ticket::from_text(&text).ok_or(TicketError::Forged)
+    }
+
     fn aad(&self, head: &[u8]) -> Vec<u8> {
         [head, self.service_udf.as_str().as_bytes()].concat()
+    }
+}
+
+/// The same keys of the same service; what was opened under them says nothing about them.
+impl PartialEq for TicketKeys {
+    fn eq(&self, other: &Self) -> bool {
+        self.service_udf == other.service_udf && self.keys == other.keys
     }
 }
 

@@ -109,7 +109,7 @@ fn issued_at(service: &TestService, client: &Client, time: Timestamp) -> StoredT
     let keys = ticket_keys(service.data_dir(), client);
     let stored = client.ticket.clone().unwrap();
     let opened = keys.open(&stored.ticket, now()).unwrap();
-    let ticket = Ticket::new(opened.secret, opened.caller, time);
+    let ticket = Ticket::new(opened.secret.clone(), opened.caller.clone(), time);
     let sealed = keys.seal(&ticket, time, &mut entropy_of("a ticket"));
     StoredTicket {
         ticket: sealed.unwrap(),

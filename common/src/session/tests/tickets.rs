@@ -1,5 +1,6 @@
 //! Tickets: across epochs, at their end, of other services (service §4.5, X-21 and X-22).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -46,7 +47,7 @@ fn service() -> Udf {
 }
 
 /// A ticket for a device and nobody's account.
-fn ticket() -> Ticket {
+pub(in crate::session) fn ticket() -> Ticket {
     let caller = crate::session::Caller {
         mode: crate::session::Mode::Device,
         via: crate::session::Via::Ticket,
@@ -70,7 +71,7 @@ fn a_ticket_is_good_until_its_end() {
         world
             .tickets
             .open(&stored.ticket, now)
-            .map(|ticket| ticket.secret)
+            .map(|ticket| ticket.secret.clone())
     };
     assert_eq!(opened(NOW), Ok(stored.secret.clone()));
     assert_eq!(
@@ -100,7 +101,11 @@ fn keys_are_kept_for_two_epochs_and_drawn_ahead() {
     for epochs in 0..=2 {
         let now = NOW + TICKET_KEY_EPOCH * epochs;
         keys.rotate(now, &mut entropy);
-        assert_eq!(keys.open(&sealed, now), Ok(long_lived.clone()), "{epochs}");
+        assert_eq!(
+            keys.open(&sealed, now),
+            Ok(Arc::new(long_lived.clone())),
+            "{epochs}"
+        );
     }
     assert_eq!(numbers(&keys).len(), 5);
     let now = NOW + TICKET_KEY_EPOCH * 3;
@@ -123,7 +128,10 @@ fn a_ticket_is_good_at_every_front_end_of_its_service_and_at_no_other() {
     let sealed = with(service(), 1)
         .seal(&ticket(), NOW, &mut entropy)
         .unwrap();
-    assert_eq!(with(service(), 1).open(&sealed, NOW), Ok(ticket()));
+    assert_eq!(
+        with(service(), 1).open(&sealed, NOW),
+        Ok(Arc::new(ticket()))
+    );
     assert_eq!(
         with(service(), 2).open(&sealed, NOW),
         Err(TicketError::Forged)
@@ -137,7 +145,7 @@ fn a_ticket_is_good_at_every_front_end_of_its_service_and_at_no_other() {
     let mut next = ticket();
     next.expires = later + Duration::from_secs(60);
     let sealed = ahead.seal(&next, later, &mut entropy).unwrap();
-    assert_eq!(ahead.open(&sealed, NOW), Ok(next));
+    assert_eq!(ahead.open(&sealed, NOW), Ok(Arc::new(next)));
 }
 
 #[test]
@@ -326,4 +334,27 @@ fn every_answer_has_its_own_key() {
             assert_eq!(*pending.open_sealed(&sealed).unwrap().plaintext, b"{}");
         }
     }
+}
+
+//
+#[test]
+fn an_opened_ticket_is_judged_anew_with_every_request() {
+    let mut entropy = SeededEntropy::new(8);
+    let mut keys = TicketKeys::new(service());
+    keys.insert(Epoch::at(NOW), key(1));
+    let ticket = ticket();
+    let sealed = keys.seal(&ticket, NOW, &mut entropy).unwrap();
+    let first = keys.open(&sealed, NOW).unwrap();
+    let again = keys.open(&sealed, NOW).unwrap();
+    assert!(Arc::ptr_eq(&first, &again), "opened once");
+    assert_eq!(
+        keys.open(&sealed, ticket.expires),
+        Err(TicketError::Expired)
+    );
+    let mut forged = sealed.clone();
+    *forged.last_mut().unwrap() ^= 1;
+    assert_eq!(keys.open(&forged, NOW), Err(TicketError::Forged));
+    assert!(keys.open(&sealed, NOW).is_ok(), "a forgery changes nothing");
+    keys.insert(Epoch::at(NOW), key(2));
+    assert_eq!(keys.open(&sealed, NOW), Err(TicketError::Forged));
 }
