@@ -46,7 +46,7 @@ impl Reply {
 
     /// A sealed response.
     pub(crate) fn sealed(envelope: &Envelope, outcome: &Outcome, mirror_status: bool) -> Self {
-        Self::new(json::write(envelope), outcome, mirror_status)
+        Self::new(envelope.to_json(), outcome, mirror_status)
     }
 
     /// A refusal in bare form, for a transaction that is known or not.

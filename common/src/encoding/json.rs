@@ -76,6 +76,14 @@ pub fn write<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).expect("Mesh types have text keys and always serialize")
 }
 
+/// Writes strict JSON behind what stands in `text`.
+///
+/// # Panics
+/// As [`write`]: never for Mesh types.
+pub fn append<T: Serialize + ?Sized>(value: &T, text: &mut Vec<u8>) {
+    serde_json::to_writer(text, value).expect("Mesh types have text keys and always serialize");
+}
+
 /// Refuses what is never acceptable and returns text that a strict parser can read: the same
 /// octets, or a copy in which raw LF, CR and TAB inside strings are escaped.
 ///
