@@ -32,6 +32,10 @@ pub mod service;
 pub mod telemetry;
 pub mod ticket_keys;
 
+/// The allocator of the daemon: a request takes many short pieces and some of several kilobytes, for
+/// which the C library's leaves its fast path.
+pub use mimalloc::MiMalloc as Allocator;
+
 /// Makes aws-lc-rs the cryptographic provider of this process. Must come before anything that builds
 /// a TLS client, the OTLP exporter included.
 pub fn install_provider() {

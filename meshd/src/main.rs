@@ -14,6 +14,9 @@ use meshd::args::{Arguments, Command, ConfigArguments, RunArguments};
 use meshd::config::{ConfigError, MeshdConfig};
 use meshd::{demo, run};
 
+#[global_allocator]
+static ALLOCATOR: meshd::Allocator = meshd::Allocator;
+
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Run(arguments) => run_service(&arguments),

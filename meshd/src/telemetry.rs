@@ -107,12 +107,16 @@ impl TelemetryConfig {
             .as_deref()
             .map(tracer_provider)
             .transpose()?;
-        // A filter of its own: without a collector nobody wants the spans, and they cost nothing.
-        let traces = provider.as_ref().map(|provider| {
-            tracing_opentelemetry::layer()
-                .with_tracer(provider.tracer("meshd"))
-                .with_filter(Targets::new().with_target(TRACE_TARGET, Level::INFO))
-        });
+        // A filter of its own, around the layer that may be absent: an absent layer without a filter
+        // lets every span be made.
+        let wanted = match &provider {
+            Some(_) => Targets::new().with_target(TRACE_TARGET, Level::INFO),
+            None => Targets::new(),
+        };
+        let traces = provider
+            .as_ref()
+            .map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("meshd")))
+            .with_filter(wanted);
         tracing_subscriber::registry()
             .with(lines.with_filter(filter))
             .with(traces)
