@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actix::prelude::*;
 use mesh_common::account::connect::{Publication, publication, publication_needs};
-use mesh_common::account::{Decision, Standing, decide, needs};
+use mesh_common::account::{Decision, Lookups, Standing, decide, needs};
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::handle::BoxFuture;
 use mesh_common::cluster::{
@@ -205,9 +205,9 @@ impl<S: Store> Inner<S> {
             .unwrap_or_else(|_| Err(ServiceError::unavailable("the partition ended").into()))
     }
 
-    async fn read(&self, request: Verified<AccountRequest>) -> Outcome {
+    async fn read(&self, request: &Verified<AccountRequest>) -> Outcome {
         let standing = self.view(&request.account, false).await?;
-        let answer = contained_future(self.read_from(&standing, &request)).await;
+        let answer = contained_future(self.read_from(&standing, request)).await;
         answer.unwrap_or_else(|| {
             let panics = &self.shared.metrics.panics;
             panics.with_label_values(&["operation"]).inc();
@@ -218,13 +218,16 @@ impl<S: Store> Inner<S> {
     async fn read_from(&self, standing: &Standing, request: &Verified<AccountRequest>) -> Outcome {
         let shared = &self.shared;
         let refusal = |error: ReadError| CallFailure::Refused(error.to_refusal());
-        let tx = shared.store.begin(TxOptions::default());
         let needs = needs(standing, request);
         let account = standing.account_id();
-        let lookups = reading::look_up(&tx, account, &needs)
-            .await
-            .map_err(refusal)?;
-        drop(tx);
+        // A polling device's Status needs nothing, so it does not even open a transaction.
+        let lookups = if needs.is_empty() {
+            Lookups::default()
+        } else {
+            let tx = shared.store.begin(TxOptions::default());
+            let found = reading::look_up(&tx, account, &needs).await;
+            found.map_err(refusal)?
+        };
         let policy = shared.config.policy_of(&request.account);
         let mut entropy = shared.entropy.clone();
         let decision = decide(
@@ -427,7 +430,7 @@ impl<S: Store> Backend for BackendHandle<S> {
             let (inner, deadline) = (&self.inner, request.deadline);
             let transaction = request.request.transaction();
             let outcome = if only_reads(transaction) {
-                inner.in_time(deadline, inner.read(request)).await
+                inner.in_time(deadline, inner.read(&request)).await
             } else {
                 inner.in_time(deadline, inner.write(request)).await
             };

@@ -7,7 +7,9 @@ use mesh_common::cluster::SigningKeys;
 use mesh_common::dare::Envelope;
 use mesh_common::error::ServiceError;
 use mesh_common::protocol::{Code, Request};
-use mesh_common::session::{Authenticated, Mode, Opened, OpenedExchange, examine, parse_request};
+use mesh_common::session::{
+    Authenticated, Examined, Mode, Opened, OpenedExchange, examine, parse_request,
+};
 use mesh_common::time::Timestamp;
 
 use crate::admission::Source;
@@ -29,11 +31,12 @@ impl Edge {
     ) -> Result<Authenticated, ServiceError> {
         let examined = examine(envelope, &identity.host_keys, &self.tickets.load(), now)?;
         self.admission.source(source)?;
+        // An exchange is rare, and what it has to keep would make every request large: it is kept
+        // elsewhere.
         let authenticated = if examined.is_exchange() {
-            let opened = self.arithmetic.run(move || examined.open()).await?;
-            self.verified(opened, deadline).await
+            Box::pin(self.exchanged(examined, deadline)).await
         } else {
-            self.verified(examined.open(), deadline).await
+            by_ticket(examined)
         };
         // Only what the sender did wrong: that we are busy is nothing it pays for.
         if matches!(&authenticated, Err(error) if error.code == Code::AuthenticationFailed) {
@@ -42,13 +45,13 @@ impl Edge {
         authenticated
     }
 
-    /// Check 6: the credential.
-    async fn verified(
+    /// Checks 5 and 6 of an exchange: the agreement, then the credential.
+    async fn exchanged(
         &self,
-        opened: Result<Opened, ServiceError>,
+        examined: Examined,
         deadline: Timestamp,
     ) -> Result<Authenticated, ServiceError> {
-        let exchange = match opened? {
+        let exchange = match self.arithmetic.run(move || examined.open()).await?? {
             Opened::Ticket(authenticated) => return Ok(*authenticated),
             Opened::Exchange(exchange) => exchange,
         };
@@ -62,6 +65,14 @@ impl Edge {
         self.arithmetic
             .run(move || verify_profile(exchange, keys))
             .await?
+    }
+}
+
+/// A ticket says itself whose it is.
+fn by_ticket(examined: Examined) -> Result<Authenticated, ServiceError> {
+    match examined.open()? {
+        Opened::Ticket(authenticated) => Ok(*authenticated),
+        Opened::Exchange(_) => Err(ServiceError::internal("a ticket opened as an exchange")),
     }
 }
 

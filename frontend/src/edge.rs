@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use mesh_common::account::connect::Publication;
+use mesh_common::account::is_recognized;
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::{AccountRequest, Answer, Backend, CallFailure, Evidence, Verified};
 use mesh_common::crypto::digest::sha512;
@@ -165,8 +166,12 @@ impl Edge {
         named_account: Option<&str>,
     ) -> Reached {
         let told = match read_body(octets) {
-            Ok(Body::Bare(bare)) => self.answer_bare(&bare, arrival, named_account, false).await,
-            Ok(Body::Plain(bare)) => self.answer_bare(&bare, arrival, named_account, true).await,
+            Ok(Body::Bare(bare)) => {
+                Box::pin(self.answer_bare(&bare, arrival, named_account, false)).await
+            }
+            Ok(Body::Plain(bare)) => {
+                Box::pin(self.answer_bare(&bare, arrival, named_account, true)).await
+            }
             Ok(Body::Sealed(envelope)) => return self.answer_sealed(*envelope, arrival).await,
             Err(error) => self.told_refusal(None, error),
         };
@@ -191,18 +196,18 @@ impl Edge {
             Ok(request) => {
                 let transaction = request.transaction();
                 let asked = Asked::of(&authenticated, &request, arrival.wait);
-                let outcomed = self.carry_out(&authenticated, request, arrival).await;
+                let outcomed = self
+                    .carry_out(&authenticated, Box::new(request), arrival)
+                    .await;
                 if let Some(asked) = asked {
-                    return self.put_aside(authenticated, asked, outcomed).await;
+                    return Box::pin(self.put_aside(authenticated, asked, outcomed)).await;
                 }
                 self.sealed(&authenticated, Some(transaction), outcomed)
-                    .await
             }
             Err(error) => {
                 // Of a known tag it is answered in its class, as a bare one is (decision Q-2).
                 let transaction = BareRequest::of(&authenticated.plaintext).transaction;
                 self.sealed(&authenticated, transaction, refused(transaction, error))
-                    .await
             }
         };
         Reached::Answer(told)
@@ -212,7 +217,7 @@ impl Edge {
     async fn carry_out(
         &self,
         authenticated: &Arc<Authenticated>,
-        request: Request,
+        request: Box<Request>,
         arrival: Arrival<'_>,
     ) -> Outcomed {
         let transaction = request.transaction();
@@ -230,7 +235,7 @@ impl Edge {
     async fn transact(
         &self,
         authenticated: &Arc<Authenticated>,
-        request: Request,
+        request: Box<Request>,
         arrival: Arrival<'_>,
     ) -> Result<Outcomed, ServiceError> {
         let transaction = request.transaction();
@@ -246,16 +251,16 @@ impl Edge {
         }
         let account = account.ok_or_else(not_offered)?;
         self.check_name(&request, &account)?;
-        let call = AccountRequest {
+        let call = Box::new(AccountRequest {
             account: account.clone(),
             caller: caller.clone(),
             request_id: authenticated.request_id,
-            request_digest: sha512(&[&authenticated.plaintext]),
+            request_digest: digest_for_retries(&request, &authenticated.plaintext),
             received_at: arrival.now,
             deadline: arrival.deadline,
-            request,
+            request: *request,
             evidence: Evidence::Nothing,
-        };
+        });
         let again = may_be_stale(&call.request).then(|| call.clone());
         let mut answer = self.with_evidence(call, authenticated).await?;
         if answer == Err(CallFailure::Stale)
@@ -283,19 +288,35 @@ impl Edge {
     /// Establishes the evidence for `call` and carries it out once.
     async fn with_evidence(
         &self,
-        call: AccountRequest,
+        mut call: Box<AccountRequest>,
         authenticated: &Arc<Authenticated>,
     ) -> Result<Result<Answer, CallFailure>, ServiceError> {
-        let authenticated = Some(Arc::clone(authenticated));
+        if Signers::may_prove(&call.request) {
+            // Apart, so that requests without evidence stay small.
+            call = Box::pin(self.establish(*call, authenticated)).await?;
+        }
+        Ok(self.perform(call).await)
+    }
+
+    /// Adds to `call` what its content proves.
+    async fn establish(
+        &self,
+        call: AccountRequest,
+        authenticated: &Arc<Authenticated>,
+    ) -> Result<Box<AccountRequest>, ServiceError> {
         let (request, evidence) = self
-            .evidence(call.request, &call.account, authenticated, call.deadline)
+            .evidence(
+                call.request,
+                &call.account,
+                Some(Arc::clone(authenticated)),
+                call.deadline,
+            )
             .await?;
-        let call = AccountRequest {
+        Ok(Box::new(AccountRequest {
             request,
             evidence,
             ..call
-        };
-        Ok(self.perform(call).await)
+        }))
     }
 
     /// What the content of `request` proves; see [`Signers::evidence`].
@@ -324,9 +345,9 @@ impl Edge {
     }
 
     /// Hands the request to the account's home, for as long as an answer is of use.
-    async fn perform(&self, call: AccountRequest) -> Result<Answer, CallFailure> {
+    async fn perform(&self, call: Box<AccountRequest>) -> Result<Answer, CallFailure> {
         let left = call.deadline.since(self.clock.now());
-        tokio::time::timeout(left, self.backend.perform(Verified::declare(call)))
+        tokio::time::timeout(left, self.backend.perform(Verified::declare(*call)))
             .await
             .unwrap_or_else(|_| {
                 let sentence = "the transaction took too long, repeat the request";
@@ -380,7 +401,7 @@ impl Edge {
         hello::response(arrival.identity, self.policies.of(arrival.domain))
     }
 
-    async fn sealed(
+    fn sealed(
         &self,
         authenticated: &Authenticated,
         transaction: Option<Transaction>,
@@ -463,6 +484,15 @@ pub(crate) fn nothing_published() -> ServiceError {
 
 fn still_stale() -> ServiceError {
     ServiceError::unavailable("the account's profiles changed twice during one request")
+}
+
+/// What a retry is told by; nothing where no retry is looked for.
+fn digest_for_retries(request: &Request, text: &[u8]) -> [u8; 64] {
+    if is_recognized(request) {
+        sha512(&[text])
+    } else {
+        [0; 64]
+    }
 }
 
 /// Decision Q-25: the request's ID, if given, is its RequestID.

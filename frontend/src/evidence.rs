@@ -76,6 +76,11 @@ impl Signers {
         self.cache.invalidate(account.canonical());
     }
 
+    /// Whether the content of `request` may prove anything. That of a polling device's never does.
+    pub(crate) const fn may_prove(request: &Request) -> bool {
+        !matches!(request, Request::Status(_) | Request::Download(_))
+    }
+
     /// What the content of `request` proves. `authenticated` is `None` in interop mode.
     ///
     /// For an account that does not exist the same work is done for nothing: how long the refusal

@@ -228,17 +228,24 @@ impl Scene<'_> {
     }
 }
 
-/// Under which key a retry of this request is recognized; `None` for those that need no
-/// recognition: they write nothing, or nobody authenticated them (decision Q-39).
-fn replay_key(request: &AccountRequest) -> Option<ReplayKey> {
-    let writes = matches!(
-        request.request,
+/// Whether a retry of `request` is recognized by the digest of the first one (service §4.7): it is if
+/// the request writes. Of others no digest is needed.
+#[must_use]
+pub const fn is_recognized(request: &Request) -> bool {
+    matches!(
+        request,
         Request::CreateAccount(_)
             | Request::DeleteAccount(_)
             | Request::Upload(_)
             | Request::Connect(_)
             | Request::Post(_)
-    );
+    )
+}
+
+/// Under which key a retry of this request is recognized; `None` for those that need no
+/// recognition: they write nothing, or nobody authenticated them (decision Q-39).
+fn replay_key(request: &AccountRequest) -> Option<ReplayKey> {
+    let writes = is_recognized(&request.request);
     (writes && request.caller.mode != Mode::Interop).then(|| ReplayKey {
         key_udf: request.caller.key_udf.clone(),
         request_id: request.request_id,

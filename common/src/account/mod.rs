@@ -43,7 +43,7 @@ pub use change::{
     Tombstone, Transition, UniqueRow,
 };
 pub use connect::{Connections, PendingConnection};
-pub use decide::{Decision, decide, needs};
+pub use decide::{Decision, decide, is_recognized, needs};
 pub use devices::{DeviceEntry, DeviceIndex};
 pub use download::{DownloadAssembly, DownloadPlan};
 pub use frame::{FrameRecord, StoredFrame};

@@ -103,7 +103,8 @@ pub struct AccountRequest {
     pub caller: Caller,
     /// The client's id for it.
     pub request_id: RequestId,
-    /// SHA-512 of its plaintext: tells a retry from a reuse of the id (service §4.7).
+    /// SHA-512 of its plaintext: tells a retry from a reuse of the id (service §4.7). Of a request
+    /// whose retry is not [recognized](crate::account::is_recognized) it is never read.
     pub request_digest: [u8; 64],
     /// When the front-end received it.
     pub received_at: Timestamp,

@@ -90,7 +90,7 @@ impl Edge {
         let (request, evidence) = self
             .evidence(request, &account, None, arrival.deadline)
             .await?;
-        let call = AccountRequest {
+        let call = Box::new(AccountRequest {
             account,
             caller,
             request_id: RequestId(draw(&mut *(self.entropy)())),
@@ -99,7 +99,7 @@ impl Edge {
             deadline: arrival.deadline,
             request,
             evidence,
-        };
+        });
         match self.perform(call).await {
             Ok(answer) => Ok(answer.response),
             Err(CallFailure::Refused(error)) => Err(error),

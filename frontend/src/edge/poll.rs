@@ -6,14 +6,13 @@ use std::sync::Arc;
 
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::{AccountRequest, CallFailure, Evidence, Watch};
-use mesh_common::crypto::digest::sha512;
 use mesh_common::entropy::draw;
 use mesh_common::limits::TRANSACTION_TIME_MAX;
 use mesh_common::protocol::{Request, StatusRequest, Transaction};
 use mesh_common::session::{Authenticated, Via};
 use tokio::time::sleep;
 
-use super::{Edge, Outcomed, Told, answered, refused, still_stale};
+use super::{Edge, Outcomed, Told, answered, digest_for_retries, refused, still_stale};
 use crate::polls::{Place, Wakened};
 use crate::prefer::Wait;
 
@@ -83,9 +82,7 @@ impl Edge {
             }));
         }
         let is_applied = is_news && outcomed.response.outcome().is_success();
-        let mut told = self
-            .sealed(&authenticated, Some(Transaction::Status), outcomed)
-            .await;
+        let mut told = self.sealed(&authenticated, Some(Transaction::Status), outcomed);
         if is_applied {
             told.reply = told.reply.with_wait(wait.time);
         }
@@ -114,16 +111,17 @@ impl Edge {
     /// What a Status says now. It has its own time: the wait counts for nothing.
     async fn look(&self, poll: &Poll) -> Outcomed {
         let (now, authenticated) = (self.clock.now(), &poll.authenticated);
-        let call = AccountRequest {
+        let request = Request::Status(poll.request.clone());
+        let call = Box::new(AccountRequest {
             account: poll.account.clone(),
             caller: authenticated.caller.clone(),
             request_id: authenticated.request_id,
-            request_digest: sha512(&[&authenticated.plaintext]),
+            request_digest: digest_for_retries(&request, &authenticated.plaintext),
             received_at: now,
             deadline: now + TRANSACTION_TIME_MAX,
-            request: Request::Status(poll.request.clone()),
+            request,
             evidence: Evidence::Nothing,
-        };
+        });
         let transaction = Some(Transaction::Status);
         let mut outcomed = match self.perform(call).await {
             Ok(answer) => Outcomed {
@@ -142,9 +140,7 @@ impl Edge {
 
     async fn wakened(&self, poll: &Poll, outcomed: Outcomed) -> Told {
         let is_applied = outcomed.response.outcome().is_success();
-        let mut told = self
-            .sealed(&poll.authenticated, Some(Transaction::Status), outcomed)
-            .await;
+        let mut told = self.sealed(&poll.authenticated, Some(Transaction::Status), outcomed);
         if is_applied {
             told.reply = told.reply.with_wait(poll.wait.time);
         }
