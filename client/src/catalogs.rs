@@ -239,6 +239,7 @@ impl Client {
         container: &ContainerName,
         changes: Vec<Change>,
     ) -> Result<u64, ClientError> {
+        self.note_container(container)?;
         let replica = self.replica(container)?;
         let mut frames = Vec::with_capacity(changes.len() + 1);
         if replica.count() == 0 {
@@ -248,6 +249,16 @@ impl Client {
         frames.extend(arrange(replica.index().clone(), first, changes));
         replica.append(frames)?;
         Ok(first)
+    }
+
+    /// Remembers that there is such a container, since not every name follows from that of its file.
+    fn note_container(&mut self, container: &ContainerName) -> Result<(), ClientError> {
+        let synced = &mut self.device()?.state.synced;
+        if synced.contains_key(container) {
+            return Ok(());
+        }
+        synced.insert(container.to_canonical(), 0);
+        self.save_state()
     }
 
     /// The change that an entry is: encrypted to those who may read it, signed by this device.
