@@ -2,18 +2,19 @@
 //!
 //! A service starts on a port of the system's choice; a device makes an account, fills its catalogs
 //! from files as other programs export them, and everything is uploaded, verified, synchronized,
-//! read back and exported. A second person comes: they exchange contacts, confirm something, and part.
-//! Every step checks what it shows;
-//! the first that is not as it should be ends the demo with a non-zero exit.
+//! read back and exported. A second person comes: they exchange contacts and confirm something. Further
+//! devices are connected in three ways, one is removed, one person blocks the other. Every step checks
+//! what it shows; the first that is not as it should be ends the demo with a non-zero exit.
 //!
 //! | module | holds |
 //! | --- | --- |
 //! | `story` | the acts, in order |
-//! | `main_job`, `people` | the acts |
+//! | `main_job`, `people`, `devices` | the acts |
 //! | `stage` | the service and the folders of the devices |
 //! | `checks`, `transcript` | what every step shows and checks |
 
 mod checks;
+mod devices;
 mod main_job;
 mod people;
 mod stage;

@@ -30,6 +30,7 @@ impl Stage {
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
         config.frontend.listen = vec![any_port];
         config.admin.listen = any_port;
+        config.backend.policy.connections.hailing = vec!["devices".to_owned()];
         // The accounts are seconds old, yet are to send more than strangers may.
         config.limits.rate.new_account_days = 0;
         Ok(Self {
