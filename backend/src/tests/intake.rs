@@ -84,7 +84,7 @@ impl<S: Store> Scene<S> {
     }
 
     /// Drains until nothing is left anywhere.
-    async fn drain(&self) {
+    pub(super) async fn drain(&self) {
         for _ in 0..1_000 {
             self.backend.drain().await;
             if self.waiting().await == 0 {
@@ -142,7 +142,7 @@ impl<S: Store> Scene<S> {
     }
 
     /// UniqueIDs of the messages in Inbound, in their order.
-    async fn inbound(&self, person: &Person) -> Vec<String> {
+    pub(super) async fn inbound(&self, person: &Person) -> Vec<String> {
         let frames = self.spool(person, INBOUND).await;
         let id = |frame: &Envelope| frame.header.content_meta().unwrap().unique_id.unwrap();
         frames.iter().map(id).collect()

@@ -8,6 +8,7 @@ mod faults;
 mod gated;
 mod intake;
 mod main_job;
+mod posting;
 mod retention;
 mod upkeep;
 

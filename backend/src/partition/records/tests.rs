@@ -22,6 +22,7 @@ use crate::partition::reading;
 use crate::store::{MemoryStore, Store as _, TxOptions};
 
 mod received;
+mod sent;
 
 const GOLDEN: &str = include_str!("golden.txt");
 
