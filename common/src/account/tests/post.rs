@@ -315,7 +315,7 @@ fn the_largest_message_goes_to_the_most_recipients_and_not_more_at_once() {
     };
     let (mut shell, mut laptop) = unlimited();
     let largest = of_payload("T1", MESSAGE_PAYLOAD_BYTES_MAX);
-    let fits = post(&mut laptop, &recipients, vec![largest.clone()]);
+    let fits = post(&mut laptop, &recipients, vec![largest]);
     assert_eq!(told(&mut shell, fits), Code::Ok);
     let next = of_payload("T2", MESSAGE_PAYLOAD_BYTES_MAX);
     let beyond = post(&mut laptop, &recipients, vec![next, of_payload("T3", 1)]);
@@ -402,7 +402,7 @@ fn pins_and_connection_answers_are_signed() {
             signed(respond.clone(), "laptop", &[]),
             Code::InvalidSignature,
         ),
-        (signed_online(respond.clone()), Code::Ok),
+        (signed_online(respond), Code::Ok),
         (
             badly_signed(completion("C1", "P", "Read")),
             Code::InvalidSignature,

@@ -81,7 +81,7 @@ pub(super) fn evidence<'a>(
     let known = [authority.keys(), mesh.keys()].concat();
     let online: Vec<Udf> = [&authority, &mesh]
         .into_iter()
-        .flat_map(|one| online_of(one))
+        .flat_map(online_of)
         .map(PublicKey::udf)
         .collect();
     let mut chains = Chains {
