@@ -150,7 +150,7 @@ async fn ten_messages(scene: &Scene<MemoryStore>, number: usize, to: &[String]) 
         if message == number % 10 {
             // Begun, and not waited for.
             drop(pin!(scene.perform(request.clone())).as_mut().now_or_never());
-            if number % 2 == 0 {
+            if number.is_multiple_of(2) {
                 assert_eq!(scene.ask(request).await.0, Code::Ok);
                 continue;
             }

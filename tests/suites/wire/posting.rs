@@ -208,7 +208,7 @@ fn a_message_for_others_is_signed_by_a_connected_device() {
         "a-message-by-another-key-than-its-connection",
         borrowed,
     );
-    let stranger = alice.another_device("tablet", &[]).signed(task.clone());
+    let stranger = alice.another_device("tablet", &[]).signed(task);
     scene.refused(
         Code::InvalidProfile,
         "a-message-of-a-device-that-is-not-connected",
