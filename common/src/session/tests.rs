@@ -1,6 +1,7 @@
 //! The two ends of `mmm-kx-1` against each other, and everything the service's end refuses.
 
 mod client;
+mod connection;
 mod evidence;
 mod exchange;
 mod messages;
