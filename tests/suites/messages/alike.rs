@@ -16,6 +16,10 @@ const ROUNDS: usize = 12;
 
 // X-16 X-50..53
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long it takes is what is compared"
+)]
 fn an_unknown_account_and_one_that_refuses_are_alike_to_a_sender() {
     let service = TestService::start();
     let (alice, bob) = (alice(), bob());

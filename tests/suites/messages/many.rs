@@ -112,7 +112,7 @@ impl Sender {
             let envelope = signed(&self.person, "RequestContact", &id, body);
             let request = frames::post(&[hub], vec![envelope]);
             let loss = [Loss::Forgotten, Loss::Broken, Loss::Renewed][self.number % 3];
-            let is_lost = (self.number + message) % 10 == 0;
+            let is_lost = (self.number + message).is_multiple_of(10);
             lost += usize::from(is_lost);
             self.send(service, &request, is_lost.then_some(loss));
         }

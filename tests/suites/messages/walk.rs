@@ -30,8 +30,7 @@ fn a_message_arrives_as_it_was_sent_and_its_sender_is_told() {
     );
     assert_eq!(arrived.signatures(), message.signatures());
     let accreditation = Accreditation::verify(&arrived).expect("the chain still holds");
-    let profile = &accreditation.profile.service_ids;
-    assert_eq!(profile, &[bob.address.clone()]);
+    assert_eq!(accreditation.profile.service_ids.join(" "), bob.address);
 
     wait_for(&mut bobs, OUTBOUND, 3);
     let received = (
