@@ -337,7 +337,8 @@ fn is_words(line: &str) -> bool {
         number.bytes().all(|octet| octet.is_ascii_digit())
             && word.bytes().all(|octet| octet.is_ascii_lowercase())
     };
-    !pairs.is_empty() && rest.is_empty() && pairs.iter().all(is_pair)
+    // A sheet is indented; a count is not.
+    line.starts_with(' ') && !pairs.is_empty() && rest.is_empty() && pairs.iter().all(is_pair)
 }
 
 fn masked_word(word: &str) -> String {
