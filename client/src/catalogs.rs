@@ -274,7 +274,7 @@ impl Client {
         recipients.extend(&service);
         let mut signers = vec![&device.identity.in_account.signature];
         if is_about_owner(entry) {
-            let owner = device.identity.keys.owner.as_ref();
+            let owner = device.identity.owner.as_ref();
             signers.push(&owner.ok_or(ClientError::NotOwner)?.mesh.online);
         }
         let content = Envelope::encrypted_and_signed(
