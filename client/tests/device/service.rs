@@ -50,6 +50,11 @@ pub(crate) enum Disturbance {
     NotMesh(&'static str),
 }
 
+/// What a service that lies does to its answers.
+pub(crate) type Lie = Box<dyn FnMut(&Request, &mut Response) + Send>;
+/// What it does to what it establishes about a request, with the key it signs with.
+pub(crate) type Bend = Box<dyn FnMut(&mut Evidence, &SecretKey) + Send>;
+
 /// The service.
 pub(crate) struct LocalService(Mutex<Inner>);
 
@@ -64,6 +69,8 @@ struct Inner {
     disturbances: VecDeque<Disturbance>,
     /// What the service keeps once so many more requests were answered.
     behind: Option<(usize, Shell)>,
+    lie: Option<Lie>,
+    bend: Option<Bend>,
     log: Vec<Transaction>,
 }
 
@@ -174,6 +181,33 @@ impl LocalService {
     }
 }
 
+#[allow(
+    dead_code,
+    reason = "the suite that plays a service that lies has this scene too"
+)]
+impl LocalService {
+    /// From now on the service lies.
+    pub(crate) fn lie(&self, lie: impl FnMut(&Request, &mut Response) + Send + 'static) {
+        self.0.lock().unwrap().lie = Some(Box::new(lie));
+    }
+
+    /// From now on the service finds what it wants to find.
+    pub(crate) fn bend(&self, bend: impl FnMut(&mut Evidence, &SecretKey) + Send + 'static) {
+        self.0.lock().unwrap().bend = Some(Box::new(bend));
+    }
+
+    /// From now on the service is honest.
+    pub(crate) fn repent(&self) {
+        let mut inner = self.0.lock().unwrap();
+        (inner.lie, inner.bend) = (None, None);
+    }
+
+    /// The key it signs acknowledgements with.
+    pub(crate) fn online_key(&self) -> SecretKey {
+        self.0.lock().unwrap().online.clone()
+    }
+}
+
 impl Transport for LocalService {
     fn post<'a>(&'a self, url: &'a str, body: Vec<u8>) -> Posting<'a> {
         assert_eq!(url, URL);
@@ -240,6 +274,8 @@ impl Inner {
             entropy,
             disturbances: VecDeque::new(),
             behind: None,
+            lie: None,
+            bend: None,
             log: Vec::new(),
         }
     }
@@ -329,9 +365,13 @@ impl Inner {
     fn sealed(&mut self, authenticated: &Authenticated) -> Vec<u8> {
         let request = parse_request(&authenticated.plaintext);
         let transaction = request.as_ref().ok().map(Request::transaction);
-        let response = request
+        let asked = request.as_ref().ok().cloned();
+        let mut response = request
             .and_then(|request| self.perform(authenticated, request))
             .unwrap_or_else(|error| Response::refusal(transaction, &error));
+        if let (Some(lie), Some(asked)) = (&mut self.lie, asked) {
+            lie(&asked, &mut response);
+        }
         let envelope = authenticated
             .sealer
             .seal_response(
@@ -358,7 +398,7 @@ impl Inner {
         }
         let account = account.expect("every transaction of these tests is for an account");
         self.log.push(transaction);
-        let evidence = match &request {
+        let mut evidence = match &request {
             Request::CreateAccount(create) => Evidence::Create(Box::new(create_evidence(
                 create,
                 Some(authenticated),
@@ -378,6 +418,9 @@ impl Inner {
             },
             _ => Evidence::Nothing,
         };
+        if let Some(bend) = &mut self.bend {
+            bend(&mut evidence, &self.online);
+        }
         let answer = self.shell.perform(AccountRequest {
             account,
             caller: authenticated.caller.clone(),
