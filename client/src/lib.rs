@@ -19,6 +19,7 @@
 //! | [`identity`] | who it is once its keys are open |
 //! | [`account`] | making, looking at and deleting the account |
 //! | [`connect`] | further devices of it: asking, answering, removing |
+//! | [`administration`] | the master key, online keys, escrow and recovery |
 //! | [`entries`], [`catalogs`], [`changes`] | entries, put behind the replica |
 //! | [`import`], [`importing`] | files of other programs |
 //! | [`transport`], [`service`], [`sync`], [`waiting`] | the service, agreement with it, and waiting for news |

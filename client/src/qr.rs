@@ -122,8 +122,7 @@ mod tests {
 
     /// What another program reads in a picture of `side` pixels a side.
     fn read(side: usize, is_dark: impl Fn(usize, usize) -> bool) -> String {
-        let mut picture =
-            rqrr::PreparedImage::prepare_from_bitmap(side, side, |x, y| is_dark(x, y));
+        let mut picture = rqrr::PreparedImage::prepare_from_bitmap(side, side, is_dark);
         let grids = picture.detect_grids();
         assert_eq!(grids.len(), 1);
         grids[0].decode().unwrap().1

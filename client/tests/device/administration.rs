@@ -59,6 +59,7 @@ async fn a_master_key_goes_offline_when_a_copy_of_it_is_at_hand() {
     assert!(laptop.master_key().unwrap() == master);
 }
 
+// X-30/31
 #[tokio::test]
 async fn an_online_key_is_granted_with_the_master_key_alone_and_the_device_learns_of_it() {
     let (scene, mut laptop, mut phone) = Scene::with_two_devices().await;
@@ -182,6 +183,7 @@ async fn an_interrupted_change_is_finished_by_the_next_synchronization() {
     }
 }
 
+// X-30/31
 #[tokio::test]
 async fn of_two_administrators_at_once_the_second_starts_again() {
     let (scene, mut laptop, mut phone) = Scene::with_two_devices().await;

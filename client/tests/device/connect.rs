@@ -135,7 +135,8 @@ async fn an_administrator_that_was_connected_connects_others() {
     }
 }
 
-// I-P-8.2-a: any administrator finishes, not only the one that made the PIN.
+// I-P-8.2-a
+// Any administrator finishes, not only the one that made the PIN.
 #[tokio::test]
 async fn a_pin_is_answered_by_whichever_administrator_synchronizes_first() {
     let (scene, mut laptop) = Scene::with_alice().await;
@@ -158,7 +159,8 @@ async fn a_pin_is_answered_by_whichever_administrator_synchronizes_first() {
     assert!(tablet.poll_connection().await.unwrap().is_some());
 }
 
-// I-P-8.2-a: expired, used and wrong PINs are told apart, and a second use is an alert.
+// I-P-8.2-a
+// Expired, used and wrong PINs are told apart, and a second use is an alert.
 #[tokio::test]
 async fn pins_that_are_not_good_are_told_apart_and_connect_nobody() {
     let (scene, mut laptop) = Scene::with_alice().await;

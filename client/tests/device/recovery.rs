@@ -36,6 +36,7 @@ fn lines(shares: &[&Share]) -> String {
     lines.join("\n")
 }
 
+// S-4.1.1-a
 #[tokio::test]
 async fn every_quorum_brings_everything_back_on_a_new_device() {
     let (scene, laptop, _phone, shares) = escrowed().await;

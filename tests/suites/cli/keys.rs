@@ -2,6 +2,7 @@
 //! device is lost.
 
 use crate::desk::{Desk, Transcript};
+use crate::tour::typed_below;
 
 /// The text that `line` prints with `--json`, below `member`.
 fn words_of(desk: &Desk, name: &str) -> String {
@@ -113,4 +114,13 @@ fn another_persons_key_takes_nothing_over() {
     ));
     told.check("keys/other");
     assert!(!desk.home("new").join("keys.json").exists());
+}
+
+#[test]
+fn the_lines_of_the_readme_about_the_master_key_work() {
+    let desk = Desk::new("");
+    desk.with_account("alice", "alice@localhost");
+    for line in typed_below("Your master key") {
+        desk.done("alice", &line);
+    }
 }

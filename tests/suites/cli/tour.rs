@@ -18,7 +18,7 @@ fn workspace() -> PathBuf {
 }
 
 /// The lines behind `$ ` in the console blocks below `heading`, without their remarks.
-fn typed_below(heading: &str) -> Vec<String> {
+pub(crate) fn typed_below(heading: &str) -> Vec<String> {
     let readme = std::fs::read_to_string(workspace().join("README.md")).expect("there is a README");
     let section = readme
         .split("\n## ")

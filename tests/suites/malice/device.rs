@@ -123,6 +123,7 @@ async fn the_request_of_another_device_in_the_acknowledgement_is_found_by_the_de
     told("device/exchanged-request", &error);
 }
 
+// X-43/45
 #[tokio::test]
 async fn another_mesh_beside_the_acknowledgement_is_found_by_the_device() {
     let (scene, _laptop) = Scene::with_alice().await;
@@ -212,6 +213,7 @@ async fn a_witness_that_is_not_the_requests_is_found_by_both_sides() {
     assert_eq!(inbox.refused.len(), 1, "{inbox:?}");
 }
 
+// I-P-8-a
 #[tokio::test]
 async fn an_acknowledgement_of_somebody_else_is_found_by_both_sides() {
     let (scene, mut laptop) = Scene::with_alice().await;

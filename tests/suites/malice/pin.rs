@@ -44,6 +44,7 @@ async fn seen(
     take.recv().unwrap()
 }
 
+// X-43/45
 #[tokio::test]
 async fn a_pin_that_was_moved_to_another_device_is_found_by_the_administrator() {
     let (scene, mut laptop) = Scene::with_alice().await;
@@ -73,6 +74,7 @@ async fn a_pin_that_was_moved_to_another_device_is_found_by_the_administrator() 
     assert_eq!(laptop.devices().unwrap().len(), 1);
 }
 
+// X-43/45
 #[tokio::test]
 async fn a_pin_that_is_replayed_after_its_use_is_found_by_the_administrator() {
     let (scene, mut laptop) = Scene::with_alice().await;
@@ -94,6 +96,7 @@ async fn a_pin_that_is_replayed_after_its_use_is_found_by_the_administrator() {
     assert_eq!(laptop.devices().unwrap().len(), 2);
 }
 
+// X-43/45, I-P-8-a
 #[tokio::test]
 async fn a_service_that_plays_the_administrator_without_the_pin_is_found_by_the_device() {
     use mesh_common::assertion::make::{

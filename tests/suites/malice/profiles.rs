@@ -60,6 +60,7 @@ async fn the_profile_of_another_mesh_is_not_taken_over() {
     );
 }
 
+// S-3.2-b
 #[tokio::test]
 async fn a_newer_profile_that_the_master_key_did_not_sign_is_not_taken_over() {
     let (scene, mut laptop) = Scene::with_alice().await;

@@ -24,7 +24,7 @@ pub(crate) fn told(name: &str, error: &ClientError) {
     }
     let code = if error.is_refusal() { 1 } else { 2 };
     let _ = writeln!(text, "[{code}]");
-    golden::check(&format!("malice/{name}.txt"), &masked(&text));
+    golden::check(&format!("malice/{name}"), &masked(&text));
 }
 
 /// UDFs and witnesses differ from run to run.

@@ -36,6 +36,7 @@ use crate::json_of;
 /// The account of all examples.
 const ALICE: &str = "alice@example.com";
 
+// X-43/45
 #[test]
 fn every_entry_of_the_file_holds() {
     let mut tally = Tally::of(json_of("service-vectors.json"));

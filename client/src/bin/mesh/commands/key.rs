@@ -52,7 +52,7 @@ fn export(global: &Global, export: &KeyExport) -> Result<Done, Failure> {
     }
     if export.qr {
         let udf = master.to_udf();
-        let _ = write!(text, "{}{udf}\n", qr(udf.as_str())?.to_terminal());
+        let _ = writeln!(text, "{}{udf}", qr(udf.as_str())?.to_terminal());
         result["udf"] = json!(udf);
     }
     if let Some(path) = &export.png {
