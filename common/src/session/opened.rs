@@ -101,6 +101,7 @@ mod tests {
         assert_eq!(opened.find(&salt(1), b"forged"), None);
         assert_eq!(opened.find(&salt(2), b"sealed"), None);
         assert_eq!(opened.clone().find(&salt(1), b"sealed"), None, "a copy");
+        assert!(opened.find(&salt(1), b"sealed").is_some(), "the original");
     }
 
     #[test]
