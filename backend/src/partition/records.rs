@@ -210,19 +210,18 @@ impl Rows {
             }
             Change::Intake(entry) => self.leave(entry),
             Change::Seen { id, row } => {
-                let at = row.expires_at();
-                self.set(keys.seen(id.0), encode_expiring(at, row));
-                self.add_due(keys, at, DueKind::Seen, id.0.to_vec());
+                let due = (row.expires_at(), DueKind::Seen, id.0.to_vec());
+                self.add_expiring(keys, keys.seen(id.0), row, due);
             }
             Change::Delivery { key, row } => {
-                let (hash, at) = (delivery_hash(key), row.expires_at());
-                self.set(keys.delivery(hash), encode_expiring(at, row));
-                self.add_due(keys, at, DueKind::Delivery, hash.to_vec());
+                let hash = delivery_hash(key);
+                let due = (row.expires_at(), DueKind::Delivery, hash.to_vec());
+                self.add_expiring(keys, keys.delivery(hash), row, due);
             }
             Change::Exchange { key, row } => {
-                let (hash, at) = (exchange_hash(key), row.expires_at());
-                self.set(keys.exchange(hash), encode_expiring(at, row));
-                self.add_due(keys, at, DueKind::Exchange, hash.to_vec());
+                let hash = exchange_hash(key);
+                let due = (row.expires_at(), DueKind::Exchange, hash.to_vec());
+                self.add_expiring(keys, keys.exchange(hash), row, due);
             }
             Change::Tally(tally) => self.set(keys.tally(), encode(tally.as_ref())),
             Change::Connection { message_id, row } => self.add_connection(keys, message_id, row),
