@@ -93,6 +93,10 @@ mod tests {
     }
 
     #[test]
+    #[expect(
+        clippy::redundant_clone,
+        reason = "what the copy remembers is what is tested"
+    )]
     fn only_the_octets_that_were_opened_are_found() {
         let (opened, ticket) = (OpenedTickets::default(), Arc::new(ticket()));
         assert_eq!(opened.find(&salt(1), b"sealed"), None);
