@@ -4,7 +4,7 @@
 use mesh_common::crypto::curve::{Ed448Provider, Provider};
 use mesh_common::crypto::digest::{sha512, shake256};
 use mesh_common::crypto::eddsa;
-use mesh_common::crypto::key::{Curve, PublicKey, SecretKey};
+use mesh_common::crypto::key::{Curve, KeyOverlay, PublicKey, SecretKey};
 use mesh_common::dare::{Envelope, EnvelopeError, Header, Trailer};
 use mesh_common::encoding::base64url::Binary;
 use mesh_common::encoding::json;
@@ -210,33 +210,63 @@ fn the_drafts_leak_their_private_keys_and_we_do_not() {
     assert_eq!(leaks, 3, "two in the drafts, one in the user guide");
 
     let device = SecretKey::from_seed(&[1; 56]).unwrap();
-    let composite = device
-        .compose(&SecretKey::from_seed(&[2; 56]).unwrap())
-        .unwrap();
-    let ours = Envelope::signed(*b"payload", Header::default(), &[&composite]);
-    let value = &ours.signatures()[0].signature.as_ref().unwrap().0;
-    let scalar = scalar_if_nonce_is_public(composite.public(), &ours.payload.0, value);
-    assert_ne!(public_of(&scalar)[..], *composite.public().octets());
-    let message = sha512(&[&ours.payload.0]);
-    let value = value.as_slice().try_into().unwrap();
-    assert!(!eddsa::has_public_nonce::<Provider>(&message, value));
+    let overlay = SecretKey::from_seed(&[2; 56]).unwrap();
+    // As an activation makes it, and as the sum of two keys.
+    let activated = KeyOverlay::of(device.public(), &overlay).unwrap();
+    let activated = activated.composite_secret(&device).unwrap();
+    for composite in [device.compose(&overlay).unwrap(), activated] {
+        let signed = |payload: &[u8]| {
+            let ours = Envelope::signed(payload, Header::default(), &[&composite]);
+            ours.signatures()[0].signature.as_ref().unwrap().0.clone()
+        };
+        let payloads: [&[u8]; 3] = [b"payload", b"another one", b""];
+        for payload in payloads {
+            let value = signed(payload);
+            let scalar = scalar_if_nonce_is_public(composite.public(), payload, &value);
+            assert_ne!(public_of(&scalar)[..], *composite.public().octets());
+            let message = sha512(&[payload]);
+            let value = value.as_slice().try_into().unwrap();
+            assert!(!eddsa::has_public_nonce::<Provider>(&message, value));
+        }
+        let [one, other, _] = payloads.map(|payload| (payload, signed(payload)));
+        assert_ne!(one.1[..57], other.1[..57], "no nonce is used twice");
+        let scalar = scalar_if_nonce_is_reused(composite.public(), [&one, &other]);
+        assert_ne!(public_of(&scalar)[..], *composite.public().octets());
+    }
 }
+
+/// `(S1 - S2) / (k1 - k2)`: the private scalar, if one nonce stands behind both signatures.
+fn scalar_if_nonce_is_reused(key: &PublicKey, signed: [&(&[u8], Vec<u8>); 2]) -> BigUint {
+    let order = order_of(Curve::Ed448);
+    let number = |octets: &[u8]| BigUint::from_bytes_le(octets) % &order;
+    let [(response, challenge), (other_response, other_challenge)] =
+        signed.map(|(payload, value)| {
+            let (commitment, response) = value.split_at(57);
+            let challenge = challenge_of(key, &sha512(&[payload]), commitment);
+            (number(response), challenge)
+        });
+    let inverse =
+        (challenge + &order - other_challenge).modpow(&(&order - BigUint::from(2_u8)), &order);
+    (response + &order - other_response) * inverse % &order
+}
+
+/// k of a signature with the commitment R.
+fn challenge_of(key: &PublicKey, message: &[u8], commitment: &[u8]) -> BigUint {
+    let hash = shake256::<114>(&[DOMAIN, commitment, key.octets(), message]);
+    BigUint::from_bytes_le(&hash) % order_of(Curve::Ed448)
+}
+
+const DOMAIN: &[u8] = b"SigEd448\0\0";
 
 /// `(S - r) / k` with the nonce r that depends on the message alone (crypto §5.5), by another
 /// library's arithmetic.
 fn scalar_if_nonce_is_public(key: &PublicKey, payload: &[u8], signature: &[u8]) -> BigUint {
-    const DOMAIN: &[u8] = b"SigEd448\0\0";
     let order = order_of(Curve::Ed448);
     let message = sha512(&[payload]);
     let (commitment, response) = signature.split_at(57);
     let number = |octets: &[u8]| BigUint::from_bytes_le(octets) % &order;
     let nonce = number(&shake256::<114>(&[DOMAIN, &message]));
-    let challenge = number(&shake256::<114>(&[
-        DOMAIN,
-        commitment,
-        key.octets(),
-        &message,
-    ]));
+    let challenge = challenge_of(key, &message, commitment);
     let inverse = challenge.modpow(&(&order - BigUint::from(2_u8)), &order);
     (number(response) + &order - nonce) * inverse % &order
 }
