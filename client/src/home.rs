@@ -206,7 +206,12 @@ impl Home {
 /// # Errors
 /// [`HomeError::Unwritable`], [`HomeError::Full`].
 pub fn write_private(path: &Path, octets: &[u8]) -> Result<(), HomeError> {
-    write_whole(path, octets)
+    match path.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => {
+            write_whole(&Path::new(".").join(path), octets)
+        }
+        _ => write_whole(path, octets),
+    }
 }
 
 /// Writes a file beside `path`, makes it durable, and puts it in the place of `path`.

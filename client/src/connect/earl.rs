@@ -13,7 +13,7 @@
 use std::path::Path;
 
 use mesh_common::assertion::make::DeviceKeys;
-use mesh_common::dare::{Envelope, Header};
+use mesh_common::dare::{ContainerName, Envelope, Header};
 use mesh_common::encoding::json;
 use mesh_common::message::{
     ConnectionAnswer, ConnectionRequest, Earl, Nonce, Proved, response_id_2020,
@@ -30,8 +30,6 @@ use crate::client::Client;
 use crate::error::ClientError;
 use crate::limits::REBASES_MAX;
 
-/// The container that a hailing account publishes from.
-const PUBLICATION: &str = "mmm_Publication";
 /// Where publications are fetched from, followed by their content identifier.
 const WELL_KNOWN_UDF: &str = "/.well-known/mmm-udf/";
 
@@ -84,7 +82,12 @@ impl Client {
         };
         // The device first: a publication whose device was lost is of no use to anybody.
         product.keep_request(kept)?;
-        self.change(&name_of(PUBLICATION), vec![change])?;
+        let publications = name_of(ContainerName::PUBLICATION);
+        // A container of no kind is known by having been noted, not by its file.
+        let synced = self.synced(&publications);
+        self.set_synced(&publications, synced)?;
+        self.save_state()?;
+        self.change(&publications, vec![change])?;
         Box::pin(self.synchronize(&Decisions::default())).await?;
         Ok(Prepared { earl, device_udf })
     }

@@ -8,6 +8,7 @@
 //! | [`tour`] | every line of the README that can be typed |
 //! | [`catalogs`] | each verb for each catalog, and what programs are answered with `--json` |
 //! | [`answers`] | what goes wrong and what is said then, with its exit code |
+//! | [`connect`] | devices that ask to be connected: by witness, by PIN, by a code that is scanned |
 //! | [`devices`] | two devices of one account, one after the other and at once |
 //! | [`keys`] | the master key: offline, shared out, recovered with |
 //! | [`killed`] | `kill -9` in the middle of an import or a synchronization |
@@ -15,6 +16,7 @@
 
 mod answers;
 mod catalogs;
+mod connect;
 mod desk;
 mod devices;
 mod keys;

@@ -37,6 +37,23 @@ pub(crate) fn typed_below(heading: &str) -> Vec<String> {
     lines
 }
 
+/// The line with what the command before it has shown, where the README names that in capitals.
+fn with_what_was_shown(line: &str, shown: &str) -> String {
+    let of_line = |label: &str| {
+        let mut lines = shown.lines().map(str::trim);
+        lines
+            .find_map(|line| line.strip_prefix(label))
+            .unwrap_or("")
+            .trim()
+            .to_owned()
+    };
+    line.replace(" WITNESS", &format!(" {}", of_line("witness")))
+        .replace(
+            " PIN ",
+            &format!(" {} ", shown.lines().next().unwrap_or("")),
+        )
+}
+
 fn without_remark(line: &str) -> String {
     let line = line.split("  #").next().unwrap_or(line);
     line.trim_end().to_owned()
@@ -49,14 +66,17 @@ fn every_line_of_the_tour_does_what_the_readme_says() {
         .expect("a link can be made");
     let mut told = Transcript::of(&desk, "alice");
     let mut typed = 0;
+    let mut last = String::new();
     for line in typed_below("A tour by hand") {
         if line.starts_with("mesh ") {
             let line = line.replace("https://localhost:8443", &desk.url());
-            if line.starts_with("mesh password add ") {
-                told.ends_with(0, &format!("{line} --password-stdin"), "open sesame\n");
+            let line = with_what_was_shown(&line, &last);
+            last = if line.starts_with("mesh password add ") {
+                told.ends_with(0, &format!("{line} --password-stdin"), "open sesame\n")
             } else {
-                told.done(&line);
+                told.ends_with(0, &line, "")
             }
+            .out;
             typed += 1;
         } else if let Some(arguments) = line.strip_prefix("cargo run --release -- ") {
             // The desk's service was started by just that.

@@ -230,10 +230,10 @@ fn pending_text(shown: &[&Asked], inbox: &Inbox) -> String {
         }
         text.push_str(&columns(&rows));
         if let (None, Standing::Waiting) = (asked.pin, asked.standing) {
-            let short: String = asked.witness.chars().take(9).collect();
             let _ = writeln!(
                 text,
-                "  if that device shows the same witness: mesh device accept {short}"
+                "  if that device shows the same witness, all of it:\n  mesh device accept {}",
+                asked.witness
             );
         }
     }
