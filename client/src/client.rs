@@ -29,7 +29,7 @@ use crate::waiting::Told;
 pub(crate) const CONTAINERS: &str = "containers";
 
 /// The folder of the accounts besides the first, below the device's.
-const ACCOUNTS: &str = "accounts";
+pub(crate) const ACCOUNTS: &str = "accounts";
 
 /// The folder of another account of the person whose device keeps everything in `home`.
 #[must_use]

@@ -163,6 +163,7 @@ impl Client {
 
     /// Asks the service as the connected device that this is, and returns what it answered.
     pub(crate) async fn ask(&mut self, request: Request) -> Result<Response, ClientError> {
+        self.greet_first().await?;
         let mut service = match self.device()?.service.take() {
             Some(service) => service,
             None => self.connect()?,
@@ -187,6 +188,19 @@ impl Client {
     ) -> Result<Response, ClientError> {
         let mut attempt = service.session.begin(request, self.entropy.as_mut());
         Box::pin(self.carry(service, &mut attempt)).await
+    }
+
+    /// Asks who the service is, and pins it, where nobody has done that yet: at accounts that came
+    /// with another one of the same mesh (service §4.3).
+    async fn greet_first(&mut self) -> Result<(), ClientError> {
+        let state = &self.device()?.state;
+        if state.service.is_some() {
+            return Ok(());
+        }
+        let url = state.service_url.clone();
+        let greeted = hello(self.way()?.as_ref(), &url).await?;
+        self.device()?.state.service = Some(greeted.pinned);
+        self.save_state()
     }
 
     /// Pins the profiles that were fetched anew.

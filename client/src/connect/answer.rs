@@ -217,7 +217,7 @@ impl Client {
         notes: Vec<Envelope>,
     ) -> Result<bool, ClientError> {
         for address in &terms.accounts {
-            let mut other = self.account_of_mesh(address)?;
+            let mut other = self.open_further(address)?;
             for _ in 0..=REBASES_MAX {
                 Box::pin(other.synchronize(&Decisions::default())).await?;
                 let is_placed = other.device_is_live(device_udf)?;
@@ -300,7 +300,7 @@ impl Client {
         .map_err(ClientError::Making)?;
         let mut accounts = vec![self.account_part(profile, terms)?];
         for address in &terms.accounts {
-            let mut other = self.account_of_mesh(address)?;
+            let mut other = self.open_further(address)?;
             accounts.push(other.account_part(profile, terms)?);
         }
         cataloged_device(enveloped, in_mesh, accounts).map_err(ClientError::Making)
@@ -334,19 +334,6 @@ impl Client {
             &device.state.profile_account,
             place,
         ))
-    }
-
-    /// Another account of this mesh that this device has.
-    fn account_of_mesh(&self, address: &AccountAddress) -> Result<Self, ClientError> {
-        let missing = || ConnectError::NoSuchAccount {
-            address: address.clone(),
-        };
-        let other = self.further(address)?;
-        let mesh_of = |client: &Self| client.identity().map(|one| one.mesh.udf().clone());
-        if other.state().is_none() || mesh_of(&other) != mesh_of(self) {
-            return Err(missing().into());
-        }
-        Ok(other)
     }
 
     /// The note of what became of a message. It goes to the spool that holds the message

@@ -18,6 +18,7 @@
 //! | [`request`], [`kept`], [`activation`] | the new device |
 //! | [`inbox`], [`answer`], [`pin`] | the administrator |
 //! | [`earl`] | devices that wait at a hailing account: their maker, and who scans their code |
+//! | `further` | further accounts of the same mesh |
 //! | [`devices`] | the devices of an account, and removing one |
 
 pub mod activation;
@@ -25,6 +26,7 @@ pub mod answer;
 pub mod devices;
 pub mod earl;
 mod error;
+mod further;
 pub mod inbox;
 pub(crate) mod kept;
 pub mod pin;

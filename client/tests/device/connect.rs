@@ -434,3 +434,43 @@ async fn an_account_that_is_not_there_leaves_the_folder_as_it_was() {
         ConnectError::OtherAsked { .. }
     ));
 }
+
+// S-4.2-a: one mesh, two accounts, and a device that is connected to both by one answer.
+#[tokio::test]
+async fn one_mesh_has_several_accounts_and_a_device_is_connected_to_all_it_is_given() {
+    let (scene, mut laptop) = Scene::with_alice().await;
+    let work = mesh_client::account::NewAccount {
+        service_url: Some(URL.into()),
+        ..mesh_client::account::NewAccount::at("work@example.com".parse().unwrap())
+    };
+    let mut office = laptop.create_further_account(&work).await.unwrap();
+    office.add(&bookmark("w", "https://w.example")).unwrap();
+    office.sync(None).await.unwrap();
+    let facts = (
+        laptop.account_facts().unwrap(),
+        office.account_facts().unwrap(),
+    );
+    assert_eq!(facts.0.mesh_udf, facts.1.mesh_udf);
+    assert_eq!(facts.0.device_udf, facts.1.device_udf);
+    assert_ne!(facts.0.account_udf, facts.1.account_udf);
+    drop(office);
+    let mut phone = scene.device("phone");
+    let wanted = ask(&mut phone, "phone").await.witness.unwrap();
+    let mut terms = Terms {
+        accounts: vec!["nobody@example.com".parse().unwrap()],
+        ..Terms::default()
+    };
+    let error = laptop.accept_connection(&wanted, &terms).await.unwrap_err();
+    assert!(matches!(
+        connect_error(error),
+        ConnectError::NoSuchAccount { .. }
+    ));
+    terms.accounts = vec![work.address.clone()];
+    laptop.accept_connection(&wanted, &terms).await.unwrap();
+    phone.poll_connection().await.unwrap().unwrap();
+    phone.sync(None).await.unwrap();
+    let mut office = phone.open_further(&work.address).unwrap();
+    office.sync(None).await.unwrap();
+    assert_eq!(titles(&mut office), ["w"]);
+    assert!(office.verify().unwrap().sound && phone.verify().unwrap().sound);
+}

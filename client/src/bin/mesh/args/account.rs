@@ -17,6 +17,10 @@ pub(crate) struct Account {
 #[derive(Debug, Subcommand)]
 pub(crate) enum AccountCommand {
     Create(Create),
+    /// Make another account of the same mesh, with this device as its first
+    Add(Add),
+    /// List the accounts of this device and their folders
+    List,
     /// See how the account and its containers stand, here and at the service
     Status,
     Delete(Delete),
@@ -26,6 +30,8 @@ impl AccountCommand {
     pub(super) const fn name(&self) -> &'static str {
         match self {
             Self::Create(_) => "create",
+            Self::Add(_) => "add",
+            Self::List => "list",
             Self::Status => "status",
             Self::Delete(_) => "delete",
         }
@@ -65,6 +71,26 @@ pub(crate) struct Create {
     /// a file that only you can read.
     #[arg(long, conflicts_with = "passphrase_file")]
     pub(crate) ask_passphrase: bool,
+}
+
+/// Make another account of the same mesh, with this device as its first
+///
+/// The account has entries and messages of its own; the mesh behind it, and this device, are the
+/// same. It is kept in a folder below that of --home; give that folder with --home to work on it.
+/// `mesh device accept --with-account` connects a device to both accounts at once.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  mesh account add alice@work.example")]
+pub(crate) struct Add {
+    /// The address the account is to have, user@domain
+    pub(crate) address: AccountAddress,
+    /// Where the service is; without it where the first account's is, or at mmm.DOMAIN, port 443
+    #[arg(long, value_name = "URL")]
+    pub(crate) service: Option<String>,
+    /// A PEM file of certificate authorities to trust besides those of the system
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
 }
 
 /// Delete the account at the service

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use self::account::{Account, AccountCommand, Create, Delete};
+pub(crate) use self::account::{Account, AccountCommand, Add as AddAccount, Create, Delete};
 pub(crate) use self::device::{
     Device, DeviceCommand, DeviceDelete, DeviceEarl, DevicePending, DevicePin, DeviceRequest,
     EarlAccept, EarlMake, Target, TermsFields,

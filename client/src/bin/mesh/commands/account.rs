@@ -7,7 +7,7 @@ use mesh_client::state::Stage;
 use serde_json::json;
 
 use super::{open, open_with};
-use crate::args::{Account, AccountCommand, Create, Delete, Global};
+use crate::args::{Account, AccountCommand, AddAccount, Create, Delete, Global};
 use crate::failure::Failure;
 use crate::input;
 use crate::output::{Done, columns, plain};
@@ -15,6 +15,8 @@ use crate::output::{Done, columns, plain};
 pub(super) async fn run(global: &Global, account: Account) -> Result<Done, Failure> {
     match account.command {
         AccountCommand::Create(create) => self::create(global, create).await,
+        AccountCommand::Add(add) => self::add(global, add).await,
+        AccountCommand::List => list(global),
         AccountCommand::Status => status(global).await,
         AccountCommand::Delete(delete) => self::delete(global, &delete).await,
     }
@@ -54,6 +56,44 @@ async fn create(global: &Global, create: Create) -> Result<Done, Failure> {
         client.folder().display()
     );
     Ok(Done::new(text, &facts))
+}
+
+async fn add(global: &Global, add: AddAccount) -> Result<Done, Failure> {
+    let authorities = add
+        .ca
+        .as_deref()
+        .map(input::octets_of)
+        .transpose()?
+        .map(|octets| String::from_utf8_lossy(&octets).into_owned());
+    let mut client = open(global)?;
+    let new = NewAccount {
+        service_url: add.service,
+        authorities,
+        ..NewAccount::at(add.address)
+    };
+    let further = client.create_further_account(&new).await?;
+    let facts = further.account_facts()?;
+    let text = format!(
+        "created the account {}\n{}\nwork on it with --home {}\n",
+        facts.address,
+        identities(&facts),
+        further.folder().display()
+    );
+    Ok(Done::new(text, &facts))
+}
+
+fn list(global: &Global) -> Result<Done, Failure> {
+    let accounts = open(global)?.accounts()?;
+    let mut rows = vec![["ACCOUNT", "FOLDER"].map(str::to_owned).to_vec()];
+    rows.extend(accounts.iter().map(|(address, folder)| {
+        let folder = plain(&folder.display().to_string());
+        vec![plain(address.as_written()), folder]
+    }));
+    let accounts: Vec<_> = accounts
+        .iter()
+        .map(|(address, folder)| json!({"address": address.as_written(), "folder": folder}))
+        .collect();
+    Ok(Done::new(columns(&rows), &json!({"accounts": accounts})))
 }
 
 async fn status(global: &Global) -> Result<Done, Failure> {
