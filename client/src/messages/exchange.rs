@@ -32,6 +32,10 @@ pub struct Exchange {
 impl Exchange {
     fn add_sync(&mut self, later: SyncReport) {
         self.sync.rebases += later.rebases;
+        for device in later.devices {
+            self.sync.devices.retain(|one| one.id != device.id);
+            self.sync.devices.push(device);
+        }
         for container in later.containers {
             let earlier = self
                 .sync
