@@ -1,6 +1,7 @@
 //! What is shown of an entry: a title to recognize it by, a few details, and its whole JSON with
 //! enclosed structures opened. Secrets are left out unless they are asked for.
 
+use mesh_common::assertion::ProfileAccount;
 use mesh_common::catalog::entry::{
     CatalogEntry, CatalogedApplicationMail, CatalogedContact, CatalogedTask, Contact, MailServer,
     SecretText, Task,
@@ -145,6 +146,12 @@ impl Details {
             self.text("place", Some(&parts.join(", ")));
         }
         self.texts("label", &contact.labels);
+        if entry.is_self == Some(true) {
+            self.text("is", Some("yourself"));
+        }
+        let profiles = contact.assertion_accounts.iter();
+        let accounts: Vec<_> = profiles.filter_map(account_udf).collect();
+        self.texts("account", &accounts);
         for permission in &entry.permissions {
             let name = permission.name.as_deref().unwrap_or("*");
             let label = match permission.role.as_deref() {
@@ -220,7 +227,17 @@ fn name_of(contact: &Contact) -> Option<String> {
             (!parts.is_empty()).then(|| parts.join(" "))
         })
         .or_else(|| contact.roles.first()?.company_name.clone())
-        .or_else(|| contact.addresses.first()?.uri.clone())
+        .or_else(|| {
+            let uri = contact.addresses.first()?.uri.as_deref()?;
+            Some(uri.strip_prefix("mmm:").unwrap_or(uri).to_owned())
+        })
+}
+
+/// UDF of an account that a contact names.
+fn account_udf(profile: &Value) -> Option<String> {
+    let profile: ProfileAccount = serde_json::from_value(profile.clone()).ok()?;
+    let key = profile.key_offline_signature?.public_key().ok()?;
+    Some(key.udf().to_string())
 }
 
 fn address_of(server: &MailServer) -> String {

@@ -282,13 +282,17 @@ impl Client {
         Ok(taken)
     }
 
-    /// A received message of one of `tags` that nobody answered yet.
+    /// A received message of one of `tags` that nobody answered yet: by its identifier, the start of
+    /// that, or the address of its sender.
     pub(crate) fn open_request(
         &mut self,
         book: &Book,
         wanted: &str,
         tags: &[&str],
     ) -> Result<Letter, ClientError> {
+        if let Ok(sender) = AccountAddress::parse(wanted) {
+            return self.open_request_of(book, &sender, tags);
+        }
         let letter = self.find_letter(book, wanted, Some(Direction::Inbound))?;
         let tag = letter.tag.as_deref().unwrap_or("message of unknown kind");
         if !tags.contains(&tag) {
@@ -305,6 +309,37 @@ impl Client {
             }
             .into()),
             None => Ok(letter),
+        }
+    }
+
+    /// The one message of one of `tags` by `sender` that nobody answered yet.
+    fn open_request_of(
+        &mut self,
+        book: &Book,
+        sender: &AccountAddress,
+        tags: &[&str],
+    ) -> Result<Letter, ClientError> {
+        let mut found = Vec::new();
+        for letter in self.letters(book, Direction::Inbound)? {
+            let is_open = letter.answer().is_none() && !letter.is_deleted();
+            if is_open
+                && tags.iter().any(|tag| is(&letter, tag))
+                && self.origin_of(book, &letter)?.proven_address().as_ref() == Some(sender)
+            {
+                found.push(letter);
+            }
+        }
+        match found.len() {
+            0 => Err(MessageFailure::NothingOpen {
+                address: sender.clone(),
+            }
+            .into()),
+            1 => Ok(found.remove(0)),
+            _ => Err(MessageFailure::Ambiguous {
+                wanted: sender.as_written().to_owned(),
+                found: found.into_iter().map(|letter| letter.id).collect(),
+            }
+            .into()),
         }
     }
 

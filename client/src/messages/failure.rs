@@ -14,6 +14,12 @@ pub enum MessageFailure {
         /// What was typed.
         wanted: String,
     },
+    /// Nothing that somebody sent waits for such an answer.
+    #[error("nothing from {address} waits for that answer")]
+    NothingOpen {
+        /// Their address.
+        address: AccountAddress,
+    },
     /// More than one message goes by what was typed.
     #[error("{} messages go by {wanted:?}: {}", .found.len(), .found.join(", "))]
     Ambiguous {
@@ -129,7 +135,8 @@ impl MessageFailure {
     pub fn advice(&self) -> Option<String> {
         Some(match self {
             Self::NotFound { .. } => "mesh message list --all".into(),
-            Self::Ambiguous { .. } => "repeat with more of the id".into(),
+            Self::NothingOpen { .. } => "mesh sync, then mesh message list".into(),
+            Self::Ambiguous { .. } => "repeat with the whole id of one of them".into(),
             Self::OtherKind { id, .. } | Self::Unreadable { id } => {
                 format!("mesh message read {id}")
             }

@@ -389,6 +389,7 @@ fn summary_of(letter: &Letter) -> String {
     };
     let text = |member: &str| letter.text(member).unwrap_or_default().to_owned();
     match letter.tag.as_deref() {
+        Some("ReplyContact") if body.get("Subject").is_none() => "contact data".into(),
         Some("RequestContact" | "ReplyContact") => text("Subject"),
         Some("RequestConfirmation") => text("Text"),
         Some("ResponseConfirmation") => {

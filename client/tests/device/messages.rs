@@ -5,6 +5,7 @@
 use mesh_client::Client;
 use mesh_client::ClientError;
 use mesh_client::account::NewAccount;
+use mesh_client::changes::Decisions;
 use mesh_client::entries::EntryKind;
 use mesh_client::messages::{Direction, MessageFailure, Trust};
 use mesh_common::account::testing::NOON;
@@ -21,7 +22,7 @@ use mesh_common::message::{
 use serde_json::{Value, json};
 
 use crate::people::Scene;
-use crate::service::URL;
+use crate::service::{Disturbance, URL};
 
 pub(crate) fn address(text: &str) -> AccountAddress {
     AccountAddress::parse(text).unwrap()
@@ -635,4 +636,86 @@ async fn what_others_get_is_what_the_owner_says_of_themself() {
     let id = received(&mut bob)[0].id.clone();
     let accepted = bob.accept_contact(&id[..9].to_lowercase(), &[]).unwrap();
     assert_eq!(accepted.contact.name, "Alice Liddell");
+}
+
+#[tokio::test]
+async fn a_request_is_found_by_the_address_it_is_proven_to_come_from() {
+    let (_scene, mut alice, mut bob) = friends().await;
+    let bobs = address("bob@example.com");
+    alice.ask_confirmation(&bobs, "One?").unwrap();
+    carry(&mut alice, &mut bob);
+    // In Alice's name, but not by her.
+    let forged = question("NX", "alice@example.com", "bob@example.com");
+    put(
+        &mut bob,
+        ContainerName::INBOUND,
+        forged.to_envelope("NX", &[]),
+    );
+    alice.ask_confirmation(&bobs, "Two?").unwrap();
+    bob.answer_confirmation("Alice@Example.com", true).unwrap();
+    carry(&mut bob, &mut alice);
+    assert_eq!(
+        alice.confirmations().unwrap().asked[0].confirmed,
+        Some(true)
+    );
+    let error = bob
+        .answer_confirmation("alice@example.com", true)
+        .unwrap_err();
+    assert!(matches!(
+        failure(&error),
+        MessageFailure::NothingOpen { .. }
+    ));
+    alice.ask_confirmation(&bobs, "Three?").unwrap();
+    carry(&mut alice, &mut bob);
+    let error = bob
+        .answer_confirmation("alice@example.com", true)
+        .unwrap_err();
+    assert!(matches!(failure(&error), MessageFailure::Ambiguous { .. }));
+}
+
+#[tokio::test]
+async fn a_message_whose_answer_was_lost_is_sent_once() {
+    let scene = Scene::new();
+    let mut alice = person(&scene, "alice").await;
+    person(&scene, "bob").await;
+    let queued = alice
+        .request_contact(&address("bob@example.com"), None, &[])
+        .unwrap();
+    // Status is answered, the Post arrives, and then the line is down.
+    let lost = [Disturbance::HttpStatus(200), Disturbance::AnswerLost];
+    let down = std::iter::repeat_n(Disturbance::Lost, 3);
+    scene.service.disturb(lost.into_iter().chain(down));
+    let error = alice.deliver(&queued.id).await.unwrap_err();
+    assert!(matches!(failure(&error), MessageFailure::Waits { .. }));
+    assert!(!error.is_refusal());
+    assert_eq!(alice.outbox_len().unwrap(), 1);
+    assert_eq!(
+        alice.messages(Direction::Outbound).unwrap()[0].state,
+        "waiting"
+    );
+    drop(alice);
+    let mut alice = scene.device_with_seed("alice", 4_711);
+    let exchange = alice.exchange(&Decisions::default()).await.unwrap();
+    assert_eq!(exchange.posted.len(), 1);
+    assert_eq!(alice.outbox_len().unwrap(), 0);
+    let frames = scene.service.frames("alice@example.com", "mmm_Outbound");
+    assert_eq!(frames.len(), 2, "frame 0 and the message");
+    let sent = alice.messages(Direction::Outbound).unwrap();
+    assert_eq!((sent.len(), sent[0].id.as_str()), (1, queued.id.as_str()));
+}
+
+#[tokio::test]
+async fn a_message_that_is_refused_for_good_is_not_kept() {
+    let scene = Scene::new();
+    let mut alice = person(&scene, "alice").await;
+    let queued = alice
+        .request_contact(&address("bob@elsewhere.example"), None, &[])
+        .unwrap();
+    let error = alice.deliver(&queued.id).await.unwrap_err();
+    assert!(
+        matches!(failure(&error), MessageFailure::Refused { .. }),
+        "{error:?}"
+    );
+    assert!(error.is_refusal());
+    assert_eq!(alice.outbox_len().unwrap(), 0);
 }

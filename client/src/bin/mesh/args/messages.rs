@@ -12,7 +12,7 @@ Examples:
   mesh contact add \"Ada Lovelace\" --email ada@example.org --phone +44207946000
   mesh contact request ada@example.org --message \"We met in Turin\"
   mesh contact pending
-  mesh contact accept NDQB-5HVF --allow Confirm
+  mesh contact accept ada@example.org --allow Confirm
   mesh contact block mallory@example.net")]
 pub(crate) enum ContactCommand {
     /// The verbs of every catalog.
@@ -23,7 +23,7 @@ pub(crate) enum ContactCommand {
     Pending,
     Accept(ContactAccept),
     /// Refuse a request; its sender is not told
-    Reject(Message),
+    Reject(OpenRequest),
     Block(Block),
 }
 
@@ -70,7 +70,7 @@ pub(crate) struct ContactRequest {
 /// proof says which account asks, not which person.
 #[derive(Debug, Args)]
 pub(crate) struct ContactAccept {
-    /// The request: its id, or the start of it
+    /// The request: its id, the start of it, or the address of its sender
     #[arg(value_name = "ID")]
     pub(crate) id: String,
     /// What they may send you besides contact data: `Confirm`, `Task`, `Group` or `*`; repeat for more
@@ -86,6 +86,14 @@ pub(crate) struct ContactAccept {
 pub(crate) struct Block {
     /// Their address, user@domain
     pub(crate) address: AccountAddress,
+}
+
+/// Names a request that waits for an answer.
+#[derive(Debug, Args)]
+pub(crate) struct OpenRequest {
+    /// Which one: its id, the start of it, or the address of its sender
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
 }
 
 /// Names one message.
@@ -109,7 +117,7 @@ pub(crate) enum TaskCommand {
     Entry(Verb<TaskFields>),
     Send(TaskSend),
     /// Take a task that a contact sent into your tasks
-    Accept(Message),
+    Accept(OpenRequest),
 }
 
 impl TaskCommand {
@@ -205,15 +213,15 @@ pub(crate) struct Confirm {
 Examples:
   mesh confirm ask bob@example.net \"Transfer 100 to the choir?\"
   mesh confirm pending
-  mesh confirm accept NDQB-5HVF")]
+  mesh confirm accept bob@example.net")]
 pub(crate) enum ConfirmCommand {
     Ask(ConfirmAsk),
     /// See what you are asked, and how others answered you
     Pending,
     /// Say yes
-    Accept(Message),
+    Accept(OpenRequest),
     /// Say no
-    Reject(Message),
+    Reject(OpenRequest),
 }
 
 impl ConfirmCommand {
