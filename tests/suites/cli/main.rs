@@ -12,6 +12,7 @@
 //! | [`devices`] | two devices of one account, one after the other and at once |
 //! | [`keys`] | the master key: offline, shared out, recovered with |
 //! | [`killed`] | `kill -9` in the middle of an import or a synchronization |
+//! | [`people`] | two people: contacts, confirmations, tasks; a device that stays |
 //! | [`sealed`] | keys under a passphrase |
 
 mod answers;
@@ -21,5 +22,6 @@ mod desk;
 mod devices;
 mod keys;
 mod killed;
+mod people;
 mod sealed;
 mod tour;

@@ -54,6 +54,20 @@ fn with_what_was_shown(line: &str, shown: &str) -> String {
         )
 }
 
+/// How the command of whoever sends a message with `line` begins.
+fn sender_of(line: &str) -> Option<String> {
+    let is_sending = |words: &[String]| {
+        matches!(
+            (words[0].as_str(), words[1].as_str()),
+            ("contact", "request" | "accept") | ("confirm", "ask" | "accept" | "reject")
+        )
+    };
+    let words = words(line);
+    let options = if words[1] == "--home" { 2 } else { 0 };
+    let (start, rest) = words.split_at(1 + options);
+    (rest.len() >= 2 && is_sending(rest)).then(|| start.join(" "))
+}
+
 fn without_remark(line: &str) -> String {
     let line = line.split("  #").next().unwrap_or(line);
     line.trim_end().to_owned()
@@ -67,10 +81,18 @@ fn every_line_of_the_tour_does_what_the_readme_says() {
     let mut told = Transcript::of(&desk, "alice");
     let mut typed = 0;
     let mut last = String::new();
+    let mut sent: Vec<String> = Vec::new();
     for line in typed_below("A tour by hand") {
         if line.starts_with("mesh ") {
             let line = line.replace("https://localhost:8443", &desk.url());
             let line = with_what_was_shown(&line, &last);
+            // Who reads this types slower than the service delivers.
+            if line.ends_with(" sync") {
+                for who in sent.drain(..) {
+                    desk.settle("alice", &who);
+                }
+            }
+            sent.extend(sender_of(&line));
             last = if line.starts_with("mesh password add ") {
                 told.ends_with(0, &format!("{line} --password-stdin"), "open sesame\n")
             } else {

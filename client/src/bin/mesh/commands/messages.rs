@@ -89,8 +89,17 @@ pub(super) fn sender(facts: &MessageFacts) -> String {
     let address = origin.address.as_deref().unwrap_or("-");
     match (&origin.contact, origin.trust) {
         (_, Trust::Service) => "your service".to_owned(),
-        (Some(name), Trust::Verified) if name != address => plain(&format!("{name} <{address}>")),
+        (Some(name), Trust::Verified) => named(name, address),
         _ => plain(address),
+    }
+}
+
+/// A person by name and address; by the address alone where nothing else is known.
+pub(super) fn named(name: &str, address: &str) -> String {
+    if name == address {
+        plain(address)
+    } else {
+        plain(&format!("{name} <{address}>"))
     }
 }
 

@@ -10,7 +10,7 @@ use mesh_client::messages::{Asked, Direction, Exchange, MessageFacts, Queued};
 use mesh_common::catalog::entry::{CatalogEntry, Task};
 use serde_json::json;
 
-use super::messages::{sender, table};
+use super::messages::{named, sender, table};
 use super::{entries, open};
 use crate::args::{
     Confirm, ConfirmCommand, ContactAccept, ContactCommand, ContactFields, ContactRequest, Global,
@@ -95,9 +95,8 @@ async fn accept(global: &Global, accept: ContactAccept) -> Result<Done, Failure>
     let accepted = client.accept_contact(&accept.id, &accept.allow)?;
     let contact = &accepted.contact;
     let mut text = format!(
-        "{} <{}> is in your contacts\n  id       {}\n  account  {}\n",
-        plain(&contact.name),
-        plain(&contact.address),
+        "{} is in your contacts\n  id       {}\n  account  {}\n",
+        named(&contact.name, &contact.address),
         plain(&contact.id),
         contact.account
     );

@@ -13,7 +13,7 @@ use mesh_client::{Client, ClientError};
 use serde_json::json;
 
 use super::device::pins_text;
-use super::messages::sender;
+use super::messages::{named, sender};
 use super::{open, open_with, resolve};
 use crate::args::{Global, Keep, Sync};
 use crate::failure::Failure;
@@ -103,9 +103,8 @@ fn news_of(exchange: &Exchange) -> String {
     for contact in &exchange.contacts {
         let _ = writeln!(
             text,
-            "{} <{}> answered and is in your contacts",
-            plain(&contact.name),
-            plain(&contact.address)
+            "{} answered and is in your contacts",
+            named(&contact.name, &contact.address)
         );
     }
     for facts in exchange
