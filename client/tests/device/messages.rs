@@ -292,6 +292,7 @@ async fn another_account_under_a_known_address_is_told_and_not_taken() {
     drop(alice);
 }
 
+// X-50..53
 #[tokio::test]
 async fn a_message_that_is_not_what_it_says_is_told_as_forged() {
     let (scene, alice, mut bob) = friends().await;

@@ -66,6 +66,7 @@ impl Desk {
     }
 }
 
+// I-S-6-a
 #[test]
 fn two_people_exchange_contact_data() {
     let desk = alice_asks_bob();
@@ -152,7 +153,7 @@ fn what_cannot_be_sent_is_said_with_what_to_do() {
     assert_eq!(sent["posted"][0]["to"][0], "carol@localhost");
 }
 
-// Two devices of one person, who both say something about one message, and both find one answer.
+// S-6.1-a: two devices of one person, who both say something about one message, and both find one answer.
 #[test]
 fn two_devices_agree_about_messages_and_take_an_answer_in_once() {
     let desk = alice_asks_bob();
@@ -194,6 +195,7 @@ fn two_devices_agree_about_messages_and_take_an_answer_in_once() {
     }
 }
 
+// P-7.2.1-a
 #[test]
 fn without_a_terminal_a_collision_is_named_and_decided_by_an_option() {
     let desk = Desk::new("");
@@ -293,4 +295,22 @@ fn a_device_that_stays_finds_the_service_again() {
     assert_eq!(told["result"]["news"]["arrived"][0]["summary"], "Back?");
     staying.child.kill().expect("the child runs");
     staying.child.wait().expect("a child can be waited for");
+}
+
+#[test]
+fn a_device_that_was_removed_is_told_so_and_stays_no_longer() {
+    let desk = Desk::new("");
+    desk.with_account("laptop", "alice@localhost");
+    desk.connect("laptop", "phone");
+    let mut staying = Staying::at(&desk, "phone");
+    staying.event("news");
+    desk.done("laptop", "mesh device delete phone");
+    desk.done("laptop", "mesh sync");
+    let told = staying.until(|told| told.get("error").is_some());
+    assert_eq!(
+        told["error"]["try"],
+        "connect this device again from another one"
+    );
+    let status = staying.child.wait().expect("a child can be waited for");
+    assert_eq!(status.code(), Some(1));
 }

@@ -173,6 +173,9 @@ fn whole(facts: &MessageFacts) -> String {
 /// What can be typed about an open request.
 fn what_next(facts: &MessageFacts) -> String {
     let is_open = facts.direction == Direction::Inbound && facts.answer.is_none();
+    if facts.kind.as_deref() == Some("AcknowledgeConnection") {
+        return "\na device asks to be connected: mesh device pending\n".to_owned();
+    }
     let noun = match facts.kind.as_deref() {
         Some("RequestContact" | "ReplyContact") => "contact",
         Some("RequestConfirmation") => "confirm",
