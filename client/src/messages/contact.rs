@@ -430,9 +430,8 @@ fn checked_card(letter: &Letter, origin: &Origin) -> Result<(Card, AccountAddres
         id: letter.id.clone(),
         why: why.unwrap_or("it is not from another account").to_owned(),
     };
-    let chain = match (origin.trust, &origin.chain) {
-        (Trust::Verified | Trust::Stranger, Some(chain)) => chain,
-        _ => return Err(not_proven(origin.why.as_deref()).into()),
+    let (Trust::Verified | Trust::Stranger, Some(chain)) = (origin.trust, &origin.chain) else {
+        return Err(not_proven(origin.why.as_deref()).into());
     };
     let from = origin.proven_address().ok_or_else(|| not_proven(None))?;
     let refused = |why: &str| MessageFailure::Card {
