@@ -32,8 +32,7 @@ pub(super) fn echoed_id(request: &AccountRequest) -> Option<Binary> {
     request.request.id().map(Binary::from)
 }
 
-/// The transactions this service does not offer for accounts: Post; Hello is answered by the
-/// front-end and never comes here.
+/// What is not offered for accounts: Hello, which is answered by the front-end and never comes here.
 pub(super) fn not_offered(request: &AccountRequest) -> Answer {
     let tag = request.request.transaction().request_tag();
     answer(
