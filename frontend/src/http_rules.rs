@@ -14,7 +14,7 @@ use mesh_common::protocol::Code;
 use crate::config::FrontendConfig;
 
 /// The paths every service answers, without their optional final slash.
-const PATHS: [&str; 2] = ["/.well-known/mmm", "/.well-known/srv/mmm"];
+pub(crate) const PATHS: [&str; 2] = ["/.well-known/mmm", "/.well-known/srv/mmm"];
 
 /// Where that is found which hailing accounts publish, with its name behind (service §6.5).
 pub(crate) const PUBLISHED: &str = "/.well-known/mmm-udf/{name}";

@@ -11,7 +11,7 @@ use mesh_common::limits::{REQUEST_FIRST_BYTE_TIME_MAX, TRANSACTION_TIME_MAX};
 use crate::config::FrontendConfig;
 use crate::edge::Edge;
 use crate::handlers;
-use crate::http_rules::PUBLISHED;
+use crate::http_rules::{PATHS, PUBLISHED};
 use crate::polls::EndOfWaiting;
 use crate::published;
 use crate::tls::{self, CertificateSlot, TlsError};
@@ -85,6 +85,8 @@ impl Frontend {
         let mut server = HttpServer::new(move || {
             App::new()
                 .app_data(edge.clone())
+                // First, as one plain comparison: the next is a pattern.
+                .service(web::resource(PATHS[0]).to(handlers::answer))
                 .service(web::resource(PUBLISHED).to(published::answer))
                 .default_service(web::to(handlers::answer))
         })

@@ -114,17 +114,26 @@ fn a_key_under_a_false_name_is_refused() {
             ..
         })
     ));
+    // As many as may be, all uses together: the offline key is one of them.
     profile.key_encryption = None;
-    profile.keys_online_signature = vec![profile.keys_online_signature[0].clone(); 33];
-    let signed = Envelope::signed(
-        profile.to_json(),
-        crate::dare::Header::default(),
-        &[&mesh.offline],
-    );
-    assert!(matches!(
-        ProfileMesh::verify(&signed),
-        Err(AssertionError::TooMany { .. })
-    ));
+    let online = profile.keys_online_signature[0].clone();
+    let others = profile.other_keys().len() + 1;
+    for (keys, is_refused) in [
+        (crate::limits::KEYS_PER_PROFILE_MAX, false),
+        (crate::limits::KEYS_PER_PROFILE_MAX + 1, true),
+    ] {
+        profile.keys_online_signature = vec![online.clone(); keys - others];
+        let signed = Envelope::signed(
+            profile.to_json(),
+            crate::dare::Header::default(),
+            &[&mesh.offline],
+        );
+        let refused = matches!(
+            ProfileMesh::verify(&signed),
+            Err(AssertionError::TooMany { .. })
+        );
+        assert_eq!(refused, is_refused, "{keys} keys");
+    }
 }
 
 //

@@ -19,7 +19,9 @@ impl ProfileKeys {
     pub(super) fn of<T: Profile>(profile: &T) -> Result<Self, AssertionError> {
         let online = profile.keys_online_signature();
         let others = profile.other_keys();
-        if online.len() + others.len() > KEYS_PER_PROFILE_MAX {
+        let offline = profile.key_offline_signature();
+        let keys = online.len() + others.len() + usize::from(offline.is_some());
+        if keys > KEYS_PER_PROFILE_MAX {
             return Err(AssertionError::TooMany {
                 tag: T::TAG,
                 member: "keys",
@@ -35,10 +37,7 @@ impl ProfileKeys {
             .iter()
             .map(|key| signing("KeysOnlineSignature", Some(key)))
             .collect::<Result<Vec<_>, _>>()?;
-        all.push(signing(
-            "KeyOfflineSignature",
-            profile.key_offline_signature(),
-        )?);
+        all.push(signing("KeyOfflineSignature", offline)?);
         Ok(Self { all })
     }
 
