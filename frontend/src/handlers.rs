@@ -2,8 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::HeaderMap;
 use actix_web::web::{Data, Payload};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{Error, HttpRequest, HttpResponse};
 use mesh_common::error::ServiceError;
 use mesh_common::protocol::Transaction;
 use tracing::Instrument;
@@ -19,21 +21,29 @@ use crate::prefer;
 const ACCOUNT_HEADER: &str = "X-Mesh-Account";
 
 /// Answers whatever comes in.
+///
+/// # Errors
+/// None: a refusal is an answer.
 pub(crate) async fn answer(
-    request: HttpRequest,
-    payload: Payload,
+    mut request: ServiceRequest,
     edge: Data<Edge>,
-) -> HttpResponse {
+) -> Result<ServiceResponse, Error> {
+    let payload = request.extract::<Payload>().await?;
     // A box of its own for the way to the answer: it is large, and gone while a request waits.
-    match Box::pin(reach(request, payload, &edge)).await {
+    let response = match Box::pin(reach(request.request(), payload, &edge)).await {
         Ok(response) => response,
-        Err(poll) => Box::pin(wait(poll, &edge)).await,
-    }
+        Err(poll) => {
+            // The values are slices of the buffer that was read into: eight kilobytes.
+            *request.headers_mut() = HeaderMap::new();
+            Box::pin(wait(poll, &edge)).await
+        }
+    };
+    Ok(request.into_response(response))
 }
 
 /// Answers, unless the request is to wait.
 async fn reach(
-    request: HttpRequest,
+    request: &HttpRequest,
     payload: Payload,
     edge: &Edge,
 ) -> Result<HttpResponse, Box<Poll>> {
@@ -44,7 +54,7 @@ async fn reach(
         transaction = tracing::field::Empty,
         status = tracing::field::Empty,
     );
-    let told = match respond(&request, payload, edge)
+    let told = match respond(request, payload, edge)
         .instrument(span.clone())
         .await
     {

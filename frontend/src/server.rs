@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use actix_web::dev::ServerHandle;
+use actix_web::dev::{ServerHandle, fn_service};
 use actix_web::{App, HttpServer, web};
 use mesh_common::limits::{REQUEST_FIRST_BYTE_TIME_MAX, TRANSACTION_TIME_MAX};
 
@@ -83,12 +83,15 @@ impl Frontend {
         let edge = web::Data::new(edge);
         let workers = workers_of(config);
         let mut server = HttpServer::new(move || {
+            let of_worker = edge.clone();
             App::new()
                 .app_data(edge.clone())
                 // First, as one plain comparison: the next is a pattern.
                 .service(web::resource(PATHS[0]).to(handlers::answer))
                 .service(web::resource(PUBLISHED).to(published::answer))
-                .default_service(web::to(handlers::answer))
+                .default_service(fn_service(move |request| {
+                    handlers::answer(request, of_worker.clone())
+                }))
         })
         .workers(workers)
         .backlog(BACKLOG)

@@ -17,6 +17,10 @@ use crate::polls::{Place, Wakened};
 use crate::prefer::Wait;
 
 /// How far a request has come.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one for each request, moved once; a box would cost every answer"
+)]
 pub(crate) enum Reached {
     /// To its answer.
     Answer(Told),
