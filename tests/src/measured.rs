@@ -127,6 +127,28 @@ impl MeasuredServer {
     }
 }
 
+impl MeasuredServer {
+    /// Octets of memory that are its own: what would be free if it were gone.
+    ///
+    /// # Errors
+    /// The process is gone, or the system keeps no such account.
+    pub fn memory(&self) -> io::Result<u64> {
+        let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.id()))?;
+        private(&text).ok_or_else(|| io::Error::other("smaps_rollup cannot be read"))
+    }
+}
+
+/// Private pages, dirty and clean, in octets.
+fn private(rollup: &str) -> Option<u64> {
+    let kibibytes = |name| {
+        rollup
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .and_then(|rest| rest.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok())
+    };
+    Some((kibibytes("Private_Clean:")? + kibibytes("Private_Dirty:")?) * 1_024)
+}
+
 impl Drop for MeasuredServer {
     fn drop(&mut self) {
         // It holds nothing that is needed after a measurement.
@@ -216,6 +238,9 @@ mod tests {
         assert_eq!(written("rchar: 1\nwrite_bytes: 4096\n").unwrap(), 4_096);
         let status = "Threads:\t1\nvoluntary_ctxt_switches:\t7\nnonvoluntary_ctxt_switches:\t9\n";
         assert_eq!(sleeps(status).unwrap(), 7);
+        let rollup = "Rss: 9 kB\nPrivate_Clean:         4 kB\nPrivate_Dirty:       100 kB\n";
+        assert_eq!(private(rollup), Some(104 * 1_024));
+        assert_eq!(private("Rss: 9 kB\n"), None);
         assert!(on_processor("").is_err());
         assert!(written("rchar: 1\n").is_err());
     }
