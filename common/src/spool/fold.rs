@@ -291,6 +291,53 @@ mod tests {
         assert_eq!(state(&spool, "M-1"), MessageState::Deleted);
     }
 
+    /// Every word after every other one, by either id, about the same recipient: rows are the first
+    /// word, columns the second (containers §7.3, decisions ).
+    #[test]
+    fn the_second_of_two_words_counts_unless_the_first_was_final_or_the_owners() {
+        const WORDS: [&str; 10] = [
+            "Read", "Unread", "Accept", "Reject", "Deleted", "Sent", "Delayed", "Received",
+            "Refused", "Failed",
+        ];
+        const TABLE: [&str; 10] = [
+            "R U R R D S Y V N F",
+            "R U R R D S Y V N F",
+            "R U R R D S Y V N F",
+            "R U R R D S Y V N F",
+            "R U R R D D D D D D",
+            "R U R R D S Y V N F",
+            "R U R R D S Y V N F",
+            "R U R R D V V V N F",
+            "R U R R D N N V N F",
+            "R U R R D F F V N F",
+        ];
+        let state_of = |letter| match letter {
+            "R" => MessageState::Read,
+            "U" => MessageState::Unread,
+            "D" => MessageState::Deleted,
+            "S" => MessageState::Sent,
+            "Y" => MessageState::Delayed,
+            "V" => MessageState::Received,
+            "N" => MessageState::Refused,
+            _ => MessageState::Failed,
+        };
+        for (first, row) in WORDS.into_iter().zip(TABLE) {
+            for (second, letter) in WORDS.into_iter().zip(row.split(' ')) {
+                for (one, other) in [("M-1", "U-1"), ("U-1", "M-1")] {
+                    let mut spool = Spool::new(ContainerKind::Outbound);
+                    spool.fold(1, message("1"));
+                    spool.fold(2, completion(Some("bob@example.net"), &[(one, first)]));
+                    spool.fold(3, completion(Some("bob@example.net"), &[(other, second)]));
+                    assert_eq!(
+                        state(&spool, "M-1"),
+                        state_of(letter),
+                        "{first}, then {second}"
+                    );
+                }
+            }
+        }
+    }
+
     fn header(unique_id: &str, message_type: &str) -> Header {
         Header::default().with_content_meta(&ContentMeta {
             unique_id: Some(unique_id.to_owned()),

@@ -26,8 +26,9 @@ fn wait_until_gone(service: &TestService, measure: &str, frames: u64) {
 
 /// Indices of the redacted frames among `frames`.
 fn redacted(frames: &[Envelope]) -> Vec<u64> {
-    (0..)
-        .zip(frames)
+    frames
+        .iter()
+        .filter_map(|frame| Some((frame.index()?, frame)))
         .filter(|&(index, frame)| is_redacted(index, frame))
         .map(|(index, _)| index)
         .collect()

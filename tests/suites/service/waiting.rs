@@ -180,6 +180,7 @@ fn a_service_that_stops_answers_who_waits() {
     assert!(phone.connection.is_closed_by_peer());
 }
 
+//
 #[test]
 fn beyond_their_bound_polls_are_answered_at_once() {
     let service = TestService::with(|config| config.limits.polls_max = 1);
@@ -194,6 +195,7 @@ fn beyond_their_bound_polls_are_answered_at_once() {
     phone.finish(begun).must_be(Code::Ok);
 }
 
+//
 #[test]
 fn one_account_has_eight_polls_at_once() {
     let (service, mut client) = alices_service();
