@@ -100,9 +100,9 @@ impl Client {
     ) -> Result<Answered, ClientError> {
         for _ in 0..=REBASES_MAX {
             Box::pin(self.synchronize(&Decisions::default())).await?;
-            let asked = self.find_request(wanted)?;
+            let mut asked = self.find_request(wanted)?;
             self.check_acceptable(&asked)?;
-            if self.grant(&asked, terms).await? {
+            if self.grant(&mut asked, terms).await? {
                 return self.leave_answer(&asked).await;
             }
         }
@@ -188,7 +188,7 @@ impl Client {
     /// was faster and everything has to be looked at again.
     pub(super) async fn grant(
         &mut self,
-        asked: &Asked,
+        asked: &mut Asked,
         terms: &Terms,
     ) -> Result<bool, ClientError> {
         if self.device_is_live(&asked.device_udf)? {
@@ -203,8 +203,11 @@ impl Client {
             let id = pin.message_id.clone();
             notes.push(self.note(&id, response_id, Relationship::Accept)?);
         }
-        self.place_entry(&asked.device_udf, &entry, terms, notes)
-            .await
+        let placed = self
+            .place_entry(&asked.device_udf, &entry, terms, notes)
+            .await?;
+        asked.is_completed |= placed;
+        Ok(placed)
     }
 
     /// Uploads a device's entry, to the catalogs of further accounts first: whoever reads of them in

@@ -128,14 +128,14 @@ impl Client {
     async fn answer_pin(&mut self, id: &str) -> Result<Option<PinAnswer>, ClientError> {
         for _ in 0..=REBASES_MAX {
             let requests = self.waiting_with_pin()?;
-            let Some(asked) = requests.into_iter().find(|asked| asked.id == id) else {
+            let Some(mut asked) = requests.into_iter().find(|asked| asked.id == id) else {
                 return Ok(None);
             };
             let Some((PinStanding::Valid, kept)) = asked.pin.zip(asked.matched.as_ref()) else {
                 return Ok(Some(answer(&asked, Ok(None))));
             };
             let terms = Terms::of_rights(&kept.permissions);
-            match self.grant(&asked, &terms).await {
+            match self.grant(&mut asked, &terms).await {
                 Ok(true) => {
                     let outcome = self.leave_answer(&asked).await.map(Some);
                     return Ok(Some(answer(&asked, outcome)));
