@@ -89,6 +89,7 @@ fn a_pin_connects_one_device_and_its_second_use_is_an_alert() {
     told.check("connect/pin");
 }
 
+// I-P-8.3-a
 #[test]
 fn a_device_that_is_sold_waits_for_whoever_scans_its_code() {
     let desk = Desk::new("backend.policy.connections.hailing = [\"devices\"]\n");
