@@ -14,6 +14,9 @@ pub enum AdministrationError {
     /// The operation needs the master key, and it was taken offline.
     #[error("the master key is not on this device")]
     MasterAway,
+    /// A further account is made with the master key, from which its identity follows.
+    #[error("a further account is made with the master key, which is not on this device")]
+    MasterNeeded,
     /// There is no master key to take offline or to copy.
     #[error("there is no master key on this device: it was taken offline, or never was here")]
     NoMaster,
@@ -140,6 +143,7 @@ impl AdministrationError {
     pub fn advice(&self) -> Option<String> {
         Some(match self {
             Self::MasterAway => "name a copy of it with --master FILE".into(),
+            Self::MasterNeeded => "mesh key import FILE, then repeat".into(),
             Self::NoMaster => "mesh key status".into(),
             Self::Copy(error) => error.advice(),
             Self::OtherMaster { .. } | Self::OtherAccount { .. } => {
@@ -174,6 +178,7 @@ impl AdministrationError {
     pub const fn is_refusal(&self) -> bool {
         match self {
             Self::MasterAway
+            | Self::MasterNeeded
             | Self::Copy(_)
             | Self::Division(_)
             | Self::Unfinished

@@ -131,6 +131,14 @@ impl Client {
         let here = self.master_key()?;
         self.check_master(copy)?;
         debug_assert!(here == *copy, "one mesh follows from one key");
+        // Further accounts of the mesh, in folders of their own, have it as well. Here it goes last:
+        // a command that was interrupted is repeated.
+        for (address, _) in self.accounts()?.into_iter().skip(1) {
+            let mut other = self.open_further(&address)?;
+            if other.device()?.identity.keys.master.take().is_some() {
+                other.save_keys()?;
+            }
+        }
         self.device()?.identity.keys.master = None;
         self.save_keys()
     }

@@ -9,6 +9,7 @@ use mesh_common::assertion::{CatalogedDevice, ProfileAccount};
 
 use super::{ConnectError, Terms};
 use crate::account::NewAccount;
+use crate::administration::AdministrationError;
 use crate::client::{ACCOUNTS, Client, further_folder};
 use crate::error::ClientError;
 use crate::home::HomeError;
@@ -124,10 +125,12 @@ impl Client {
         let entropy = self.entropy.as_mut();
         let device = self.device.as_ref().ok_or(ClientError::NoAccount)?;
         let (identity, state) = (&device.identity, &device.state);
-        let mut account = AccountKeys::generate(entropy);
-        if let Some(master) = &identity.keys.master {
-            account.offline = master.account_key(&new.address);
-        }
+        let master = identity.keys.master.as_ref();
+        let master = master.ok_or(AdministrationError::MasterNeeded)?;
+        let account = AccountKeys {
+            offline: master.account_key(&new.address),
+            ..AccountKeys::generate(entropy)
+        };
         let addresses = [new.address.as_written().to_owned()];
         let profile_account =
             account.profile(identity.mesh.udf(), &addresses, now, &owner.mesh.online);

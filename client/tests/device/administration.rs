@@ -1,6 +1,7 @@
 //! Who administers the mesh: the master key taken off a device and brought along again, online keys
 //! granted, withdrawn and replaced, and what the other devices make of it.
 
+use mesh_client::account::NewAccount;
 use mesh_client::administration::{AdministrationError, CopyError, MasterKey};
 use mesh_client::connect::{ConnectError, Terms};
 use mesh_client::{Client, ClientError};
@@ -8,7 +9,7 @@ use mesh_common::assertion::is_administrator;
 use mesh_common::entropy::SeededEntropy;
 use mesh_common::protocol::Transaction;
 
-use crate::people::{Scene, connect_by_pin, contact};
+use crate::people::{Scene, alice, connect_by_pin, contact};
 
 fn own_rights(client: &Client) -> bool {
     let identity = client.identity().unwrap();
@@ -220,5 +221,35 @@ async fn a_copy_of_another_meshs_key_is_told_before_anything_is_asked() {
     assert!(matches!(
         MasterKey::from_copy(damaged.as_bytes(), None),
         Err(CopyError::Master(_))
+    ));
+}
+
+#[tokio::test]
+async fn the_master_key_leaves_the_folders_of_further_accounts_too() {
+    let (scene, mut laptop) = Scene::with_alice().await;
+    let work = |address: &str| NewAccount {
+        address: address.parse().unwrap(),
+        ..alice()
+    };
+    let office = work("alice.work@example.com");
+    let other = laptop.create_further_account(&office).await.unwrap();
+    let master = other.master_key().unwrap();
+    assert!(master == laptop.master_key().unwrap());
+    other.check_master(&master).unwrap();
+    drop(other);
+    laptop.take_master_offline(&master).unwrap();
+    let mut laptop = again(&scene, "laptop", laptop);
+    let mut other = laptop.open_further(&office.address).unwrap();
+    assert!(other.master_key().is_err() && laptop.master_key().is_err());
+    // Its identity follows from the key all the same; a third account's would as well.
+    other.check_master(&master).unwrap();
+    other.rotate_keys(Some(&master)).await.unwrap();
+    let third = work("alice.club@example.com");
+    let refusal = laptop.create_further_account(&third).await;
+    assert!(matches!(
+        refusal,
+        Err(ClientError::Administration(
+            AdministrationError::MasterNeeded
+        ))
     ));
 }
