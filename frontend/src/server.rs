@@ -84,14 +84,13 @@ impl Frontend {
         let workers = workers_of(config);
         let mut server = HttpServer::new(move || {
             let of_worker = edge.clone();
+            let answer = move |request| handlers::answer(request, of_worker.clone());
             App::new()
                 .app_data(edge.clone())
                 // First, as one plain comparison: the next is a pattern.
-                .service(web::resource(PATHS[0]).to(handlers::answer))
+                .service(web::service(PATHS[0]).finish(fn_service(answer.clone())))
                 .service(web::resource(PUBLISHED).to(published::answer))
-                .default_service(fn_service(move |request| {
-                    handlers::answer(request, of_worker.clone())
-                }))
+                .default_service(fn_service(answer))
         })
         .workers(workers)
         .backlog(BACKLOG)
