@@ -615,6 +615,7 @@ async fn blocking_somebody_leaves_one_rule_that_refuses_everything() {
     assert_eq!(frames.last().unwrap().header.recipients.len(), 2);
 }
 
+// S-7.4.6-a
 #[tokio::test]
 async fn what_others_get_is_what_the_owner_says_of_themself() {
     let scene = Scene::new();
@@ -630,6 +631,10 @@ async fn what_others_get_is_what_the_owner_says_of_themself() {
         ..Contact::default()
     });
     alice.add(&CatalogEntry::CatalogedContact(own)).unwrap();
+    let catalog = alice.replica(&"mmm_Contact".parse().unwrap()).unwrap();
+    let entry = catalog.frames().last().unwrap().clone();
+    let administration = alice.identity().unwrap().mesh.keys()[0].clone();
+    entry.verify_by(&administration).unwrap();
     alice
         .request_contact(&address("bob@example.com"), None, &[])
         .unwrap();
