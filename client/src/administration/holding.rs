@@ -75,9 +75,11 @@ impl Client {
             .collect::<Result<_, _>>()?;
         let device = self.device.as_ref().ok_or(ClientError::NoAccount)?;
         let identity = &device.identity;
-        let (offline, online) = identity.mesh.keys().split_last().unwrap_or_else(|| {
-            unreachable!("a verified profile has the key that it was verified with")
-        });
+        let (offline, online) = identity
+            .mesh
+            .keys()
+            .split_last()
+            .expect("a verified profile has the key that it was verified with");
         let ours = identity.owner.as_ref().map(|owner| owner.mesh.online.udf());
         let online_keys = online
             .iter()
