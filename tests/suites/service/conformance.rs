@@ -102,7 +102,7 @@ fn tests_of(text: &str) -> Vec<(String, BTreeSet<String>)> {
             let ids = above
                 .iter()
                 .filter(|line| line.starts_with("//"))
-                .flat_map(|line| line.trim_start_matches('/').split([',', ' ']))
+                .flat_map(|line| line.trim_start_matches('/').split([',', ' ', ':']))
                 .filter(|word| !word.is_empty())
                 .map(str::to_owned)
                 .collect();

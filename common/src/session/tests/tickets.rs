@@ -336,7 +336,7 @@ fn every_answer_has_its_own_key() {
     }
 }
 
-//
+// X-21/22
 #[test]
 fn an_opened_ticket_is_judged_anew_with_every_request() {
     let mut entropy = SeededEntropy::new(8);
