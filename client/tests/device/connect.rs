@@ -435,7 +435,8 @@ async fn an_account_that_is_not_there_leaves_the_folder_as_it_was() {
     ));
 }
 
-// S-4.2-a: one mesh, two accounts, and a device that is connected to both by one answer.
+// S-4.2-a
+// One mesh, two accounts, and a device that is connected to both by one answer.
 #[tokio::test]
 async fn one_mesh_has_several_accounts_and_a_device_is_connected_to_all_it_is_given() {
     let (scene, mut laptop) = Scene::with_alice().await;

@@ -205,15 +205,16 @@ fn folder_of(transaction: Option<Transaction>) -> &'static str {
     transaction.map_or("MeshResponse", Transaction::request_tag)
 }
 
-/// What is typed has its transcripts beside those of the wire, and a suite of its own.
-const TYPED: &str = "cli";
+/// What is typed, and what a lying service is told, have their transcripts beside those of the wire, and
+/// suites of their own.
+const OTHERS: [&str; 2] = ["cli", "malice"];
 
 /// All transcripts of the wire: folder, and name without its end.
 fn transcripts() -> Vec<(String, String)> {
     let mut found = Vec::new();
     for folder in fs::read_dir(golden::folder()).unwrap() {
         let folder = folder.unwrap();
-        if folder.file_name() == TYPED {
+        if OTHERS.iter().any(|other| folder.file_name() == *other) {
             continue;
         }
         for file in fs::read_dir(folder.path()).unwrap() {
