@@ -31,10 +31,10 @@ async fn an_answer_to_another_device_is_found_by_the_device() {
         .accept_connection(&witness, &Terms::default())
         .await
         .unwrap();
-    let (give, take) = std::sync::mpsc::channel();
+    let (give, take) = std::sync::mpsc::sync_channel(8);
     scene.service.lie(move |_, response| {
         if let Response::Complete(honest) = response {
-            let _ = give.send(honest.signed_response.clone().unwrap());
+            let _ = give.try_send(honest.signed_response.clone().unwrap());
         }
     });
     tablet.poll_connection().await.unwrap().unwrap();
@@ -52,10 +52,10 @@ async fn a_refusal_that_no_administrator_made_is_found_by_the_device() {
     let (scene, _laptop) = Scene::with_alice().await;
     let mut phone = scene.device("phone");
     ask(&mut phone, "phone").await.unwrap();
-    let (give, take) = std::sync::mpsc::channel();
+    let (give, take) = std::sync::mpsc::sync_channel(8);
     scene.service.lie(move |asked, _| {
         if let mesh_common::protocol::Request::Complete(asked) = asked {
-            let _ = give.send(asked.response_id.clone().unwrap());
+            let _ = give.try_send(asked.response_id.clone().unwrap());
         }
     });
     assert_eq!(phone.poll_connection().await.unwrap(), None);

@@ -32,11 +32,11 @@ async fn seen(
     device: &mut Client,
     asked: &NewRequest,
 ) -> mesh_common::dare::Envelope {
-    let (give, take) = std::sync::mpsc::channel();
+    let (give, take) = std::sync::mpsc::sync_channel(8);
     scene.service.lie(move |asked, _| {
         if let Request::Connect(asked) = asked {
             let request = asked.message_connection_request_client.clone();
-            let _ = give.send(request.unwrap());
+            let _ = give.try_send(request.unwrap());
         }
     });
     device.request_connection(Some(asked)).await.unwrap();
@@ -118,7 +118,7 @@ async fn a_service_that_plays_the_administrator_without_the_pin_is_found_by_the_
                 let request = asked.message_connection_request_client.as_ref().unwrap();
                 let made = acknowledge(request, verified.keys().last().unwrap(), &online);
                 let asked = ConnectionRequest::verify(request, false).unwrap();
-                let profile = asked.request.enveloped_profile_device.clone().unwrap();
+                let profile = asked.request.enveloped_profile_device.unwrap();
                 let device = ProfileDevice::verify(&profile).unwrap();
                 let entropy = &mut mallet.entropy;
                 let in_mesh =
