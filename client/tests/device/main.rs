@@ -10,6 +10,7 @@
 //! | [`connect`] | devices that ask to be connected, by witness and by PIN, and removing one |
 //! | [`sync`] | two devices: races, collisions, large uploads |
 //! | [`answers`] | refusals, hints, lost answers, wrong clocks, another service |
+//! | [`carrying`] | the post, carried by hand |
 //! | [`messages`] | contacts, confirmations, tasks: what is made and what is believed |
 //! | [`proof`] | exports and verification, and what they find |
 //! | [`command`], [`golden`] | what the command prints and how it ends, compared with golden files |
@@ -22,6 +23,7 @@
 mod account;
 mod administration;
 mod answers;
+mod carrying;
 mod catalogs;
 mod command;
 mod connect;
