@@ -17,7 +17,7 @@ pub fn is_administrator(permissions: &[Permission]) -> bool {
 }
 
 /// Whether `permissions` let a device send messages tagged `message_tag`: one names the tag,
-/// its group or `*` without the role `Reject`, or they do not limit it. ResponseConfirmation is a
+/// its group or `*` without the role `Reject`, or none names it and they do not limit it. ResponseConfirmation is a
 /// privilege (S 6.4): any permission that is listed limits it. Other messages are limited by
 /// permissions that name messages, where those for administrators and confirmations do not count.
 #[must_use]
@@ -28,11 +28,14 @@ pub fn grants(permissions: &[Permission], message_tag: &str) -> bool {
     } else {
         permissions.iter().map(name_of).any(|name| is_limit(&name))
     };
-    !is_limited
-        || permissions.iter().any(|permission| {
-            names_tag(&name_of(permission), message_tag)
-                && permission.role.as_deref() != Some("Reject")
-        })
+    let mut about_it = permissions
+        .iter()
+        .filter(|one| names_tag(&name_of(one), message_tag))
+        .peekable();
+    if about_it.peek().is_none() {
+        return !is_limited;
+    }
+    about_it.any(|one| one.role.as_deref() != Some("Reject"))
 }
 
 /// Whether listing `name` limits a device to what is listed.

@@ -33,11 +33,7 @@ fn a_message_arrives_as_it_was_sent_and_its_sender_is_told() {
     assert_eq!(accreditation.profile.service_ids.join(" "), bob.address);
 
     wait_for(&mut bobs, OUTBOUND, 3);
-    let received = (
-        "NBOB-1".to_owned(),
-        alice.address.clone(),
-        "Received".to_owned(),
-    );
+    let received = ("NBOB-1".to_owned(), alice.address, "Received".to_owned());
     assert_eq!(told(&mut bobs), [received]);
     // Decision Q-7: by an online key of the service.
     let answer = hello(&mut service.connect());

@@ -85,8 +85,8 @@ impl Opened {
 /// What one contact may send.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Rules {
-    /// UDFs of its accounts' profiles.
-    profiles: BTreeSet<Udf>,
+    /// UDFs of its accounts' profiles, with the meshes they say are behind them.
+    profiles: BTreeMap<Udf, Option<String>>,
     /// Its addresses, canonical.
     addresses: BTreeSet<String>,
     /// Names with whether they are accepted.
@@ -182,20 +182,17 @@ impl ContactIndex {
     /// address and no profile. The most specific permission wins, then Reject (decision Q-34).
     #[must_use]
     pub fn standpoint(&self, sender: &MessageSender, message_type: &str) -> Standpoint {
-        let by_profile = self.by_profile.get(&sender.account_udf);
-        let entries = match by_profile {
-            Some(entries) => entries,
-            None => match self.by_address.get(sender.address.canonical()) {
-                Some(entries) => entries,
-                None => return Standpoint::Unknown,
-            },
-        };
+        let by_profile = self.rules(self.by_profile.get(&sender.account_udf));
+        let mut entries: Vec<&Rules> = by_profile.filter(|rules| rules.is_of(sender)).collect();
+        if entries.is_empty() {
+            let by_address = self.by_address.get(sender.address.canonical());
+            entries.extend(self.rules(by_address));
+        }
+        if entries.is_empty() {
+            return Standpoint::Unknown;
+        }
         let best = entries
             .iter()
-            .filter_map(|unique_id| match &self.live.get(unique_id)?.entry {
-                Entry::Readable(rules) => Some(rules),
-                Entry::Closed | Entry::Unreadable => None,
-            })
             .flat_map(|rules| &rules.permissions)
             .filter_map(|(name, accepts)| Some((specificity(name, message_type)?, !accepts)))
             .max();
@@ -204,6 +201,18 @@ impl ContactIndex {
             Some((_, true)) => Standpoint::Reject,
             Some((_, false)) => Standpoint::Accept,
         }
+    }
+
+    /// What the entries of these ids say.
+    fn rules<'a>(
+        &'a self,
+        unique_ids: Option<&'a BTreeSet<String>>,
+    ) -> impl Iterator<Item = &'a Rules> {
+        let unique_ids = unique_ids.into_iter().flatten();
+        unique_ids.filter_map(|unique_id| match &self.live.get(unique_id)?.entry {
+            Entry::Readable(rules) => Some(rules),
+            Entry::Closed | Entry::Unreadable => None,
+        })
     }
 
     fn put(&mut self, unique_id: &str, live: Option<Live>) {
@@ -222,7 +231,7 @@ impl ContactIndex {
             Entry::Unreadable => self.unreadable += 1,
             Entry::Closed => {}
             Entry::Readable(rules) => {
-                for udf in &rules.profiles {
+                for udf in rules.profiles.keys() {
                     let entries = self.by_profile.entry(udf.clone()).or_default();
                     entries.insert(unique_id.to_owned());
                 }
@@ -240,7 +249,7 @@ impl ContactIndex {
             Entry::Unreadable => self.unreadable -= 1,
             Entry::Closed => {}
             Entry::Readable(rules) => {
-                for udf in &rules.profiles {
+                for udf in rules.profiles.keys() {
                     remove_from(&mut self.by_profile, udf, unique_id);
                 }
                 for address in rules.addresses_that_speak() {
@@ -265,7 +274,7 @@ impl Entry {
         match self {
             Self::Closed | Self::Unreadable => 0,
             Self::Readable(rules) => {
-                let names = rules.profiles.iter().map(|udf| udf.as_str().len());
+                let names = rules.profiles.keys().map(|udf| udf.as_str().len());
                 let addresses = rules.addresses.iter().map(String::len);
                 let permissions = rules.permissions.iter().map(|(name, _)| name.len());
                 // Each name stands in the entry and in a table of its own.
@@ -305,6 +314,21 @@ impl Rules {
         Some(rules)
     }
 
+    /// Whether a contact found by the UDF of the sender's account is about that sender.
+    ///
+    /// A profile signed by its mesh alone (decision Q-13) may name anybody's key, and with it have
+    /// anybody's UDF: only together with the mesh does it name an account.
+    fn is_of(&self, sender: &MessageSender) -> bool {
+        let mesh = self
+            .profiles
+            .get(&sender.account_udf)
+            .and_then(Option::as_deref);
+        match (mesh, &sender.mesh_udf) {
+            (Some(known), Some(found)) => known == found.as_str(),
+            _ => true,
+        }
+    }
+
     fn add_names(&mut self, contact: &Contact) {
         for assertion in &contact.assertion_accounts {
             // One that does not read names nobody; the others still do.
@@ -313,7 +337,8 @@ impl Rules {
             };
             let key = profile.key_offline_signature.as_ref();
             if let Some(Ok(key)) = key.map(KeyData::public_key) {
-                self.profiles.insert(key.udf());
+                self.profiles
+                    .insert(key.udf(), profile.mesh_profile_udf.clone());
             }
             for address in &profile.service_ids {
                 self.add_address(address);

@@ -1,6 +1,7 @@
 //! What a Contact catalog says of senders: how entries are found, which permission wins, and what
 //! follows from what cannot be read (decisions ).
 
+use crate::account::testing::udf;
 use serde_json::json;
 
 use super::bob;
@@ -113,6 +114,23 @@ fn an_entry_with_a_profile_is_found_by_it_alone() {
     let task = "RequestTask";
     assert_eq!(index.standpoint(&bob_of(7), task), Standpoint::Reject);
     assert_eq!(index.standpoint(&bob_of(8), task), Standpoint::Accept);
+}
+
+#[test]
+fn an_account_of_another_mesh_is_not_the_one_whose_key_it_names() {
+    let mut contact = by_profile(7);
+    contact.assertion_accounts[0]["MeshProfileUDF"] = json!(udf("mesh of bob").as_str());
+    let index = index(&[("profile", entry(&contact, &[("*", "Accept")]))]);
+    let task = "RequestTask";
+    assert_eq!(index.standpoint(&bob_of(7), task), Standpoint::Accept);
+    let of_mallet = |mesh_udf| MessageSender {
+        mesh_udf,
+        ..bob_of(7)
+    };
+    let forged = of_mallet(Some(udf("mesh of mallet")));
+    assert_eq!(index.standpoint(&forged, task), Standpoint::Unknown);
+    // What proved itself by its own key has no need of a mesh.
+    assert_eq!(index.standpoint(&of_mallet(None), task), Standpoint::Accept);
 }
 
 #[test]
