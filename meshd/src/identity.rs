@@ -239,7 +239,7 @@ mod tests {
         let udfs = |secrets: ServiceSecrets| -> Vec<_> {
             secrets.reading.iter().map(|key| key.udf()).collect()
         };
-        assert_eq!(udfs(found().unwrap()), [present.clone()]);
+        assert_eq!(udfs(found().unwrap()), std::slice::from_ref(&present));
         let retired = folder.path().join(RETIRED);
         std::fs::create_dir(&retired).unwrap();
         let old = SecretKey::generate(&mut SystemEntropy);

@@ -182,7 +182,7 @@ fn outbound_rates_are_exact_at_once_and_after_a_restart() {
         config.limits.rate.new_account_share = 1;
     });
     let alices = Client::of_new_account_with_device(&service, &alice());
-    let ticket = alices.ticket.clone();
+    let ticket = alices.ticket;
     let codes: Vec<Option<Code>> = thread::scope(|scope| {
         let posts: Vec<_> = (0..4)
             .map(|thread| {
