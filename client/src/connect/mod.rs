@@ -15,7 +15,7 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`request`], [`kept`], [`activation`] | the new device |
+//! | [`request`], `kept`, [`activation`] | the new device |
 //! | [`inbox`], [`answer`], [`pin`] | the administrator |
 //! | [`earl`] | devices that wait at a hailing account: their maker, and who scans their code |
 //! | `further` | further accounts of the same mesh |

@@ -79,7 +79,7 @@ pub fn write<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
 /// Writes strict JSON behind what stands in `text`.
 ///
 /// # Panics
-/// As [`write`]: never for Mesh types.
+/// As [`write()`]: never for Mesh types.
 pub fn append<T: Serialize + ?Sized>(value: &T, text: &mut Vec<u8>) {
     serde_json::to_writer(text, value).expect("Mesh types have text keys and always serialize");
 }

@@ -95,7 +95,9 @@ fn a_quorum_brings_everything_back_when_every_device_is_lost() {
 
 /// The share with the first letter of its second group read wrong.
 fn damaged(share: &str) -> String {
-    let (before, after) = share.split_once('-').expect("a share has groups of letters");
+    let (before, after) = share
+        .split_once('-')
+        .expect("a share has groups of letters");
     let wrong = if after.starts_with('A') { "B" } else { "A" };
     format!("{before}-{wrong}{}", &after[1..])
 }
