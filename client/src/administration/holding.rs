@@ -30,7 +30,7 @@ pub struct KeyStatus {
     pub escrow_keys: Vec<String>,
     /// The online keys of the mesh.
     pub online_keys: Vec<OnlineKey>,
-    /// The devices of the account.
+    /// The devices of the account, this one first.
     pub devices: Vec<DeviceStanding>,
     /// Whether changed profiles wait for the next synchronization.
     pub waiting: bool,
@@ -68,11 +68,12 @@ impl Client {
     /// # Errors
     /// [`ClientError::NoAccount`]; the Device catalog cannot be used.
     pub fn key_status(&mut self) -> Result<KeyStatus, ClientError> {
-        let devices: Vec<DeviceStanding> = self
+        let mut devices: Vec<DeviceStanding> = self
             .device_entries()?
             .into_iter()
             .map(|(udf, entry)| self.standing_of(udf, &entry))
             .collect::<Result<_, _>>()?;
+        devices.sort_by_key(|device| (!device.this, device.description.clone()));
         let device = self.device.as_ref().ok_or(ClientError::NoAccount)?;
         let identity = &device.identity;
         let (offline, online) = identity

@@ -160,8 +160,8 @@ fn a_profile_has_at_most_32_keys_and_16_signatures() {
     let alice = alice();
     let creation = |keys: usize, signatures: usize| {
         let mut profile = ProfileMesh::from_envelope(&alice.profile_mesh).unwrap();
-        // Beside its online and its encryption key; the key it is named by is not counted.
-        profile.keys_master_escrow = vec![KeyData::of(alice.account.online.public()); keys - 2];
+        // Beside the key it is named by, its online and its encryption key.
+        profile.keys_master_escrow = vec![KeyData::of(alice.account.online.public()); keys - 3];
         let signers = vec![&alice.mesh.offline; signatures];
         let profile_mesh = Envelope::signed(profile.to_json(), Header::default(), &signers);
         Person {
