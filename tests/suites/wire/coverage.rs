@@ -207,7 +207,7 @@ fn folder_of(transaction: Option<Transaction>) -> &'static str {
 
 /// What is typed, and what a lying service is told, have their transcripts beside those of the wire, and
 /// suites of their own.
-const OTHERS: [&str; 2] = ["cli", "malice"];
+const OTHERS: [&str; 3] = ["cli", "malice", "messages"];
 
 /// All transcripts of the wire: folder, and name without its end.
 fn transcripts() -> Vec<(String, String)> {

@@ -255,6 +255,38 @@ fn a_message_says_who_sends_it() {
     }
 }
 
+/// A message of this type with each fault that one can have, and what the fault is called.
+fn faulty(scene: &Scene, tag: &str) -> [(&'static str, Envelope); 8] {
+    let bob = bob();
+    let plain = frames::message(tag, "message-1", "{}");
+    let above = of_octets(tag, "above", MESSAGE_PAYLOAD_BYTES_MAX + 1);
+    let signed = |message| scene.phone.signed(message);
+    [
+        ("without an id", signed(frames::message(tag, "", "{}"))),
+        ("with two ids", signed(two_ids(tag))),
+        ("above 64 KiB", signed(above)),
+        ("unsigned", plain.clone()),
+        ("badly signed", with_bad_signature(signed(plain.clone()))),
+        ("of a foreign connection", bob.device.signed(plain.clone())),
+        ("by another key", under_a_foreign_chain(&plain)),
+        ("of another sender", signed(from_sender(tag, BOB))),
+    ]
+}
+
+// P-9.1.1-a, I-S-4.4-a
+#[test]
+fn every_type_of_message_is_refused_for_each_fault_in_its_words() {
+    let mut scene = Scene::new();
+    let mut told = String::new();
+    for tag in FOR_OTHERS {
+        for (fault, message) in faulty(&scene, tag) {
+            let answer = scene.client.ask(&frames::post(&[BOB], vec![message]));
+            told.push_str(&format!("{tag}, {fault}\n{}\n", answer.told()));
+        }
+    }
+    mesh_tests::golden::check("messages/faults-of-every-type", &told);
+}
+
 //
 #[test]
 fn recipients_are_few_accounts_of_this_service() {
