@@ -37,6 +37,8 @@ const ADMIN_FILE: &str = "admin";
 const FILES_KEPT: u64 = 1_200;
 /// Seconds of a wait: all there are.
 const WAIT: u64 = 60;
+/// Longest silence on a connection while others are opened.
+const SILENCE_MAX: Duration = Duration::from_secs(25);
 /// Rates as no device has them: counting stays on, refusing does not happen.
 const RATE_UNREACHED: u32 = 1_000_000;
 
@@ -176,7 +178,13 @@ const fn accounts_for(polls: usize) -> usize {
 /// The connections, as many to an account as may wait for it.
 fn connect(polls: usize, tls: &Tls, address: SocketAddr) -> Outcome<Vec<Waiting>> {
     let mut devices: Vec<Waiting> = Vec::with_capacity(polls);
+    let mut looked_at = moment();
     for number in 0..accounts_for(polls) {
+        // A connection on which nothing comes is closed after a while.
+        if looked_at.elapsed() > SILENCE_MAX {
+            looked_at = moment();
+            devices.iter_mut().try_for_each(Waiting::look)?;
+        }
         let person = Person::at("alice", &format!("a{number}@{DOMAIN}"));
         let mut first = Client::on(tls.connect(address, DOMAIN), person.device.as_connected());
         if first.create_account(&person).code() != Some(Code::Ok) {
