@@ -25,7 +25,7 @@ pub enum Command {
     Run(RunArguments),
     /// Read a configuration and say what is wrong with it, without starting anything.
     CheckConfig(ConfigArguments),
-    /// Show the whole story in one process: a service, a device, real files, every digest verified.
+    /// Show the whole story in one process: a service, two people, their devices, real files.
     ///
     /// Exits with 0 only if every step went as it should.
     Demo(DemoArguments),
