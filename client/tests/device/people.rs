@@ -135,11 +135,15 @@ impl Scene {
             .clock(Arc::clone(&self.clock) as Arc<dyn Clock>)
             .entropy(SeededEntropy::new(seed))
             .transport(transport)
-            .patience(Duration::ZERO)
+            .patience(PATIENCE)
             .open()
             .unwrap()
     }
 }
+
+/// How long a folder is waited for. A test beside this one that starts a program shares every lock
+/// with it until the program runs.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The account Alice wants.
 pub(crate) fn alice() -> NewAccount {
