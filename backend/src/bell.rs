@@ -17,18 +17,27 @@ use crate::partition::reading::ReadError;
 use crate::partition::records;
 use crate::store::{KeyRange, Limit, Order, Read, Store, Tx, TxOptions, keys};
 
-/// Which partitions have something to drain, as far as anybody said.
-#[derive(Debug, Default)]
-pub(crate) struct Bell {
-    rung: Mutex<BTreeSet<PartitionId>>,
+/// Which partitions or shards have something to do, as far as anybody said.
+#[derive(Debug)]
+pub(crate) struct Bell<T> {
+    rung: Mutex<BTreeSet<T>>,
     notify: Notify,
 }
 
-impl Bell {
-    /// Something was left for `partition`.
-    pub(crate) fn ring(&self, partition: PartitionId) {
+impl<T> Default for Bell<T> {
+    fn default() -> Self {
+        Self {
+            rung: Mutex::default(),
+            notify: Notify::new(),
+        }
+    }
+}
+
+impl<T: Ord> Bell<T> {
+    /// Something was left for `owned`.
+    pub(crate) fn ring(&self, owned: T) {
         let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
-        if rung.insert(partition) {
+        if rung.insert(owned) {
             self.notify.notify_one();
         }
     }
@@ -38,8 +47,8 @@ impl Bell {
         self.notify.notified().await;
     }
 
-    /// The partitions that were rung for since the last time.
-    pub(crate) fn take(&self) -> BTreeSet<PartitionId> {
+    /// What was rung for since the last time.
+    pub(crate) fn take(&self) -> BTreeSet<T> {
         std::mem::take(&mut self.rung.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

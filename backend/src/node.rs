@@ -136,6 +136,7 @@ impl<S: Store> BackendHandle<S> {
             keys,
             contacts: contacts::cache(),
             bell: Bell::default(),
+            outbound_bell: Bell::default(),
             #[cfg(test)]
             poison: std::sync::Mutex::default(),
             #[cfg(test)]

@@ -20,6 +20,7 @@
 //! | [`protocol`] | the nine transactions and the table of status codes |
 //! | [`session`] | who is asking: `mmm-kx-1` and tickets |
 //! | [`account`] | the account machine: decide, then apply |
+//! | [`delivery`] | messages on their way to other services |
 //! | [`cluster`] | partitions, and the handle a front-end calls |
 
 pub mod account;
@@ -29,6 +30,7 @@ pub mod catalog;
 pub mod cluster;
 pub mod crypto;
 pub mod dare;
+pub mod delivery;
 pub mod encoding;
 pub mod entropy;
 pub mod error;

@@ -271,6 +271,13 @@ pub const UPKEEP_ROWS_MAX: usize = 256;
 /// Accounts kept in memory by one partition; the least recently used idle one leaves first.
 pub const PARTITION_ACCOUNTS_MAX: usize = 256;
 
+// ---- Delivery to other services (delivery §11–§13) ----
+
+/// Shards that destinations are divided into; fixed when a service is first started.
+pub const OUTBOUND_SHARDS: u16 = 256;
+/// Octets of a peer's sentence that are kept and told.
+pub const PEER_TEXT_BYTES_MAX: usize = 256;
+
 // ---- Requests per source and per device (service §8; settings `limits.rate`) ----
 
 /// CreateAccount per source address and hour. Above: 429/114.

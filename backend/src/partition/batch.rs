@@ -251,6 +251,8 @@ impl Draft {
         }
         if result.is_ok() {
             self.rows.left_for().for_each(|one| shared.bell.ring(one));
+            let queued = self.rows.queued_for();
+            queued.for_each(|one| shared.outbound_bell.ring(one));
             let committed = self.working.values().flat_map(|one| &one.transitions);
             for transition in committed {
                 report_incidents(transition);

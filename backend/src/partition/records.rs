@@ -4,7 +4,7 @@
 //! Every value begins with a format octet. What is rewritten with every batch is written in fixed
 //! fields; the rest is JSON, which a person with a dump of the store can read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use mesh_common::account::change::{MessageRow, ReplayRow, UniqueRow};
@@ -17,6 +17,7 @@ use mesh_common::account::{
     SendingRow, Tip, Transition,
 };
 use mesh_common::cluster::PartitionId;
+use mesh_common::delivery::{Queued, ShardId};
 use mesh_common::entropy::{self, Entropy};
 use mesh_common::limits::PAYLOAD_CHUNK_BYTES;
 use mesh_common::time::Timestamp;
@@ -25,6 +26,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::codec::{Reader, RowError, Writer};
+use crate::outbound::rows;
 use crate::store::Tx;
 use crate::store::keys::{self, AccountKeys, Due, DueKind, LookupKind, hash16};
 
@@ -57,6 +59,8 @@ pub(crate) struct Rows {
     absolute: BTreeMap<Vec<u8>, Option<Bytes>>,
     /// By partition, in the order of their making.
     intake: Vec<(PartitionId, Bytes)>,
+    /// Whose owners are told of what is queued.
+    shards: BTreeSet<ShardId>,
 }
 
 impl Rows {
@@ -76,6 +80,7 @@ impl Rows {
     pub(crate) fn extend(&mut self, more: Self) {
         self.absolute.extend(more.absolute);
         self.intake.extend(more.intake);
+        self.shards.extend(more.shards);
     }
 
     /// Octets of keys and values.
@@ -140,6 +145,23 @@ impl Rows {
     pub(crate) fn leave(&mut self, entry: &IntakeEntry) {
         self.intake
             .push((entry.partition(), encode_intake(entry).into()));
+    }
+
+    /// Puts a message into the queue of its destination.
+    fn enqueue(&mut self, queued: &Queued) {
+        let item = &queued.item;
+        let place = keys::queue_item(item.destination(), item.due_at, item.id);
+        self.set(place, rows::encode_item(item));
+        self.set(
+            keys::queue_body(item.shard(), item.id),
+            rows::encode_body(&queued.envelope),
+        );
+        self.shards.insert(item.shard());
+    }
+
+    /// The shards for whose destinations something is queued.
+    pub(crate) fn queued_for(&self) -> impl Iterator<Item = ShardId> {
+        self.shards.iter().copied()
     }
 
     /// The partitions for whose accounts something is left.
@@ -209,6 +231,7 @@ impl Rows {
                 self.add_expiring(keys, keys.recipient(hash), row, due);
             }
             Change::Intake(entry) => self.leave(entry),
+            Change::Enqueue(queued) => self.enqueue(queued),
             Change::Seen { id, row } => {
                 let due = (row.expires_at(), DueKind::Seen, id.0.to_vec());
                 self.add_expiring(keys, keys.seen(id.0), row, due);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::{PartitionId, SigningKeys};
+use mesh_common::delivery::ShardId;
 use mesh_common::entropy::Entropy;
 use mesh_common::time::{Clock, Timestamp};
 
@@ -112,7 +113,10 @@ pub(crate) struct Shared<S> {
     /// The secrets of the service. Never used on a partition's thread.
     pub(crate) keys: ServiceKeys,
     pub(crate) contacts: ContactCache,
-    pub(crate) bell: Bell,
+    /// Rung for partitions with something in their intake.
+    pub(crate) bell: Bell<PartitionId>,
+    /// Rung for shards with something in their queues.
+    pub(crate) outbound_bell: Bell<ShardId>,
     /// For tests: an operation that makes deciding it panic.
     #[cfg(test)]
     pub(crate) poison: Mutex<Option<mesh_common::session::RequestId>>,

@@ -32,19 +32,27 @@
 //! | `20` acct | `aid 'w' hash16` | when the account last wrote to a recipient |
 //! | `21` intake | `p generation versionstamp n` | what others left for an account of `p`, in the order of the commits |
 //! | `23` due | `p due kind aid rest` | empty: work to be done from the moment `due` on |
+//! | `30` queue | `s hash16 'd'` | a destination: its name, what is remembered of it between lives |
+//! | `30` queue | `s hash16 'q' due id` | one message for one recipient there, as it waits |
+//! | `31` body | `s id` | that message, verbatim |
+//! | `33` quarantine | `s id kind` | an item that cannot be handled: `e` verbatim, `b` its message, `w` why |
 //! | `24` aside | `p key kind` | an entry of an intake that cannot be received: `e` verbatim, `w` why |
 //!
 //! Reserved: `01` node, `03` route, `11`–`13` domains, `20` acct `'g'` gate,
 //! `'e'` EARL content, `22` wake-in,
-//! `30`–`33` outbound, `40` admin, `41` migrations.
+//! `32` wake-out, `40` admin, `41` migrations.
 //!
-//! Draft: cluster §5 has no tables 23 and 24. Everything that expires or is purged leaves a row there, so
+//! `s` is the shard of the destination. Shards are owned as partitions are: table `02` has them behind the partitions.
+//!
+//! Draft: cluster §5 has no tables 23 and 24, and eight octets of a destination where there are sixteen here. Everything that expires or is purged leaves a row there, so
 //! that work which is due is found by one range read, however many accounts there are.
 
 use mesh_common::account::state::ACCOUNT_ID_BYTES;
 use mesh_common::account::{AccountId, ContainerNumber};
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::PartitionId;
+use mesh_common::delivery::{ItemId, ShardId};
+use mesh_common::limits::PARTITIONS;
 use mesh_common::time::Timestamp;
 use sha2::{Digest, Sha512};
 
@@ -57,6 +65,9 @@ const ACCT: u8 = 0x20;
 const INTAKE: u8 = 0x21;
 const DUE: u8 = 0x23;
 const ASIDE: u8 = 0x24;
+const QUEUE: u8 = 0x30;
+const BODY: u8 = 0x31;
+const QUARANTINE: u8 = 0x33;
 
 /// Raised when the store is restored into another cluster, whose versions may begin anew: entries
 /// left later must not sort among those that an owner is about to clear (cluster §5).
@@ -93,11 +104,18 @@ pub fn parts() -> KeyRange {
     KeyRange::prefix(&[PART])
 }
 
-/// The partition whose ownership record `key` is.
+/// The partition whose ownership record `key` is; `None` for that of a shard.
 #[must_use]
 pub fn partition_of_part(key: &[u8]) -> Option<PartitionId> {
     let [PART, high, low] = *key else { return None };
-    Some(PartitionId(u16::from_be_bytes([high, low])))
+    let number = u16::from_be_bytes([high, low]);
+    (number < PARTITIONS).then_some(PartitionId(number))
+}
+
+/// The ownership record of a shard: the fence of what waits for its destinations.
+#[must_use]
+pub fn shard(shard: ShardId) -> Vec<u8> {
+    part(PartitionId(PARTITIONS + shard.0))
 }
 
 /// The directory row of an address.
@@ -529,6 +547,61 @@ pub fn partition_of_intake(key: &[u8]) -> Option<PartitionId> {
         return None;
     };
     Some(PartitionId(u16::from_be_bytes([high, low])))
+}
+
+/// What is remembered of the destination `domain` (canonical).
+#[must_use]
+pub fn destination(domain: &str) -> Vec<u8> {
+    of_destination(domain, b"d")
+}
+
+/// What waits for the destination `domain`, in the order in which it is due.
+#[must_use]
+pub fn queue(domain: &str) -> KeyRange {
+    KeyRange::prefix(&of_destination(domain, b"q"))
+}
+
+/// Everything of the destinations of `shard`.
+#[must_use]
+pub fn queues(shard: ShardId) -> KeyRange {
+    KeyRange::prefix(&concat(&[&[QUEUE], &shard.0.to_be_bytes()]))
+}
+
+/// Everything of every destination.
+#[must_use]
+pub fn all_queues() -> KeyRange {
+    KeyRange::prefix(&[QUEUE])
+}
+
+/// An item for the destination `domain`, due at `due_at`.
+#[must_use]
+pub fn queue_item(domain: &str, due_at: Timestamp, id: ItemId) -> Vec<u8> {
+    let millis = u64::try_from(due_at.as_millis()).unwrap_or(0);
+    concat(&[&of_destination(domain, b"q"), &millis.to_be_bytes(), &id.0])
+}
+
+/// The message of an item.
+#[must_use]
+pub fn queue_body(shard: ShardId, id: ItemId) -> Vec<u8> {
+    concat(&[&[BODY], &shard.0.to_be_bytes(), &id.0])
+}
+
+/// Where an item is put that cannot be handled, and beside it its message, and the reason.
+#[must_use]
+pub fn quarantined(shard: ShardId, id: ItemId) -> [Vec<u8>; 3] {
+    let place = |kind: u8| concat(&[&[QUARANTINE], &shard.0.to_be_bytes(), &id.0, &[kind]]);
+    [place(b'e'), place(b'b'), place(b'w')]
+}
+
+/// Everything in quarantine.
+#[must_use]
+pub fn all_quarantined() -> KeyRange {
+    KeyRange::prefix(&[QUARANTINE])
+}
+
+fn of_destination(domain: &str, kind: &[u8]) -> Vec<u8> {
+    let shard = ShardId::of(domain).0.to_be_bytes();
+    concat(&[&[QUEUE], &shard, &hash16(&[domain.as_bytes()]), kind])
 }
 
 fn due_until(partition: PartitionId, at: Timestamp) -> Vec<u8> {

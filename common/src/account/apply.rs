@@ -88,6 +88,7 @@ impl AccountState {
                 | Change::Message { .. }
                 | Change::Replay { .. }
                 | Change::Intake(_)
+                | Change::Enqueue(_)
                 | Change::Seen { .. }
                 | Change::Exchange { .. }
                 | Change::Delivery { .. }

@@ -18,6 +18,7 @@ use super::state::{AccountId, AccountRecord, ContainerNumber, Head, ProfileVersi
 use crate::address::AccountAddress;
 use crate::cluster::Answer;
 use crate::dare::Digest64;
+use crate::delivery::Queued;
 use crate::limits::{MESSAGE_ID_REMEMBERED, RECIPIENT_REMEMBERED, REPLAY_TIME};
 use crate::protocol::Response;
 use crate::session::RequestId;
@@ -129,6 +130,9 @@ pub enum Change {
     /// Something left in the intake of the partition of another account, or of this one (cluster
     /// §8). Entries of one commit keep their order.
     Intake(Box<IntakeEntry>),
+    /// A message for an account at another service, put into the queue of its destination (delivery
+    /// §11).
+    Enqueue(Box<Queued>),
     /// An entry of this account's intake was drained (decision Q-59).
     Seen {
         /// Which.
@@ -181,6 +185,9 @@ impl Change {
                         + record.profile_account.payload.0.len())
             }
             Self::Intake(entry) => ROW_BYTES + entry.bytes(),
+            Self::Enqueue(queued) => {
+                2 * ROW_BYTES + usize::try_from(queued.item.bytes).unwrap_or(usize::MAX / 2)
+            }
             Self::Head(head) => ROW_BYTES + 64 * head.count().count_ones() as usize,
             _ => ROW_BYTES,
         }

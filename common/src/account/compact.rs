@@ -69,20 +69,18 @@ pub(super) mod optional_stack {
 }
 
 /// A moment as milliseconds since 1970.
-pub(super) mod millis {
+pub(crate) mod millis {
     use super::{Deserialize, Deserializer, Serializer};
     use crate::time::Timestamp;
 
-    pub(in super::super) fn serialize<S: Serializer>(
+    pub(crate) fn serialize<S: Serializer>(
         time: &Timestamp,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.serialize_i64(time.as_millis())
     }
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Timestamp, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
         i64::deserialize(from).map(Timestamp::from_millis)
     }
 }

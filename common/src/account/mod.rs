@@ -16,7 +16,7 @@
 mod access;
 pub mod apply;
 pub mod change;
-mod compact;
+pub(crate) mod compact;
 pub mod connect;
 mod create;
 pub mod decide;

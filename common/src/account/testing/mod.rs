@@ -26,6 +26,7 @@ use super::{
 use crate::address::AccountAddress;
 use crate::cluster::{AccountRequest, Answer, Verified};
 use crate::dare::{ContainerName, Digest64, DigestStack, Envelope};
+use crate::delivery::QueueItem;
 use crate::encoding::json;
 use crate::entropy::SeededEntropy;
 use crate::time::Timestamp;
@@ -52,6 +53,8 @@ struct Rows {
     posting: Option<PostingCounts>,
     /// What was left in intakes by this account's commits, in their order.
     left: Vec<IntakeEntry>,
+    /// What was queued for other services by this account's commits, in their order.
+    queued: Vec<QueueItem>,
     purge: Option<Timestamp>,
     seen: BTreeMap<IntakeId, SeenRow>,
     exchanges: BTreeMap<ExchangeKey, ExchangeRow>,
@@ -339,6 +342,13 @@ impl Shell {
         self.rows.get(&account)?.purge
     }
 
+    /// What the commits of `account` queued for other services, in their order.
+    #[must_use]
+    pub fn queued_by(&self, account: AccountId) -> &[QueueItem] {
+        let rows = self.rows.get(&account);
+        rows.map_or(&[], |rows| &rows.queued)
+    }
+
     /// What the commits of `account` left in intakes, its own included, in their order.
     #[must_use]
     pub fn left_by(&self, account: AccountId) -> &[IntakeEntry] {
@@ -431,6 +441,7 @@ impl Rows {
             }
             Change::Posting(counts) => self.posting = Some(stored(&**counts)),
             Change::Intake(entry) => self.left.push(stored(&**entry)),
+            Change::Enqueue(queued) => self.queued.push(stored(&queued.item)),
             Change::Seen { id, row } => {
                 self.seen.insert(*id, stored(row));
             }
