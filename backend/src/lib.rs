@@ -15,12 +15,14 @@
 //! | [`handle`] | the back-end as front-ends call it |
 //! | `bell` | who is told that something was left for them |
 //! | `outbound` | what leaves for other services |
+//! | [`desk`] | the queues as their operator sees and steers them |
 //! | [`service_keys`] | the secrets of the service, used beside the partitions |
 //! | [`operator`] | the back-end as the process around it and its operator call it |
 //! | [`config`], [`metrics`], [`system`] | settings, measures, the machine's time and chance |
 
 mod bell;
 pub mod config;
+pub mod desk;
 pub mod handle;
 pub mod metrics;
 pub mod node;
