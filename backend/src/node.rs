@@ -13,6 +13,7 @@ use mesh_common::time::Clock;
 
 use crate::bell::Bell;
 use crate::config::{BackendConfig, ConfigError};
+use crate::desk::standing::StandingOrders;
 use crate::handle::BackendHandle;
 use crate::metrics::Metrics;
 use crate::partition::contacts;
@@ -122,6 +123,7 @@ impl<S: Store> BackendHandle<S> {
         let metrics = Metrics::new()?;
         metrics.store_up.set(1);
         let accounts = NodeAccounts::new(config.node_accounts_max, metrics.accounts_loaded.clone());
+        let orders = StandingOrders::load(&store).await?;
         let shared = Shared {
             store,
             clock,
@@ -137,6 +139,7 @@ impl<S: Store> BackendHandle<S> {
             contacts: contacts::cache(),
             bell: Bell::default(),
             outbound_bell: Bell::default(),
+            orders,
             #[cfg(test)]
             poison: std::sync::Mutex::default(),
             #[cfg(test)]

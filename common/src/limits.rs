@@ -275,6 +275,8 @@ pub const PARTITION_ACCOUNTS_MAX: usize = 256;
 
 /// Shards that destinations are divided into; fixed when a service is first started.
 pub const OUTBOUND_SHARDS: u16 = 256;
+/// Standing orders of operators: each is looked at for every item that is about to be sent.
+pub const STANDING_ORDERS_MAX: usize = 256;
 /// Octets of a peer's sentence that are kept and told.
 pub const PEER_TEXT_BYTES_MAX: usize = 256;
 

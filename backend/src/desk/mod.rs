@@ -14,12 +14,17 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`select`] | which messages an order is about |
+//! | `standing` | orders that stand until they are revoked |
 //! | [`view`] | what operators are shown, as the API writes it |
 
 pub mod select;
+pub(crate) mod standing;
 pub mod view;
 
 use mesh_common::cluster::handle::BoxFuture;
+
+use crate::partition::shared::chain;
+use crate::store::{CommitError, StoreError};
 
 pub use select::{Scope, Selection, SelectionError};
 pub use view::{
@@ -49,6 +54,22 @@ pub enum DeskError {
         /// What failed.
         cause: String,
     },
+}
+
+impl From<StoreError> for DeskError {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable {
+            cause: chain(&error),
+        }
+    }
+}
+
+impl From<CommitError> for DeskError {
+    fn from(error: CommitError) -> Self {
+        Self::Unavailable {
+            cause: chain(&error),
+        }
+    }
 }
 
 /// An answer of a desk.
@@ -84,8 +105,7 @@ pub trait QueueDesk: Send + Sync + 'static {
     fn items<'a>(&'a self, selection: &'a Selection, max: usize) -> Answer<'a, Vec<Item>>;
 
     /// Where a message is, by its UniqueID; with its sender also when it waits nowhere any more.
-    fn explain<'a>(&'a self, message: &'a str, sender: Option<&'a str>)
-    -> Answer<'a, Explanation>;
+    fn explain<'a>(&'a self, message: &'a str, sender: Option<&'a str>) -> Answer<'a, Explanation>;
 
     /// The orders in force.
     fn orders(&self) -> Answer<'_, Vec<StandingOrder>>;

@@ -2,6 +2,7 @@
 //! stated together must hold together (delivery §13).
 
 use mesh_common::address::canonical_domain;
+use mesh_common::delivery::QueueItem;
 use serde::{Deserialize, Serialize};
 
 /// Messages that wait for other services. What is absent does not matter; something is present.
@@ -65,6 +66,34 @@ impl Selection {
     #[must_use]
     pub const fn scope(&self) -> &Scope {
         &self.0
+    }
+
+    /// Whether `item` is meant.
+    #[must_use]
+    pub fn matches(&self, item: &QueueItem) -> bool {
+        let Scope {
+            destination,
+            tenant,
+            message,
+        } = &self.0;
+        let names = |id: &String| *id == item.unique_id || *id == item.id.to_string();
+        destination
+            .as_ref()
+            .is_none_or(|domain| domain == item.destination())
+            && tenant.as_ref().is_none_or(|domain| domain == item.tenant())
+            && message.as_ref().is_none_or(names)
+    }
+
+    /// How much is stated: of two selections that match, the one that states more is meant, and a message
+    /// counts more than domains.
+    #[must_use]
+    pub const fn specificity(&self) -> u8 {
+        let Scope {
+            destination,
+            tenant,
+            message,
+        } = &self.0;
+        4 * message.is_some() as u8 + 2 * destination.is_some() as u8 + tenant.is_some() as u8
     }
 
     /// The one domain it is about, if it is about one.

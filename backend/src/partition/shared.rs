@@ -16,6 +16,7 @@ use super::ownership::Claimant;
 use super::shown::Shown;
 use crate::bell::Bell;
 use crate::config::BackendConfig;
+use crate::desk::standing::StandingOrders;
 use crate::metrics::Metrics;
 use crate::service_keys::ServiceKeys;
 use crate::store::{Store, TxOptions};
@@ -117,6 +118,8 @@ pub(crate) struct Shared<S> {
     pub(crate) bell: Bell<PartitionId>,
     /// Rung for shards with something in their queues.
     pub(crate) outbound_bell: Bell<ShardId>,
+    /// What operators ordered to be held, or sent another way.
+    pub(crate) orders: StandingOrders,
     /// For tests: an operation that makes deciding it panic.
     #[cfg(test)]
     pub(crate) poison: Mutex<Option<mesh_common::session::RequestId>>,

@@ -36,11 +36,12 @@
 //! | `30` queue | `s hash16 'q' due id` | one message for one recipient there, as it waits |
 //! | `31` body | `s id` | that message, verbatim |
 //! | `33` quarantine | `s id kind` | an item that cannot be handled: `e` verbatim, `b` its message, `w` why |
+//! | `40` admin | `'o' hash16` | a standing order of an operator: messages that are held or take another way |
 //! | `24` aside | `p key kind` | an entry of an intake that cannot be received: `e` verbatim, `w` why |
 //!
 //! Reserved: `01` node, `03` route, `11`–`13` domains, `20` acct `'g'` gate,
 //! `'e'` EARL content, `22` wake-in,
-//! `32` wake-out, `40` admin, `41` migrations.
+//! `32` wake-out, `41` migrations.
 //!
 //! `s` is the shard of the destination. Shards are owned as partitions are: table `02` has them behind the partitions.
 //!
@@ -68,6 +69,7 @@ const ASIDE: u8 = 0x24;
 const QUEUE: u8 = 0x30;
 const BODY: u8 = 0x31;
 const QUARANTINE: u8 = 0x33;
+const ADMIN: u8 = 0x40;
 
 /// Raised when the store is restored into another cluster, whose versions may begin anew: entries
 /// left later must not sort among those that an owner is about to clear (cluster §5).
@@ -597,6 +599,18 @@ pub fn quarantined(shard: ShardId, id: ItemId) -> [Vec<u8>; 3] {
 #[must_use]
 pub fn all_quarantined() -> KeyRange {
     KeyRange::prefix(&[QUARANTINE])
+}
+
+/// A standing order, by the hash of what it is for.
+#[must_use]
+pub fn standing_order(hash: [u8; 16]) -> Vec<u8> {
+    concat(&[&[ADMIN], b"o", &hash])
+}
+
+/// All standing orders.
+#[must_use]
+pub fn standing_orders() -> KeyRange {
+    KeyRange::prefix(&[ADMIN, b'o'])
 }
 
 fn of_destination(domain: &str, kind: &[u8]) -> Vec<u8> {
