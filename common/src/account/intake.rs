@@ -192,4 +192,8 @@ pub struct MessageOutcome {
     pub recipient: AccountAddress,
     /// `Sent`, `Delayed`, `Received`, `Refused` or `Failed`.
     pub state: MessageState,
+    /// Why, in a phrase for the sender, where that may be told: never for what this service refuses
+    /// . At most [`crate::limits::PEER_TEXT_BYTES_MAX`] octets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }

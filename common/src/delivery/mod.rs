@@ -11,10 +11,12 @@
 //! | [`shard`] | who owns a destination |
 //! | [`item`] | what waits in the queue |
 //! | [`attempt`] | what one transfer came to |
+//! | `told` | what the sender of a message is told |
 
 pub mod attempt;
 pub mod item;
 pub mod shard;
+mod told;
 
 pub use attempt::{Answered, Attempt, End, Trouble, Unreachable};
 pub use item::{Class, ItemId, QueueItem, Queued};

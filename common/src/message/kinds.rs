@@ -50,6 +50,10 @@ pub struct Reference {
     /// The state it is in now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub relationship: Option<Relationship>,
+    /// Why, in a phrase for people: of a delivery that is late, refused or given up.
+    // Draft: the schema has no such member; a sender could not learn what to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Members this revision does not know.
     #[serde(flatten)]
     pub extra: Extra,

@@ -28,10 +28,12 @@ pub struct Message {
 }
 
 /// How the delivery of a message to one recipient went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
     /// `Sent`, `Delayed`, `Received`, `Refused` or `Failed`.
     pub state: MessageState,
+    /// Why, in a phrase for people, where the service says so.
+    pub reason: Option<String>,
     /// Index of the MessageComplete that says so.
     pub by: u64,
 }
@@ -171,7 +173,11 @@ impl Message {
             return false;
         };
         if state.is_delivery() {
-            let delivery = Delivery { state, by };
+            let delivery = Delivery {
+                state,
+                reason: reference.reason.clone(),
+                by,
+            };
             let known = self.deliveries.get(recipient);
             if known.is_some_and(|known| known.state.is_final() && !state.is_final()) {
                 return false;
@@ -211,6 +217,7 @@ mod tests {
                     message_id: (*id).to_owned(),
                     response_id: None,
                     relationship: (*relationship).to_owned(),
+                    reason: None,
                 })
                 .collect(),
         }

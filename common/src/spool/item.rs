@@ -88,6 +88,9 @@ pub struct Reference {
     /// What became of it.
     #[serde(rename = "Relationship")]
     pub relationship: String,
+    /// Why, in a phrase for people.
+    #[serde(rename = "Reason", skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// What one frame of a spool says.

@@ -398,6 +398,7 @@ fn what_is_left_for_an_account_reads_as_it_was_written_and_keeps_its_order() {
         account: account.clone(),
         left_at: moment(),
         body: IntakeBody::Outcome(MessageOutcome {
+            reason: Some("the domain does not exist".to_owned()),
             unique_id: "NAAA".into(),
             recipient: account.clone(),
             state: MessageState::Received,

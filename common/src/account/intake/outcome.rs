@@ -65,6 +65,7 @@ impl MessageOutcome {
         let reference = Reference {
             message_id: Some(self.unique_id.clone()),
             relationship: Some(relationship(self.state)),
+            reason: self.reason.clone(),
             ..Reference::default()
         };
         let message = Message::MessageComplete(MessageComplete {

@@ -219,6 +219,7 @@ pub fn told(entry: &IntakeEntry, state: MessageState, now: Timestamp) -> Option<
             unique_id: message.unique_id.clone(),
             recipient: entry.account.clone(),
             state,
+            reason: None,
         }),
     })
 }

@@ -396,6 +396,7 @@ fn outcome(id: u8, state: MessageState) -> IntakeEntry {
         account: address(ALICE),
         left_at: NOON,
         body: IntakeBody::Outcome(MessageOutcome {
+            reason: None,
             unique_id: "M1".to_owned(),
             recipient: address("Bob@example.com"),
             state,
