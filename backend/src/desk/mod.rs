@@ -14,18 +14,27 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`select`] | which messages an order is about |
+//! | `queue`, `explain` | what waits, and where one message is |
+//! | `aside`, `quarantine` | what can be handled in no way, listed, put back, dropped |
 //! | `standing` | orders that stand until they are revoked |
 //! | [`view`] | what operators are shown, as the API writes it |
 
+mod aside;
+mod explain;
+mod quarantine;
+mod queue;
+mod scan;
 pub mod select;
 pub(crate) mod standing;
 pub mod view;
 
 use mesh_common::cluster::handle::BoxFuture;
 
+use crate::partition::reading::ReadError;
 use crate::partition::shared::chain;
 use crate::store::{CommitError, StoreError};
 
+pub use queue::OutboundDesk;
 pub use select::{Scope, Selection, SelectionError};
 pub use view::{
     Aside, ConductLevel, ConductView, DestinationState, DestinationView, Explanation, IncidentView,
@@ -58,6 +67,14 @@ pub enum DeskError {
 
 impl From<StoreError> for DeskError {
     fn from(error: StoreError) -> Self {
+        Self::Unavailable {
+            cause: chain(&error),
+        }
+    }
+}
+
+impl From<ReadError> for DeskError {
+    fn from(error: ReadError) -> Self {
         Self::Unavailable {
             cause: chain(&error),
         }

@@ -2,6 +2,7 @@
 //! for people, or hands them on with `--json`. Members may be added; none is renamed or removed.
 
 use mesh_common::address::AccountAddress;
+use mesh_common::spool::MessageState;
 use mesh_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -186,9 +187,6 @@ pub struct Quarantined {
     pub id: String,
     /// Why.
     pub reason: String,
-    /// When.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<Timestamp>,
     /// The item, unless it does not read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub item: Option<Item>,
@@ -270,7 +268,7 @@ pub enum Whereabouts {
         recipient: String,
         /// `Sent`, `Delayed`, `Received`, `Refused` or `Failed`; none if nothing yet.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        state: Option<String>,
+        state: Option<MessageState>,
         /// When.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at: Option<Timestamp>,

@@ -536,6 +536,16 @@ pub fn set_aside(partition: PartitionId, key: &[u8]) -> (Vec<u8>, Vec<u8>) {
     (place(b'e'), place(b'w'))
 }
 
+/// What a key of table 24 says: partition, key in its intake, and kind.
+#[must_use]
+pub fn parse_set_aside(key: &[u8]) -> Option<(PartitionId, Vec<u8>, u8)> {
+    let [ASIDE, high, low, rest @ .., kind] = key else {
+        return None;
+    };
+    let partition = PartitionId(u16::from_be_bytes([*high, *low]));
+    Some((partition, rest.to_vec(), *kind))
+}
+
 /// Everything that was set aside.
 #[must_use]
 pub fn all_set_aside() -> KeyRange {
@@ -582,6 +592,24 @@ pub fn queue_item(domain: &str, due_at: Timestamp, id: ItemId) -> Vec<u8> {
     concat(&[&of_destination(domain, b"q"), &millis.to_be_bytes(), &id.0])
 }
 
+/// The item that lies under `key`, if one does: the row of a destination does not tell one.
+#[must_use]
+pub fn parse_queue_item(key: &[u8]) -> Option<(ShardId, ItemId)> {
+    let (&QUEUE, rest) = key.split_first()? else {
+        return None;
+    };
+    let (shard, rest) = rest.split_first_chunk::<2>()?;
+    let (_, rest) = rest.split_first_chunk::<16>()?;
+    let (b'q', rest) = rest.split_first()? else {
+        return None;
+    };
+    let (_, id) = rest.split_first_chunk::<8>()?;
+    Some((
+        ShardId(u16::from_be_bytes(*shard)),
+        ItemId(id.try_into().ok()?),
+    ))
+}
+
 /// The message of an item.
 #[must_use]
 pub fn queue_body(shard: ShardId, id: ItemId) -> Vec<u8> {
@@ -593,6 +621,16 @@ pub fn queue_body(shard: ShardId, id: ItemId) -> Vec<u8> {
 pub fn quarantined(shard: ShardId, id: ItemId) -> [Vec<u8>; 3] {
     let place = |kind: u8| concat(&[&[QUARANTINE], &shard.0.to_be_bytes(), &id.0, &[kind]]);
     [place(b'e'), place(b'b'), place(b'w')]
+}
+
+/// What a key of table 33 says: shard, item and kind.
+#[must_use]
+pub fn parse_quarantined(key: &[u8]) -> Option<(ShardId, ItemId, u8)> {
+    let [QUARANTINE, high, low, id @ .., kind] = key else {
+        return None;
+    };
+    let shard = ShardId(u16::from_be_bytes([*high, *low]));
+    Some((shard, ItemId(id.try_into().ok()?), *kind))
 }
 
 /// Everything in quarantine.

@@ -1,0 +1,159 @@
+//! Items that were taken out of the queue because handling them failed here (delivery §13, "poison"):
+//! listed, put back, dropped. Only operators clear table 33, each item in one commit with what follows.
+
+use std::ops::ControlFlow;
+
+use mesh_common::account::intake::MessageOutcome;
+use mesh_common::account::{IntakeBody, IntakeEntry, IntakeId};
+use mesh_common::delivery::{ItemId, QueueItem, ShardId};
+use mesh_common::spool::MessageState;
+
+use super::queue::{OutboundDesk, shown};
+use super::scan::{each, octets_of};
+use super::{DeskError, Quarantined};
+use crate::outbound::rows;
+use crate::partition::records::Rows;
+use crate::store::{Read, Row, Store, Tx, keys};
+
+impl<S: Store> OutboundDesk<S> {
+    pub(super) async fn count_quarantined(&self) -> Result<u64, DeskError> {
+        let mut count = 0;
+        self.each_quarantined(|_, _, kind, _| {
+            count += u64::from(kind == b'e');
+            ControlFlow::Continue(())
+        })
+        .await?;
+        Ok(count)
+    }
+
+    async fn each_quarantined(
+        &self,
+        mut look: impl FnMut(ShardId, ItemId, u8, &Row) -> ControlFlow<()> + Send,
+    ) -> Result<(), DeskError> {
+        each(
+            &self.shared.store,
+            keys::all_quarantined(),
+            |row| match keys::parse_quarantined(&row.key) {
+                Some((shard, id, kind)) => look(shard, id, kind, row),
+                None => ControlFlow::Continue(()),
+            },
+        )
+        .await
+    }
+
+    /// What lies there. Kinds of one item come in the order of their octets: body, item, reason.
+    pub(super) async fn in_quarantine(&self, max: usize) -> Result<Vec<Quarantined>, DeskError> {
+        let mut found: Vec<Quarantined> = Vec::new();
+        self.each_quarantined(|_, id, kind, row| {
+            if kind == b'e' {
+                let item = rows::item(&row.value).ok();
+                found.push(Quarantined {
+                    id: id.to_string(),
+                    reason: String::new(),
+                    item: item.as_ref().map(shown),
+                });
+            } else if let Some(last) = found.last_mut().filter(|_| kind == b'w') {
+                last.reason = String::from_utf8_lossy(&row.value).into_owned();
+            }
+            if found.len() <= max {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        })
+        .await?;
+        found.truncate(max);
+        Ok(found)
+    }
+
+    /// Puts an item back into the queue, with its failures here forgotten.
+    pub(super) async fn take_back(&self, id: &str) -> Result<(), DeskError> {
+        let (shard, item_id) = self.place_of(id).await?;
+        let [entry, body, why] = keys::quarantined(shard, item_id);
+        let shared = &self.shared;
+        let mut tx = shared.store.begin(shared.writing());
+        let value = tx.get(&entry, Read::Serializable).await?;
+        let message = tx.get(&body, Read::Serializable).await?;
+        let Some((value, message)) = value.zip(message) else {
+            return Err(unreadable(id));
+        };
+        let item = rows::item(&value).map_err(|_| unreadable(id))?;
+        rows::body(&message).map_err(|_| unreadable(id))?;
+        let item = QueueItem {
+            attempts_internal: 0,
+            due_at: shared.now(),
+            ..item
+        };
+        let place = keys::queue_item(item.destination(), item.due_at, item.id);
+        tx.set(&place, rows::encode_item(&item));
+        tx.set(&keys::queue_body(shard, item_id), message);
+        [entry, body, why].iter().for_each(|key| tx.clear(key));
+        tx.commit().await?;
+        shared.outbound_bell.ring(shard);
+        Ok(())
+    }
+
+    /// Forgets an item. Its sender learns that it failed, if the item still says who that is.
+    pub(super) async fn drop_from_quarantine(&self, id: &str) -> Result<(), DeskError> {
+        let (shard, item_id) = self.place_of(id).await?;
+        let places = keys::quarantined(shard, item_id);
+        let shared = &self.shared;
+        let mut tx = shared.store.begin(shared.writing());
+        let Some(value) = tx.get(&places[0], Read::Serializable).await? else {
+            return Err(unknown(id));
+        };
+        let mut left = Rows::default();
+        if let Ok(item) = rows::item(&value) {
+            left.leave(&self.failed(&item));
+        }
+        left.fill(&mut tx);
+        places.iter().for_each(|key| tx.clear(key));
+        tx.commit().await?;
+        left.left_for().for_each(|one| shared.bell.ring(one));
+        Ok(())
+    }
+
+    /// What tells the sender of `item` that it failed.
+    fn failed(&self, item: &QueueItem) -> IntakeEntry {
+        let now = self.shared.now();
+        let mut id = item.id.0;
+        // Not the id of what the queue itself tells, which may have been drained.
+        id.iter_mut().for_each(|octet| *octet = !*octet);
+        IntakeEntry {
+            id: IntakeId(id),
+            account: item.sender.clone(),
+            left_at: now,
+            body: IntakeBody::Outcome(MessageOutcome {
+                unique_id: item.unique_id.clone(),
+                recipient: item.recipient.clone(),
+                state: MessageState::Failed,
+            }),
+        }
+    }
+
+    async fn place_of(&self, id: &str) -> Result<(ShardId, ItemId), DeskError> {
+        let wanted = octets_of(id).ok_or_else(|| unknown(id))?;
+        let mut found = None;
+        self.each_quarantined(|shard, item, _, _| {
+            if item.0[..] == wanted[..] {
+                found = Some((shard, item));
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        })
+        .await?;
+        found.ok_or_else(|| unknown(id))
+    }
+}
+
+fn unknown(id: &str) -> DeskError {
+    DeskError::NotFound {
+        what: format!("no item {id} is in quarantine"),
+    }
+}
+
+fn unreadable(id: &str) -> DeskError {
+    DeskError::Refused {
+        why: format!("item {id} does not read, so it can never be sent"),
+    }
+}
