@@ -3,8 +3,6 @@
 
 use std::ops::ControlFlow;
 
-use mesh_common::account::intake::MessageOutcome;
-use mesh_common::account::{IntakeBody, IntakeEntry, IntakeId};
 use mesh_common::delivery::{ItemId, QueueItem, ShardId};
 use mesh_common::spool::MessageState;
 
@@ -104,31 +102,14 @@ impl<S: Store> OutboundDesk<S> {
         };
         let mut left = Rows::default();
         if let Ok(item) = rows::item(&value) {
-            left.leave(&self.failed(&item));
+            let reason = "it could not be handled here and was dropped by an operator";
+            left.leave(&item.told(MessageState::Failed, Some(reason), shared.now()));
         }
         left.fill(&mut tx);
         places.iter().for_each(|key| tx.clear(key));
         tx.commit().await?;
         left.left_for().for_each(|one| shared.bell.ring(one));
         Ok(())
-    }
-
-    /// What tells the sender of `item` that it failed.
-    fn failed(&self, item: &QueueItem) -> IntakeEntry {
-        let now = self.shared.now();
-        let mut id = item.id.0;
-        // Not the id of what the queue itself tells, which may have been drained.
-        id.iter_mut().for_each(|octet| *octet = !*octet);
-        IntakeEntry {
-            id: IntakeId(id),
-            account: item.sender.clone(),
-            left_at: now,
-            body: IntakeBody::Outcome(MessageOutcome {
-                unique_id: item.unique_id.clone(),
-                recipient: item.recipient.clone(),
-                state: MessageState::Failed,
-            }),
-        }
     }
 
     async fn place_of(&self, id: &str) -> Result<(ShardId, ItemId), DeskError> {
