@@ -21,6 +21,7 @@
 //! | [`session`] | who is asking: `mmm-kx-1` and tickets |
 //! | [`account`] | the account machine: decide, then apply |
 //! | [`delivery`] | messages on their way to other services |
+//! | [`discovery`] | where the service of a domain is, and which one it was before |
 //! | [`cluster`] | partitions, and the handle a front-end calls |
 
 pub mod account;
@@ -31,6 +32,7 @@ pub mod cluster;
 pub mod crypto;
 pub mod dare;
 pub mod delivery;
+pub mod discovery;
 pub mod encoding;
 pub mod entropy;
 pub mod error;

@@ -280,6 +280,54 @@ pub const STANDING_ORDERS_MAX: usize = 256;
 /// Octets of a peer's sentence that are kept and told.
 pub const PEER_TEXT_BYTES_MAX: usize = 256;
 
+// ---- Finding and reaching other services (delivery §11, service §7.3, decisions) ----
+
+/// How long a domain's records hold at least, whatever their TTL says.
+pub const DISCOVERY_TTL_MIN: Duration = Duration::from_secs(30);
+/// How long they hold at most.
+pub const DISCOVERY_TTL_MAX: Duration = Duration::from_secs(3_600);
+/// How long it is remembered that a domain has no service.
+pub const DISCOVERY_NEGATIVE_LIFE: Duration = Duration::from_secs(60);
+/// How long old records hold while DNS fails.
+pub const DISCOVERY_STALE_MAX: Duration = Duration::from_secs(24 * 3_600);
+/// Time between two lookups of a domain that cannot be looked up.
+pub const DISCOVERY_FAILURE_PAUSE: Duration = Duration::from_secs(2);
+/// Domains whose records are remembered; those longest unused are forgotten.
+pub const DISCOVERY_ENTRIES_MAX: usize = 16_384;
+/// Domains that are looked up at once. Above: they wait for their turn.
+pub const DISCOVERY_LOOKUPS_MAX: usize = 64;
+/// Those of them whose last lookup failed, so that dead name servers do not hold everybody's turn.
+pub const DISCOVERY_TROUBLED_LOOKUPS_MAX: usize = 48;
+/// Time one domain's lookup may take, all its queries together.
+pub const DISCOVERY_LOOKUP_TIME_MAX: Duration = Duration::from_secs(2);
+/// SRV targets of a domain that are looked at, the most wanted first.
+pub const DISCOVERY_TARGETS_MAX: usize = 8;
+/// Addresses of one target that are tried.
+pub const DISCOVERY_ADDRESSES_MAX: usize = 8;
+/// Octets of a path in TXT `path=`. Longer: ignored.
+pub const SERVICE_PATH_BYTES_MAX: usize = 128;
+
+/// Time of one transfer, finding and connecting to the peer included (protocol draft §9.1.2.1).
+pub const TRANSFER_TIME_MAX: Duration = Duration::from_secs(5);
+/// Time a transfer waits for a lookup.
+pub const TRANSFER_LOOKUP_TIME_MAX: Duration = Duration::from_secs(1);
+/// Time a transfer waits for connection and TLS, all targets together.
+pub const TRANSFER_CONNECT_TIME_MAX: Duration = Duration::from_secs(2);
+/// Octets of a peer's answer: to Hello with its profiles, to Post with a sentence.
+pub const PEER_RESPONSE_BYTES_MAX: usize = 256 * 1024;
+/// Connections that wait for the next transfer to one peer. Further ones are closed.
+pub const PEER_IDLE_CONNECTIONS_MAX: usize = 32;
+/// Connections that wait for the next transfer to any peer; the longest idle is closed.
+pub const IDLE_CONNECTIONS_MAX: usize = 1_024;
+/// How long a connection waits for the next transfer. Below what services close idle ones after.
+pub const IDLE_CONNECTION_TIME_MAX: Duration = Duration::from_secs(45);
+/// How long a fetched service profile counts as known (decision Q-52).
+pub const GREETING_LIFE: Duration = Duration::from_secs(24 * 3_600);
+/// Time between two fetches of one profile because a key is not known from the last.
+pub const GREETING_REPEAT_INTERVAL: Duration = Duration::from_secs(60);
+/// Peers whose greetings and sessions are remembered; those longest unused are forgotten.
+pub const PEERS_REMEMBERED_MAX: usize = 16_384;
+
 // ---- Requests per source and per device (service §8; settings `limits.rate`) ----
 
 /// CreateAccount per source address and hour. Above: 429/114.
