@@ -15,6 +15,7 @@
 //! | [`process`] | the daemon as a process of its own, to be killed |
 //! | [`device`] | a device that speaks to such a process, with second tries |
 //! | [`golden`] | transcripts compared with files, what differs by nature masked |
+//! | [`peer`] | services that other services deliver to, good and bad ones |
 //! | [`load`] | a load generator: many connections, bodies made beforehand |
 //! | [`measured`] | server processes, and what they cost |
 
@@ -26,6 +27,7 @@ pub mod frames;
 pub mod golden;
 pub mod load;
 pub mod measured;
+pub mod peer;
 pub mod people;
 pub mod polling;
 pub mod process;
