@@ -14,7 +14,7 @@
 //! | [`node`] | starting: meta, claims, threads |
 //! | [`handle`] | the back-end as front-ends call it |
 //! | `bell` | who is told that something was left for them |
-//! | `outbound` | what leaves for other services |
+//! | [`outbound`] | what leaves for other services |
 //! | [`desk`] | the queues as their operator sees and steers them |
 //! | [`service_keys`] | the secrets of the service, used beside the partitions |
 //! | [`operator`] | the back-end as the process around it and its operator call it |
@@ -27,7 +27,7 @@ pub mod handle;
 pub mod metrics;
 pub mod node;
 pub mod operator;
-mod outbound;
+pub mod outbound;
 pub mod partition;
 pub mod service_keys;
 pub mod store;

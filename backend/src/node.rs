@@ -16,6 +16,8 @@ use crate::config::{BackendConfig, ConfigError};
 use crate::desk::standing::StandingOrders;
 use crate::handle::BackendHandle;
 use crate::metrics::Metrics;
+use crate::outbound::bell::QueueBell;
+use crate::outbound::depths::Depths;
 use crate::partition::contacts;
 use crate::partition::shared::{Health, Shared, SharedEntropy};
 use crate::partition::{
@@ -138,7 +140,8 @@ impl<S: Store> BackendHandle<S> {
             keys,
             contacts: contacts::cache(),
             bell: Bell::default(),
-            outbound_bell: Bell::default(),
+            queue_bell: QueueBell::default(),
+            depths: Depths::default(),
             orders,
             #[cfg(test)]
             poison: std::sync::Mutex::default(),

@@ -82,12 +82,12 @@ impl<S: Store> OutboundDesk<S> {
             due_at: shared.now(),
             ..item
         };
-        let place = keys::queue_item(item.destination(), item.due_at, item.id);
-        tx.set(&place, rows::encode_item(&item));
-        tx.set(&keys::queue_body(shard, item_id), message);
+        let mut queued = Rows::default();
+        queued.enqueue(&item, message);
+        queued.fill(&mut tx);
         [entry, body, why].iter().for_each(|key| tx.clear(key));
-        tx.commit().await?;
-        shared.outbound_bell.ring(shard);
+        let committed = tx.commit().await?;
+        queued.tell_queued(shared, committed.stamp);
         Ok(())
     }
 

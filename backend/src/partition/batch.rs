@@ -25,6 +25,7 @@ use super::ownership::{Fence, Fenced, check_fence};
 use super::reading;
 use super::records::{self, BatchId, Rows};
 use super::shared::Shared;
+use crate::outbound::bell::Note;
 use crate::store::keys::{self, AccountKeys};
 use crate::store::{
     CommitError, Landing, Plan, PlanError, ProbeError, Read, Store, StoreError, Tx, TxOptions,
@@ -247,12 +248,12 @@ impl Draft {
             let operations = self.held.len();
             shared.metrics.batch_operations.observe(operations as f64);
             shared.metrics.batch_bytes.observe(self.rows.bytes() as f64);
-            result = commit(shared, &plan).await;
+            let landing = commit(shared, &plan).await;
+            tell_queues(shared, &self.rows, &landing);
+            result = landing.map(|_| ());
         }
         if result.is_ok() {
             self.rows.left_for().for_each(|one| shared.bell.ring(one));
-            let queued = self.rows.queued_for();
-            queued.for_each(|one| shared.outbound_bell.ring(one));
             let committed = self.working.values().flat_map(|one| &one.transitions);
             for transition in committed {
                 report_incidents(transition);
@@ -278,6 +279,23 @@ impl Draft {
             left,
             tainted,
         }
+    }
+}
+
+/// Counts what was queued for other services, and tells the owners of the destinations.
+fn tell_queues<S: Store>(
+    shared: &Shared<S>,
+    rows: &Rows,
+    landing: &Result<Landing, ProbeError<Fenced>>,
+) {
+    match landing {
+        Ok(Landing::Answered(committed)) => rows.tell_queued(shared, committed.stamp),
+        Ok(Landing::Found) => rows.tell_queued(shared, None),
+        Err(ProbeError::Unresolved(_)) => {
+            let shards = rows.queued().iter().map(Note::shard);
+            shared.queue_bell.doubt(shards);
+        }
+        Err(_) => {}
     }
 }
 
@@ -321,7 +339,7 @@ pub(crate) fn too_late() -> ServiceError {
 pub(crate) async fn commit<S: Store, P: Plan<S, Refusal = Fenced>>(
     shared: &Shared<S>,
     plan: &P,
-) -> Result<(), ProbeError<Fenced>> {
+) -> Result<Landing, ProbeError<Fenced>> {
     let metrics = &shared.metrics;
     let seconds = |result| metrics.commit_seconds.with_label_values(&[result]);
     let timer = seconds("committed").start_timer();
@@ -352,7 +370,7 @@ pub(crate) async fn commit<S: Store, P: Plan<S, Refusal = Fenced>>(
             }
         }
     }
-    result.map(|_| ())
+    result
 }
 
 /// Whether the failure says something of this batch alone, and nothing of the store.

@@ -33,11 +33,12 @@ mod upkeep;
 
 pub(crate) use accounts::NodeAccounts;
 pub(crate) use actor::PartitionActor;
-pub(crate) use batch::too_late;
+pub(crate) use batch::{commit, too_late};
 pub use codec::RowError;
 pub(crate) use codec::{Reader, Writer};
 pub(crate) use ownership::Claimant;
 pub use ownership::{ClaimError, Contended, Fence, Fenced, Incarnation};
+pub(crate) use ownership::{Ownership, check_held};
 pub(crate) use records::directory;
 pub use upkeep::Tended;
 pub(crate) use upkeep::is_due;

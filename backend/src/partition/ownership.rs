@@ -4,12 +4,17 @@
 //! on the record being as it left it. A former owner that wakes up after any pause, and any commit
 //! that is still on its way from before the claim, fails on that one key; no clock takes part.
 //!
-//! An embedded store has one node, which claims all partitions when it starts. A cluster claims them
-//! one by one under the rules of cluster §4.3; the check below stays as it is.
+//! Shards of destinations are owned in the same way, by records of the same table (delivery §11).
+//!
+//! An embedded store has one node, which claims all partitions and shards when it starts. A cluster
+//! claims them one by one under the rules of cluster §4.3; the check below stays as it is.
 
+use std::collections::HashMap;
 use std::fmt;
 
+use bytes::Bytes;
 use mesh_common::cluster::PartitionId;
+use mesh_common::delivery::ShardId;
 use mesh_common::entropy::{self, Entropy};
 
 use super::codec::{Reader, RowError, Writer};
@@ -112,6 +117,14 @@ pub(crate) struct Claimant {
     pub(crate) incarnation: Incarnation,
 }
 
+/// What a claim brought: the fence, and how the owner before it left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Claim {
+    pub(crate) fence: Fence,
+    /// Whether the record was still active: its owner did not end as it should.
+    pub(crate) was_active: bool,
+}
+
 impl Claimant {
     /// Raises the epoch of every partition in `partitions` and takes them over.
     pub(crate) async fn claim<S: Store>(
@@ -120,11 +133,33 @@ impl Claimant {
         options: TxOptions,
         partitions: &[PartitionId],
     ) -> Result<Vec<Fence>, ClaimError> {
+        let records = partitions.iter().map(|one| keys::part(*one)).collect();
+        let claims = self.claim_records(store, options, records).await?;
+        Ok(claims.into_iter().map(|claim| claim.fence).collect())
+    }
+
+    /// Raises the epoch of every shard in `shards` and takes them over.
+    pub(crate) async fn claim_shards<S: Store>(
+        &self,
+        store: &S,
+        options: TxOptions,
+        shards: &[ShardId],
+    ) -> Result<Vec<Claim>, ClaimError> {
+        let records = shards.iter().map(|one| keys::shard(*one)).collect();
+        self.claim_records(store, options, records).await
+    }
+
+    async fn claim_records<S: Store>(
+        &self,
+        store: &S,
+        options: TxOptions,
+        records: Vec<Vec<u8>>,
+    ) -> Result<Vec<Claim>, ClaimError> {
         const ROUNDS_MAX: usize = 5;
         for _ in 0..ROUNDS_MAX {
-            let plan = self.plan(store, options, partitions).await?;
+            let plan = self.plan(store, options, &records).await?;
             match commit_with_probe(store, options, &plan).await {
-                Ok(_) => return Ok(plan.claims.iter().map(|claim| claim.2.fence).collect()),
+                Ok(_) => return Ok(plan.claims.iter().map(Claimed::claim).collect()),
                 Err(ProbeError::Refused(Contended)) => {}
                 Err(error) => return Err(ClaimError::Commit(error)),
             }
@@ -136,59 +171,88 @@ impl Claimant {
         &self,
         store: &S,
         options: TxOptions,
-        partitions: &[PartitionId],
+        records: &[Vec<u8>],
     ) -> Result<ClaimPlan, ClaimError> {
         let tx = store.begin(options);
-        let found = read_all(&tx).await?;
-        let mut claims = Vec::with_capacity(partitions.len());
-        for &partition in partitions {
-            let before = found
-                .binary_search_by_key(&partition, |row| row.0)
-                .ok()
-                .map(|place| found[place].1.clone());
-            let epoch = match &before {
-                Some(value) => Ownership::decode(value)?.fence.epoch,
-                None => 0,
-            };
+        let mut found = read_all(&tx).await?;
+        let mut claims = Vec::with_capacity(records.len());
+        for key in records {
+            let before = found.remove(key.as_slice());
+            let owned = before.as_deref().map(Ownership::decode).transpose()?;
             let ours = Ownership {
                 fence: Fence {
                     generation: self.generation,
-                    epoch: epoch + 1,
+                    epoch: owned.map_or(0, |owned| owned.fence.epoch) + 1,
                 },
                 incarnation: self.incarnation,
                 is_active: true,
             };
-            claims.push((partition, before, ours));
+            claims.push(Claimed {
+                key: key.clone(),
+                was_active: owned.is_some_and(|owned| owned.is_active),
+                before,
+                ours,
+            });
         }
         Ok(ClaimPlan {
             fence_key: keys::meta(),
             claims,
         })
     }
+
+    /// The record by which this process holds something under `fence`.
+    pub(crate) const fn held(&self, fence: Fence) -> Ownership {
+        Ownership {
+            fence,
+            incarnation: self.incarnation,
+            is_active: true,
+        }
+    }
+
+    /// The record by which this process lets go of it.
+    pub(crate) const fn released(&self, fence: Fence) -> Ownership {
+        Ownership {
+            fence,
+            incarnation: self.incarnation,
+            is_active: false,
+        }
+    }
 }
 
-/// All ownership records, in the order of partitions.
-async fn read_all<T: Tx>(tx: &T) -> Result<Vec<(PartitionId, bytes::Bytes)>, StoreError> {
-    let mut found = Vec::new();
+/// All ownership records, by key.
+async fn read_all<T: Tx>(tx: &T) -> Result<HashMap<Bytes, Bytes>, StoreError> {
+    let mut found = HashMap::new();
     let mut range: Option<KeyRange> = Some(keys::parts());
     while let Some(rest) = range {
         let page = tx
             .range(&rest, Limit::default(), Order::Forward, Read::Snapshot)
             .await?;
         range = page.rest(&rest, Order::Forward);
-        found.extend(
-            page.rows
-                .into_iter()
-                .filter_map(|row| Some((keys::partition_of_part(&row.key)?, row.value))),
-        );
+        found.extend(page.rows.into_iter().map(|row| (row.key, row.value)));
     }
     Ok(found)
 }
 
-/// Records to be replaced: partition, value before, record after.
+/// A record to be replaced.
+struct Claimed {
+    key: Vec<u8>,
+    before: Option<Bytes>,
+    was_active: bool,
+    ours: Ownership,
+}
+
+impl Claimed {
+    const fn claim(&self) -> Claim {
+        Claim {
+            fence: self.ours.fence,
+            was_active: self.was_active,
+        }
+    }
+}
+
 struct ClaimPlan {
     fence_key: Vec<u8>,
-    claims: Vec<(PartitionId, Option<bytes::Bytes>, Ownership)>,
+    claims: Vec<Claimed>,
 }
 
 impl<S: Store> Plan<S> for ClaimPlan {
@@ -199,21 +263,20 @@ impl<S: Store> Plan<S> for ClaimPlan {
     }
 
     async fn fill(&self, tx: &mut S::Tx) -> Result<(), PlanError<Contended>> {
-        for (partition, before, ours) in &self.claims {
-            let key = keys::part(*partition);
-            let found = tx.get(&key, Read::Serializable).await?;
-            if found != *before {
+        for claim in &self.claims {
+            let found = tx.get(&claim.key, Read::Serializable).await?;
+            if found != claim.before {
                 return Err(PlanError::Refused(Contended));
             }
-            tx.set(&key, ours.encode());
+            tx.set(&claim.key, claim.ours.encode());
         }
         Ok(())
     }
 
     async fn has_landed(&self, tx: &S::Tx) -> Result<bool, StoreError> {
-        for (partition, _, ours) in &self.claims {
-            let found = tx.get(&keys::part(*partition), Read::Snapshot).await?;
-            if found.as_deref() != Some(ours.encode().as_slice()) {
+        for claim in &self.claims {
+            let found = tx.get(&claim.key, Read::Snapshot).await?;
+            if found.as_deref() != Some(claim.ours.encode().as_slice()) {
                 return Ok(false);
             }
         }
@@ -221,7 +284,7 @@ impl<S: Store> Plan<S> for ClaimPlan {
     }
 }
 
-/// Another owner holds the partition.
+/// Another owner holds the partition, or the shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("another owner holds the partition")]
 pub struct Fenced;
@@ -238,7 +301,16 @@ pub(crate) async fn check_fence<T: Tx>(
         incarnation,
         is_active: true,
     };
-    let found = tx.get(&keys::part(partition), Read::Serializable).await?;
+    check_held(tx, &keys::part(partition), &held).await
+}
+
+/// The read fence of whatever the record under `key` is about: it must be as `held` says.
+pub(crate) async fn check_held<T: Tx>(
+    tx: &T,
+    key: &[u8],
+    held: &Ownership,
+) -> Result<(), PlanError<Fenced>> {
+    let found = tx.get(key, Read::Serializable).await?;
     if found.as_deref() == Some(held.encode().as_slice()) {
         Ok(())
     } else {

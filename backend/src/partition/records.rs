@@ -17,7 +17,7 @@ use mesh_common::account::{
     SendingRow, Tip, Transition,
 };
 use mesh_common::cluster::PartitionId;
-use mesh_common::delivery::{Queued, ShardId};
+use mesh_common::delivery::{QueueItem, ShardId};
 use mesh_common::entropy::{self, Entropy};
 use mesh_common::limits::PAYLOAD_CHUNK_BYTES;
 use mesh_common::time::Timestamp;
@@ -26,9 +26,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::codec::{Reader, RowError, Writer};
+use super::shared::Shared;
+use crate::outbound::bell::Note;
 use crate::outbound::rows;
-use crate::store::Tx;
 use crate::store::keys::{self, AccountKeys, Due, DueKind, LookupKind, hash16};
+use crate::store::{Tx, Versionstamp};
 
 /// Format of rows that are all JSON behind the format octet.
 const JSON: u8 = 1;
@@ -59,8 +61,8 @@ pub(crate) struct Rows {
     absolute: BTreeMap<Vec<u8>, Option<Bytes>>,
     /// By partition, in the order of their making.
     intake: Vec<(PartitionId, Bytes)>,
-    /// Whose owners are told of what is queued.
-    shards: BTreeSet<ShardId>,
+    /// What is queued for other services, as the owners of the destinations are told.
+    queued: Vec<Note>,
 }
 
 impl Rows {
@@ -80,7 +82,7 @@ impl Rows {
     pub(crate) fn extend(&mut self, more: Self) {
         self.absolute.extend(more.absolute);
         self.intake.extend(more.intake);
-        self.shards.extend(more.shards);
+        self.queued.extend(more.queued);
     }
 
     /// Octets of keys and values.
@@ -102,6 +104,10 @@ impl Rows {
         for (place, (partition, value)) in (0_u32..).zip(&self.intake) {
             let prefix = keys::intake_prefix(*partition);
             tx.set_stamped_key(&prefix, &place.to_be_bytes(), value.clone());
+        }
+        let shards: BTreeSet<ShardId> = self.queued.iter().map(Note::shard).collect();
+        for shard in shards {
+            tx.set_stamped_value(&keys::wake(shard), b"", b"");
         }
     }
 
@@ -147,21 +153,25 @@ impl Rows {
             .push((entry.partition(), encode_intake(entry).into()));
     }
 
-    /// Puts a message into the queue of its destination.
-    fn enqueue(&mut self, queued: &Queued) {
-        let item = &queued.item;
+    /// Puts a message into the queue of its destination; `body` is written already.
+    pub(crate) fn enqueue(&mut self, item: &QueueItem, body: impl Into<Bytes>) {
         let place = keys::queue_item(item.destination(), item.due_at, item.id);
         self.set(place, rows::encode_item(item));
-        self.set(
-            keys::queue_body(item.shard(), item.id),
-            rows::encode_body(&queued.envelope),
-        );
-        self.shards.insert(item.shard());
+        self.set(keys::queue_body(item.shard(), item.id), body);
+        self.queued.push(Note::of(item));
     }
 
-    /// The shards for whose destinations something is queued.
-    pub(crate) fn queued_for(&self) -> impl Iterator<Item = ShardId> {
-        self.shards.iter().copied()
+    /// Counts what was queued by the commit of this stamp, and tells the owners of the destinations.
+    pub(crate) fn tell_queued<S>(&self, shared: &Shared<S>, stamp: Option<Versionstamp>) {
+        for note in &self.queued {
+            shared.depths.enter(note.counted());
+        }
+        shared.queue_bell.ring(self.queued.clone(), stamp);
+    }
+
+    /// What is queued for other services.
+    pub(crate) fn queued(&self) -> &[Note] {
+        &self.queued
     }
 
     /// The partitions for whose accounts something is left.
@@ -231,7 +241,9 @@ impl Rows {
                 self.add_expiring(keys, keys.recipient(hash), row, due);
             }
             Change::Intake(entry) => self.leave(entry),
-            Change::Enqueue(queued) => self.enqueue(queued),
+            Change::Enqueue(queued) => {
+                self.enqueue(&queued.item, rows::encode_body(&queued.envelope));
+            }
             Change::Seen { id, row } => {
                 let due = (row.expires_at(), DueKind::Seen, id.0.to_vec());
                 self.add_expiring(keys, keys.seen(id.0), row, due);

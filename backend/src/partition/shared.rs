@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::{PartitionId, SigningKeys};
-use mesh_common::delivery::ShardId;
 use mesh_common::entropy::Entropy;
 use mesh_common::time::{Clock, Timestamp};
 
@@ -18,6 +17,8 @@ use crate::bell::Bell;
 use crate::config::BackendConfig;
 use crate::desk::standing::StandingOrders;
 use crate::metrics::Metrics;
+use crate::outbound::bell::QueueBell;
+use crate::outbound::depths::Depths;
 use crate::service_keys::ServiceKeys;
 use crate::store::{Store, TxOptions};
 
@@ -116,8 +117,10 @@ pub(crate) struct Shared<S> {
     pub(crate) contacts: ContactCache,
     /// Rung for partitions with something in their intake.
     pub(crate) bell: Bell<PartitionId>,
-    /// Rung for shards with something in their queues.
-    pub(crate) outbound_bell: Bell<ShardId>,
+    /// Rung when something is queued for other services.
+    pub(crate) queue_bell: QueueBell,
+    /// How much waits for other services.
+    pub(crate) depths: Depths,
     /// What operators ordered to be held, or sent another way.
     pub(crate) orders: StandingOrders,
     /// For tests: an operation that makes deciding it panic.

@@ -32,32 +32,42 @@
 //! | `20` acct | `aid 'w' hash16` | when the account last wrote to a recipient |
 //! | `21` intake | `p generation versionstamp n` | what others left for an account of `p`, in the order of the commits |
 //! | `23` due | `p due kind aid rest` | empty: work to be done from the moment `due` on |
+//! | `24` aside | `p key kind` | an entry of an intake that cannot be received: `e` verbatim, `w` why |
 //! | `30` queue | `s hash16 'd'` | a destination: its name, what is remembered of it between lives |
 //! | `30` queue | `s hash16 'q' due id` | one message for one recipient there, as it waits |
 //! | `31` body | `s id` | that message, verbatim |
+//! | `32` wake-out | `s` | versionstamp of the last commit that queued something |
 //! | `33` quarantine | `s id kind` | an item that cannot be handled: `e` verbatim, `b` its message, `w` why |
+//! | `34` shard | `s` | unclean ends of the owners of `s`, and the item under suspicion |
 //! | `40` admin | `'o' hash16` | a standing order of an operator: messages that are held or take another way |
-//! | `24` aside | `p key kind` | an entry of an intake that cannot be received: `e` verbatim, `w` why |
 //!
 //! Reserved: `01` node, `03` route, `11`–`13` domains, `20` acct `'g'` gate,
-//! `'e'` EARL content, `22` wake-in,
-//! `32` wake-out, `41` migrations.
+//! `'e'` EARL content, `22` wake-in, `41` migrations.
 //!
-//! `s` is the shard of the destination. Shards are owned as partitions are: table `02` has them behind the partitions.
+//! `s` is the shard of the destination. Shards are owned as partitions are: table `02` has them behind
+//! the partitions. `queue` builds the keys of tables 30 to 34.
 //!
-//! Draft: cluster §5 has no tables 23 and 24, and eight octets of a destination where there are sixteen here. Everything that expires or is purged leaves a row there, so
-//! that work which is due is found by one range read, however many accounts there are.
+//! Draft: cluster §5 has no tables 23, 24 and 34, and eight octets of a destination where there are
+//! sixteen here. Everything that expires or is purged leaves a row in table 23, so that work which is due
+//! is found by one range read, however many accounts there are. Table 32 is written with every commit that
+//! queues something, not only when a nudge failed: nobody has to know whether it did.
 
 use mesh_common::account::state::ACCOUNT_ID_BYTES;
 use mesh_common::account::{AccountId, ContainerNumber};
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::PartitionId;
-use mesh_common::delivery::{ItemId, ShardId};
 use mesh_common::limits::PARTITIONS;
 use mesh_common::time::Timestamp;
 use sha2::{Digest, Sha512};
 
+pub use self::queue::{
+    QueuePlace, Zone, all_quarantined, all_queues, destination, parse_quarantined,
+    parse_queue_item, quarantined, queue, queue_body, queue_item, queues, shard, shard_of_suspect,
+    shard_of_wake, suspect, suspects, wake, wakes,
+};
 use super::KeyRange;
+
+mod queue;
 
 const META: u8 = 0x00;
 const PART: u8 = 0x02;
@@ -66,9 +76,6 @@ const ACCT: u8 = 0x20;
 const INTAKE: u8 = 0x21;
 const DUE: u8 = 0x23;
 const ASIDE: u8 = 0x24;
-const QUEUE: u8 = 0x30;
-const BODY: u8 = 0x31;
-const QUARANTINE: u8 = 0x33;
 const ADMIN: u8 = 0x40;
 
 /// Raised when the store is restored into another cluster, whose versions may begin anew: entries
@@ -112,12 +119,6 @@ pub fn partition_of_part(key: &[u8]) -> Option<PartitionId> {
     let [PART, high, low] = *key else { return None };
     let number = u16::from_be_bytes([high, low]);
     (number < PARTITIONS).then_some(PartitionId(number))
-}
-
-/// The ownership record of a shard: the fence of what waits for its destinations.
-#[must_use]
-pub fn shard(shard: ShardId) -> Vec<u8> {
-    part(PartitionId(PARTITIONS + shard.0))
 }
 
 /// The directory row of an address.
@@ -561,84 +562,6 @@ pub fn partition_of_intake(key: &[u8]) -> Option<PartitionId> {
     Some(PartitionId(u16::from_be_bytes([high, low])))
 }
 
-/// What is remembered of the destination `domain` (canonical).
-#[must_use]
-pub fn destination(domain: &str) -> Vec<u8> {
-    of_destination(domain, b"d")
-}
-
-/// What waits for the destination `domain`, in the order in which it is due.
-#[must_use]
-pub fn queue(domain: &str) -> KeyRange {
-    KeyRange::prefix(&of_destination(domain, b"q"))
-}
-
-/// Everything of the destinations of `shard`.
-#[must_use]
-pub fn queues(shard: ShardId) -> KeyRange {
-    KeyRange::prefix(&concat(&[&[QUEUE], &shard.0.to_be_bytes()]))
-}
-
-/// Everything of every destination.
-#[must_use]
-pub fn all_queues() -> KeyRange {
-    KeyRange::prefix(&[QUEUE])
-}
-
-/// An item for the destination `domain`, due at `due_at`.
-#[must_use]
-pub fn queue_item(domain: &str, due_at: Timestamp, id: ItemId) -> Vec<u8> {
-    let millis = u64::try_from(due_at.as_millis()).unwrap_or(0);
-    concat(&[&of_destination(domain, b"q"), &millis.to_be_bytes(), &id.0])
-}
-
-/// The item that lies under `key`, if one does: the row of a destination does not tell one.
-#[must_use]
-pub fn parse_queue_item(key: &[u8]) -> Option<(ShardId, ItemId)> {
-    let (&QUEUE, rest) = key.split_first()? else {
-        return None;
-    };
-    let (shard, rest) = rest.split_first_chunk::<2>()?;
-    let (_, rest) = rest.split_first_chunk::<16>()?;
-    let (b'q', rest) = rest.split_first()? else {
-        return None;
-    };
-    let (_, id) = rest.split_first_chunk::<8>()?;
-    Some((
-        ShardId(u16::from_be_bytes(*shard)),
-        ItemId(id.try_into().ok()?),
-    ))
-}
-
-/// The message of an item.
-#[must_use]
-pub fn queue_body(shard: ShardId, id: ItemId) -> Vec<u8> {
-    concat(&[&[BODY], &shard.0.to_be_bytes(), &id.0])
-}
-
-/// Where an item is put that cannot be handled, and beside it its message, and the reason.
-#[must_use]
-pub fn quarantined(shard: ShardId, id: ItemId) -> [Vec<u8>; 3] {
-    let place = |kind: u8| concat(&[&[QUARANTINE], &shard.0.to_be_bytes(), &id.0, &[kind]]);
-    [place(b'e'), place(b'b'), place(b'w')]
-}
-
-/// What a key of table 33 says: shard, item and kind.
-#[must_use]
-pub fn parse_quarantined(key: &[u8]) -> Option<(ShardId, ItemId, u8)> {
-    let [QUARANTINE, high, low, id @ .., kind] = key else {
-        return None;
-    };
-    let shard = ShardId(u16::from_be_bytes([*high, *low]));
-    Some((shard, ItemId(id.try_into().ok()?), *kind))
-}
-
-/// Everything in quarantine.
-#[must_use]
-pub fn all_quarantined() -> KeyRange {
-    KeyRange::prefix(&[QUARANTINE])
-}
-
 /// A standing order, by the hash of what it is for.
 #[must_use]
 pub fn standing_order(hash: [u8; 16]) -> Vec<u8> {
@@ -649,11 +572,6 @@ pub fn standing_order(hash: [u8; 16]) -> Vec<u8> {
 #[must_use]
 pub fn standing_orders() -> KeyRange {
     KeyRange::prefix(&[ADMIN, b'o'])
-}
-
-fn of_destination(domain: &str, kind: &[u8]) -> Vec<u8> {
-    let shard = ShardId::of(domain).0.to_be_bytes();
-    concat(&[&[QUEUE], &shard, &hash16(&[domain.as_bytes()]), kind])
 }
 
 fn due_until(partition: PartitionId, at: Timestamp) -> Vec<u8> {

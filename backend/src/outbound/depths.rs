@@ -1,0 +1,172 @@
+//! How much waits, by destination and by tenant: what a Post is refused by before it is stored
+//! (cluster §14), and what operators and measures are told.
+//!
+//! The counts are in memory alone. They grow with the commit that queues an item and shrink with the
+//! one that ends it; what was there before this life is counted once, before anything is sent. A
+//! commit whose result stayed unknown may leave a count wrong by what it held, until the next start.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use mesh_common::delivery::Class;
+
+/// How much waits somewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Depth {
+    /// Messages, each counted once per recipient.
+    pub items: u64,
+    /// Octets of them.
+    pub bytes: u64,
+}
+
+/// The same while it is counted: what ends may be counted before what it began with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Count {
+    items: i64,
+    bytes: i64,
+}
+
+impl Count {
+    fn add(&mut self, items: i64, bytes: i64) {
+        self.items += items;
+        self.bytes += bytes;
+    }
+
+    const fn is_nothing(self) -> bool {
+        self.items == 0 && self.bytes == 0
+    }
+
+    fn depth(self) -> Depth {
+        Depth {
+            items: u64::try_from(self.items).unwrap_or(0),
+            bytes: u64::try_from(self.bytes).unwrap_or(0),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    destinations: HashMap<Box<str>, Count>,
+    tenants: HashMap<Box<str>, Count>,
+    interactive: Count,
+    bulk: Count,
+}
+
+impl Counts {
+    fn add(&mut self, one: Counted<'_>, items: i64) {
+        let bytes = items * i64::try_from(one.bytes).unwrap_or(i64::MAX);
+        add(&mut self.destinations, one.destination, (items, bytes));
+        add(&mut self.tenants, one.tenant, (items, bytes));
+        match one.class {
+            Class::Interactive => self.interactive.add(items, bytes),
+            Class::Bulk => self.bulk.add(items, bytes),
+        }
+    }
+}
+
+/// Names that nothing waits for are not kept.
+fn add(counts: &mut HashMap<Box<str>, Count>, name: &str, (items, bytes): (i64, i64)) {
+    let count = match counts.get_mut(name) {
+        Some(count) => count,
+        None => counts.entry(name.into()).or_default(),
+    };
+    count.add(items, bytes);
+    if count.is_nothing() {
+        counts.remove(name);
+    }
+}
+
+/// An item, as it is counted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Counted<'a> {
+    pub(crate) destination: &'a str,
+    pub(crate) tenant: &'a str,
+    pub(crate) class: Class,
+    pub(crate) bytes: u64,
+}
+
+/// The counts of one node.
+#[derive(Debug, Default)]
+pub(crate) struct Depths(Mutex<Counts>);
+
+impl Depths {
+    /// An item is in the queue.
+    pub(crate) fn enter(&self, item: Counted<'_>) {
+        self.lock().add(item, 1);
+    }
+
+    /// An item has left the queue.
+    pub(crate) fn leave(&self, item: Counted<'_>) {
+        self.lock().add(item, -1);
+    }
+
+    /// What waits for `destination`.
+    pub(crate) fn of_destination(&self, destination: &str) -> Depth {
+        let counts = self.lock();
+        let count = counts.destinations.get(destination);
+        count.copied().unwrap_or_default().depth()
+    }
+
+    /// What waits that `tenant` sent.
+    pub(crate) fn of_tenant(&self, tenant: &str) -> Depth {
+        let counts = self.lock();
+        let count = counts.tenants.get(tenant);
+        count.copied().unwrap_or_default().depth()
+    }
+
+    /// What waits of `class`.
+    pub(crate) fn of_class(&self, class: Class) -> Depth {
+        let counts = self.lock();
+        match class {
+            Class::Interactive => counts.interactive.depth(),
+            Class::Bulk => counts.bulk.depth(),
+        }
+    }
+
+    /// Destinations with anything in the queue.
+    pub(crate) fn destinations(&self) -> usize {
+        self.lock().destinations.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn item(destination: &'static str, class: Class) -> Counted<'static> {
+        Counted {
+            destination,
+            tenant: "here.example",
+            class,
+            bytes: 100,
+        }
+    }
+
+    #[test]
+    fn what_enters_is_counted_for_its_destination_its_tenant_and_its_class() {
+        let depths = Depths::default();
+        depths.enter(item("a.example", Class::Bulk));
+        depths.enter(item("b.example", Class::Interactive));
+        let one = Depth {
+            items: 1,
+            bytes: 100,
+        };
+        assert_eq!(depths.of_destination("a.example"), one);
+        assert_eq!(depths.of_class(Class::Interactive), one);
+        assert_eq!(depths.of_tenant("here.example").items, 2);
+        assert_eq!(depths.of_destination("c.example"), Depth::default());
+    }
+
+    #[test]
+    fn names_that_nothing_waits_for_take_no_memory() {
+        let depths = Depths::default();
+        depths.enter(item("a.example", Class::Bulk));
+        depths.leave(item("a.example", Class::Bulk));
+        assert_eq!(depths.destinations(), 0);
+        assert_eq!(depths.of_class(Class::Bulk), Depth::default());
+    }
+}
