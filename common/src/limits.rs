@@ -282,6 +282,72 @@ pub const STANDING_ORDERS_MAX: usize = 256;
 pub const OUTBOUND_RUNG_MAX: usize = 4_096;
 /// Octets of a peer's sentence that are kept and told.
 pub const PEER_TEXT_BYTES_MAX: usize = 256;
+/// Transfers to all destinations together that are in flight at once, unless set otherwise (delivery
+/// §12.2). Above: they wait.
+pub const TRANSFERS_MAX: u32 = 512;
+/// What the local governor leaves of them at least: enough to notice that the trouble is over.
+pub const TRANSFERS_MIN: u32 = 32;
+/// Transfers in flight to one destination (P 9.1.2.1 has 100 as its example). Above: they wait.
+pub const WINDOW_MAX: u32 = 100;
+/// Transfers in flight to a destination of which nothing is known (delivery §12.1).
+pub const WINDOW_INITIAL: u32 = 4;
+/// Transfers in flight, at first, to a destination that is remembered from another life (delivery §12.2).
+pub const WINDOW_REMEMBERED_MAX: u32 = 16;
+/// Time for one transfer, finding and connecting included (P 9.1.2.1). Above: a time-out.
+pub const TRANSFER_TIME_MAX: Duration = Duration::from_secs(5);
+/// From this time on a transfer is slow (P 9.1.2.1).
+pub const TRANSFER_SLOW: Duration = Duration::from_secs(4);
+/// Below this time a transfer is fast (P 9.1.2.1).
+pub const TRANSFER_FAST: Duration = Duration::from_secs(1);
+/// Items of one destination that are in memory, waiting (delivery §11). The rest stays in the store.
+pub const ITEMS_LOADED_MAX: usize = 256;
+/// Below this many the next ones are read.
+pub const ITEMS_LOADED_LOW: usize = 64;
+/// Items of a destination that stay in memory while nothing but probes goes there.
+pub const ITEMS_KEPT_WHILE_OPEN: usize = 8;
+/// Octets that one destination sends before it is the turn of the next one (delivery §13).
+pub const QUANTUM_BYTES: u32 = 64 * 1024;
+/// Interactive messages that go out before a bulk one does, where both wait (delivery §13).
+pub const INTERACTIVE_WEIGHT: u32 = 8;
+/// Percent of the node's transfers that destinations may hold which are not known to answer (delivery
+/// §13, the slow lane).
+pub const SLOW_LANE_PERCENT: u32 = 30;
+/// Percent of the node's transfers, inside the slow lane, for destinations that are known not to answer.
+pub const DEAD_LANE_PERCENT: u32 = 15;
+/// How long a destination is left alone at first when it does not answer (delivery §12.2).
+pub const BREAKER_OPEN_MIN: Duration = Duration::from_secs(5);
+/// How long at most; the time triples with every probe that fails.
+pub const BREAKER_OPEN_MAX: Duration = Duration::from_secs(30 * 60);
+/// Time between two early probes that a peer brings about by speaking to us (delivery §12.2).
+pub const BREAKER_EARLY_INTERVAL: Duration = Duration::from_secs(60);
+/// Longest pause that a peer may ask for by `Retry-After` (delivery §13).
+pub const DESTINATION_PAUSE_MAX: Duration = Duration::from_secs(3_600);
+/// Time over which first contacts are spread after a start (delivery §12.2).
+pub const FIRST_CONTACTS_SPREAD: Duration = Duration::from_secs(30);
+/// Destinations that such a spread is made for: with fewer it is proportionally shorter.
+pub const FIRST_CONTACTS_SPREAD_OVER: u32 = 10_000;
+/// After this time without work a destination is forgotten; its row stays.
+pub const DESTINATION_IDLE: Duration = Duration::from_secs(600);
+/// Seconds that a destination's retries are counted over (delivery §13).
+pub const RETRY_BUDGET_SECONDS: u32 = 10;
+/// Percent of the first attempts in that time that may be retries besides.
+pub const RETRY_BUDGET_PERCENT: u32 = 20;
+/// Retries per second that are always allowed.
+pub const RETRY_BUDGET_FLOOR: u32 = 1;
+/// How long a message waits to be sent, unless set otherwise (delivery §13). After that: `Failed`.
+pub const EXPIRY: Duration = Duration::from_secs(72 * 3_600);
+/// How long a confirmation waits: nobody waits longer for an answer.
+pub const EXPIRY_CONFIRMATION: Duration = Duration::from_secs(24 * 3_600);
+/// The longest expiry that can be set.
+pub const EXPIRY_MAX: Duration = Duration::from_secs(120 * 3_600);
+/// After this time without delivery the sender is told: `Delayed` (delivery §13).
+pub const DELAYED_AFTER: Duration = Duration::from_secs(4 * 3_600);
+/// How long a message is tried again against answers that are no verdict on it (delivery §13).
+pub const PATIENCE: Duration = Duration::from_secs(4 * 3_600);
+/// How long a message is tried again towards a domain that is not there, or not itself (delivery §13).
+pub const PATIENCE_WITH_DOMAIN: Duration = Duration::from_secs(24 * 3_600);
+/// Times that handling an item may fail here before it is set aside (delivery §13).
+pub const INTERNAL_ATTEMPTS_MAX: u32 = 3;
 
 // ---- Finding and reaching other services (delivery §11, service §7.3, decisions) ----
 

@@ -12,12 +12,30 @@
 //! | [`item`] | what waits in the queue |
 //! | [`attempt`] | what one transfer came to |
 //! | `told` | what the sender of a message is told |
+//! | [`judge`] | what that means, for the message and for the destination |
+//! | [`retry`] | when a message is tried again, and when it is given up |
+//! | [`controller`], [`breaker`] | how much goes to one destination, and when nothing does |
+//! | [`governor`] | how much this node does, and whether the trouble is ours |
+//! | [`fairness`] | in which order the items of a destination go |
+//! | [`pool`] | all of it: the machine that the owner of shards drives |
 
 pub mod attempt;
+pub mod breaker;
+mod chance;
+pub mod controller;
+pub mod fairness;
+pub mod governor;
 pub mod item;
+pub mod judge;
+pub mod pool;
+pub mod retry;
 pub mod shard;
 mod told;
 
 pub use attempt::{Answered, Attempt, End, Trouble, Unreachable};
+pub use breaker::BreakerState;
+pub use fairness::Due;
 pub use item::{Class, ItemId, QueueItem, Queued};
+pub use judge::{Failure, Fate, Judgement, Lasting, Reason};
+pub use pool::{Pool, PoolSettings, Refill, Remembered, Standing, Start};
 pub use shard::ShardId;

@@ -1,0 +1,269 @@
+//! In which order the items of one destination go: classes by weight, within a class tenants in
+//! turn, within a tenant by the time they are due (delivery §13).
+//!
+//! Retries wait beside first attempts, since a destination's retries have a budget of their own
+//! ([`super::retry::RetryBudget`]); where there is budget they go before first attempts, being older.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use super::item::{Class, ItemId, QueueItem};
+use crate::limits::{INTERACTIVE_WEIGHT, ITEMS_LOADED_MAX};
+use crate::time::Timestamp;
+
+/// An item that is due, as far as the pool needs to know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// Which.
+    pub id: ItemId,
+    /// Whose: the domain of its sender.
+    pub tenant: Arc<str>,
+    /// How urgent it is.
+    pub class: Class,
+    /// Octets of the message.
+    pub bytes: u64,
+    /// Since when it is due.
+    pub due_at: Timestamp,
+    /// Whether it was tried before, with an attempt that counted.
+    pub is_retry: bool,
+}
+
+impl Due {
+    /// What the pool needs to know of `item`.
+    #[must_use]
+    pub fn of(item: &QueueItem) -> Self {
+        Self {
+            id: item.id,
+            tenant: item.tenant().into(),
+            class: item.class,
+            bytes: item.bytes,
+            due_at: item.due_at,
+            is_retry: item.attempts > 0,
+        }
+    }
+}
+
+/// What waits for one destination in memory: at most [`ITEMS_LOADED_MAX`] items, each once.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Waiting {
+    interactive: ClassQueue,
+    bulk: ClassQueue,
+    /// Interactive items since the last bulk one, while both waited.
+    interactive_in_row: u32,
+    ids: BTreeSet<ItemId>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct ClassQueue {
+    first: Turns,
+    retries: Turns,
+}
+
+/// Tenants in turn.
+#[derive(Debug, Clone, Default)]
+struct Turns {
+    order: VecDeque<Arc<str>>,
+    items: BTreeMap<Arc<str>, BTreeMap<(Timestamp, ItemId), Due>>,
+}
+
+/// What became of an item that was to wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Added {
+    /// It waits.
+    Waits,
+    /// It waited already.
+    Known,
+    /// There is no room: it, or the one that made room for it, stays in the store, due at that time.
+    LeftInStore(Timestamp),
+}
+
+impl Waiting {
+    pub(super) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    pub(super) fn holds(&self, id: ItemId) -> bool {
+        self.ids.contains(&id)
+    }
+
+    /// Whether anything urgent waits.
+    pub(super) fn is_urgent(&self) -> bool {
+        !self.interactive.is_empty()
+    }
+
+    /// Whether anything waits that was not tried before.
+    pub(super) fn has_first(&self) -> bool {
+        !self.interactive.first.is_empty() || !self.bulk.first.is_empty()
+    }
+
+    /// Adds an item. Where there is no room, an interactive one takes that of the last bulk one.
+    pub(super) fn add(&mut self, due: Due) -> Added {
+        if self.holds(due.id) {
+            return Added::Known;
+        }
+        let mut left = None;
+        if self.len() >= ITEMS_LOADED_MAX {
+            let displaced = match due.class {
+                Class::Interactive => self.bulk.take_last(),
+                Class::Bulk => None,
+            };
+            let Some(displaced) = displaced else {
+                return Added::LeftInStore(due.due_at);
+            };
+            self.ids.remove(&displaced.id);
+            left = Some(displaced.due_at);
+        }
+        self.ids.insert(due.id);
+        self.class_mut(due.class).add(due);
+        left.map_or(Added::Waits, Added::LeftInStore)
+    }
+
+    /// Takes the item whose turn it is. Without `retries_may_go` only first attempts are taken.
+    pub(super) fn take(&mut self, retries_may_go: bool) -> Option<Due> {
+        let urgent_waits = self.interactive.has_any(retries_may_go);
+        let bulk_waits = self.bulk.has_any(retries_may_go);
+        let class = match (urgent_waits, bulk_waits) {
+            (false, false) => return None,
+            (true, false) => Class::Interactive,
+            (false, true) => Class::Bulk,
+            (true, true) if self.interactive_in_row < INTERACTIVE_WEIGHT => {
+                self.interactive_in_row += 1;
+                Class::Interactive
+            }
+            (true, true) => {
+                self.interactive_in_row = 0;
+                Class::Bulk
+            }
+        };
+        let due = self.class_mut(class).take(retries_may_go)?;
+        self.ids.remove(&due.id);
+        Some(due)
+    }
+
+    /// Drops all but `kept` items from memory, and says since when the first of the others is due.
+    pub(super) fn shrink_to(&mut self, kept: usize) -> Option<Timestamp> {
+        let mut earliest: Option<Timestamp> = None;
+        while self.len() > kept {
+            let last = self
+                .bulk
+                .take_last()
+                .or_else(|| self.interactive.take_last())?;
+            self.ids.remove(&last.id);
+            earliest = Some(earliest.map_or(last.due_at, |due_at| due_at.min(last.due_at)));
+        }
+        earliest
+    }
+
+    /// Drops one item, if it waits.
+    pub(super) fn remove(&mut self, id: ItemId) -> bool {
+        if !self.ids.remove(&id) {
+            return false;
+        }
+        self.interactive.remove(id);
+        self.bulk.remove(id);
+        true
+    }
+
+    fn class_mut(&mut self, class: Class) -> &mut ClassQueue {
+        match class {
+            Class::Interactive => &mut self.interactive,
+            Class::Bulk => &mut self.bulk,
+        }
+    }
+}
+
+impl ClassQueue {
+    fn is_empty(&self) -> bool {
+        self.first.is_empty() && self.retries.is_empty()
+    }
+
+    fn has_any(&self, retries_may_go: bool) -> bool {
+        !self.first.is_empty() || (retries_may_go && !self.retries.is_empty())
+    }
+
+    fn add(&mut self, due: Due) {
+        if due.is_retry {
+            self.retries.add(due);
+        } else {
+            self.first.add(due);
+        }
+    }
+
+    fn take(&mut self, retries_may_go: bool) -> Option<Due> {
+        let retry = if retries_may_go {
+            self.retries.take()
+        } else {
+            None
+        };
+        retry.or_else(|| self.first.take())
+    }
+
+    fn take_last(&mut self) -> Option<Due> {
+        self.first.take_last().or_else(|| self.retries.take_last())
+    }
+
+    fn remove(&mut self, id: ItemId) {
+        self.first.remove(id);
+        self.retries.remove(id);
+    }
+}
+
+impl Turns {
+    fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    fn add(&mut self, due: Due) {
+        let tenant = Arc::clone(&due.tenant);
+        let items = self.items.entry(Arc::clone(&tenant)).or_default();
+        if items.is_empty() {
+            self.order.push_back(tenant);
+        }
+        items.insert((due.due_at, due.id), due);
+    }
+
+    fn take(&mut self) -> Option<Due> {
+        let tenant = self.order.pop_front()?;
+        let items = self.items.get_mut(&tenant)?;
+        let (_, due) = items.pop_first()?;
+        if items.is_empty() {
+            self.items.remove(&tenant);
+        } else {
+            self.order.push_back(tenant);
+        }
+        Some(due)
+    }
+
+    /// Takes the item due last, of the tenant with the most of them.
+    fn take_last(&mut self) -> Option<Due> {
+        let (tenant, _) = self.items.iter().max_by_key(|(_, items)| items.len())?;
+        let tenant = Arc::clone(tenant);
+        let (_, due) = self.items.get_mut(&tenant)?.pop_last()?;
+        self.forget_if_empty(&tenant);
+        Some(due)
+    }
+
+    fn remove(&mut self, id: ItemId) {
+        let found = self.items.iter().find_map(|(tenant, items)| {
+            let key = items.keys().find(|(_, other)| *other == id)?;
+            Some((Arc::clone(tenant), *key))
+        });
+        if let Some((tenant, key)) = found {
+            if let Some(items) = self.items.get_mut(&tenant) {
+                items.remove(&key);
+            }
+            self.forget_if_empty(&tenant);
+        }
+    }
+
+    fn forget_if_empty(&mut self, tenant: &Arc<str>) {
+        if self.items.get(tenant).is_some_and(BTreeMap::is_empty) {
+            self.items.remove(tenant);
+            self.order.retain(|other| other != tenant);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What a destination still has in the store: when the next items are to be read, and which ones a
+//! reading that is under way may show although they are done with.
+
+use std::collections::BTreeSet;
+
+use crate::delivery::ItemId;
+use crate::limits::{ITEMS_LOADED_LOW, ITEMS_LOADED_MAX};
+use crate::time::Timestamp;
+
+/// What is known of the rest.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stock {
+    /// A reading is under way.
+    asked: bool,
+    /// When the first item that is not in memory falls due.
+    next_due: Option<Timestamp>,
+    /// The same, of what came while a reading was under way that may not show it.
+    next_due_since: Option<Timestamp>,
+    /// Items that were committed as done, or as due later, while a reading was under way.
+    settled_since: BTreeSet<ItemId>,
+}
+
+impl Stock {
+    /// Something in the store is due at `at`.
+    pub(super) fn expect(&mut self, at: Timestamp) {
+        self.next_due = earlier(self.next_due, Some(at));
+        if self.asked {
+            self.next_due_since = earlier(self.next_due_since, Some(at));
+        }
+    }
+
+    /// The commit about an item is done.
+    pub(super) fn settle(&mut self, id: ItemId, due_again_at: Option<Timestamp>) {
+        if self.asked {
+            self.settled_since.insert(id);
+        }
+        if let Some(at) = due_again_at {
+            self.expect(at);
+        }
+    }
+
+    /// A reading begins.
+    pub(super) fn ask(&mut self) {
+        self.asked = true;
+        self.next_due_since = None;
+        self.settled_since.clear();
+    }
+
+    /// A reading is over: the rest begins at `next_due`.
+    pub(super) fn answer(&mut self, next_due: Option<Timestamp>) {
+        self.asked = false;
+        self.next_due = earlier(next_due, self.next_due_since.take());
+    }
+
+    /// Forgets what the reading that is over could not know; called when its items are in memory.
+    pub(super) fn forget_settled(&mut self) {
+        self.settled_since.clear();
+    }
+
+    /// Whether a reading may show `id` though it is done with.
+    pub(super) fn was_settled(&self, id: ItemId) -> bool {
+        self.settled_since.contains(&id)
+    }
+
+    /// When the next reading is to be made, with `waiting` items in memory; `None` if none is needed now.
+    /// Where only probes go, one item is enough.
+    pub(super) fn read_at(&self, waiting: usize, only_probes_go: bool) -> Option<Timestamp> {
+        let low = if only_probes_go { 1 } else { ITEMS_LOADED_LOW };
+        if self.asked || waiting >= low {
+            return None;
+        }
+        self.next_due
+    }
+
+    /// Items a reading is to show, with `busy` of them in flight or not yet committed.
+    pub(super) fn rows_wanted(busy: usize) -> usize {
+        ITEMS_LOADED_MAX + busy
+    }
+
+    /// When the first item that is not in memory falls due.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        self.next_due
+    }
+
+    /// Whether nothing more is known to be there.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.asked && self.next_due.is_none()
+    }
+}
+
+fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}

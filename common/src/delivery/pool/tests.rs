@@ -1,0 +1,1 @@
+//! The pool, driven by a simulated shell.

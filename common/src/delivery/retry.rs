@@ -1,0 +1,135 @@
+//! When a message is tried again, when it is given up, and how many retries a destination is sent
+//! (delivery §13).
+
+use std::time::Duration;
+
+use super::chance;
+use super::item::QueueItem;
+use super::judge::{Failure, Lasting, Reason};
+use crate::entropy::Entropy;
+use crate::limits::{
+    DELAYED_AFTER, EXPIRY, EXPIRY_CONFIRMATION, EXPIRY_MAX, PATIENCE_WITH_DOMAIN,
+    RETRY_BUDGET_FLOOR, RETRY_BUDGET_PERCENT, RETRY_BUDGET_SECONDS,
+};
+use crate::time::Timestamp;
+
+/// Time before each retry; the last one repeats.
+const DELAYS: [Duration; 5] = [
+    Duration::from_secs(10),
+    Duration::from_secs(30),
+    Duration::from_secs(120),
+    Duration::from_secs(600),
+    Duration::from_secs(1_800),
+];
+
+/// The time to the next attempt of a message that was tried in vain `attempts` times before this one: a
+/// quarter more or less than the schedule says.
+#[must_use]
+pub fn delay(attempts: u32, entropy: &mut dyn Entropy) -> Duration {
+    let step = usize::try_from(attempts).unwrap_or(usize::MAX);
+    chance::vary(DELAYS[step.min(DELAYS.len() - 1)], entropy)
+}
+
+/// Until when a message with the tag `message_type` is sent that was accepted at `enqueued_at`:
+/// `lifetime` after it if the tenant has a setting, but never longer than [`EXPIRY_MAX`].
+#[must_use]
+pub fn expires_at(
+    message_type: &str,
+    enqueued_at: Timestamp,
+    lifetime: Option<Duration>,
+) -> Timestamp {
+    let usual = match message_type {
+        "RequestConfirmation" | "ResponseConfirmation" => {
+            lifetime.unwrap_or(EXPIRY).min(EXPIRY_CONFIRMATION)
+        }
+        _ => lifetime.unwrap_or(EXPIRY),
+    };
+    enqueued_at + usual.min(EXPIRY_MAX)
+}
+
+/// Whether the sender is to be told now that the message is late: once.
+#[must_use]
+pub fn is_late(now: Timestamp, item: &QueueItem) -> bool {
+    !item.told_delayed && now >= item.enqueued_at + DELAYED_AFTER
+}
+
+/// Why `item`, which waits, is not to be sent any more: its time is over, or something has been wrong
+/// with its destination since `lasting` for so long that it is not waited for. Being unreachable alone
+/// is no evidence about a message.
+#[must_use]
+pub fn given_up(
+    now: Timestamp,
+    item: &QueueItem,
+    lasting: Option<(Lasting, Timestamp)>,
+) -> Option<Failure> {
+    if let Some((lasting, since)) = lasting
+        && now >= since + PATIENCE_WITH_DOMAIN
+        && now >= item.enqueued_at + PATIENCE_WITH_DOMAIN
+    {
+        return Some(lasting.failure(item.destination()));
+    }
+    (now >= item.expires_at).then(|| Failure {
+        reason: Reason::Expired,
+        text: match &item.last_trouble {
+            Some(trouble) => format!("not delivered in time; last: {}", trouble.text),
+            None => "not delivered in time".to_owned(),
+        },
+    })
+}
+
+/// How many of a destination's transfers may be retries: a fifth of the first attempts in the last ten
+/// seconds, and one per second in any case.
+#[derive(Debug, Clone, Default)]
+pub struct RetryBudget {
+    seconds: [Second; RETRY_BUDGET_SECONDS as usize],
+}
+
+/// What began in one second.
+#[derive(Debug, Clone, Copy, Default)]
+struct Second {
+    number: i64,
+    first: u32,
+    retries: u32,
+}
+
+impl RetryBudget {
+    /// Counts a first attempt.
+    pub fn handle_first(&mut self, now: Timestamp) {
+        self.second(now).first += 1;
+    }
+
+    /// Counts a retry.
+    pub fn handle_retry(&mut self, now: Timestamp) {
+        self.second(now).retries += 1;
+    }
+
+    /// Whether a retry may go now.
+    ///
+    /// # Errors
+    /// The moment from which on to ask again.
+    pub fn check(&self, now: Timestamp) -> Result<(), Timestamp> {
+        let oldest = now.as_secs() - i64::from(RETRY_BUDGET_SECONDS);
+        let counted = self.seconds.iter().filter(|second| second.number > oldest);
+        let (first, retries) = counted.fold((0, 0), |(first, retries), second| {
+            (first + second.first, retries + second.retries)
+        });
+        let floor = RETRY_BUDGET_FLOOR * RETRY_BUDGET_SECONDS;
+        if retries < (first * RETRY_BUDGET_PERCENT / 100).max(floor) {
+            return Ok(());
+        }
+        Err(Timestamp::from_secs(now.as_secs() + 1))
+    }
+
+    fn second(&mut self, now: Timestamp) -> &mut Second {
+        let number = now.as_secs();
+        let place = number.rem_euclid(i64::from(RETRY_BUDGET_SECONDS));
+        let second = &mut self.seconds[usize::try_from(place).unwrap_or(0)];
+        if second.number != number {
+            *second = Second {
+                number,
+                ..Second::default()
+            };
+        }
+        second
+    }
+}
