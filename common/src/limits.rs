@@ -293,8 +293,6 @@ pub const WINDOW_MAX: u32 = 100;
 pub const WINDOW_INITIAL: u32 = 4;
 /// Transfers in flight, at first, to a destination that is remembered from another life (delivery §12.2).
 pub const WINDOW_REMEMBERED_MAX: u32 = 16;
-/// Time for one transfer, finding and connecting included (P 9.1.2.1). Above: a time-out.
-pub const TRANSFER_TIME_MAX: Duration = Duration::from_secs(5);
 /// From this time on a transfer is slow (P 9.1.2.1).
 pub const TRANSFER_SLOW: Duration = Duration::from_secs(4);
 /// Below this time a transfer is fast (P 9.1.2.1).
