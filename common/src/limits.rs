@@ -277,8 +277,8 @@ pub const PARTITION_ACCOUNTS_MAX: usize = 256;
 pub const OUTBOUND_SHARDS: u16 = 256;
 /// Standing orders of operators: each is looked at for every item that is about to be sent.
 pub const STANDING_ORDERS_MAX: usize = 256;
-/// Items that wait in memory for the owner of their destination to listen, some 200 octets each.
-/// Above: it is told to look into the store.
+/// Destinations that wait in memory for their owner to hear that something was queued. Above: it is told
+/// to look into the store.
 pub const OUTBOUND_RUNG_MAX: usize = 4_096;
 /// Octets of a peer's sentence that are kept and told.
 pub const PEER_TEXT_BYTES_MAX: usize = 256;

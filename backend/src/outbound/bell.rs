@@ -1,5 +1,5 @@
-//! How the owner of a destination learns of what was queued: told in process after the commit, with
-//! everything it needs in order not to look (delivery §11).
+//! How the owner of a destination learns that something was queued: told in process after the commit
+//! (delivery §11).
 //!
 //! What is told and lost costs time, never a message. Whoever tells says which commit it was; the look
 //! every two seconds compares that with what the store says of the last commit of each shard, and the
@@ -8,34 +8,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use mesh_common::delivery::{Class, ItemId, QueueItem, ShardId};
+use mesh_common::delivery::{Class, QueueItem, ShardId};
 use mesh_common::limits::OUTBOUND_RUNG_MAX;
-use mesh_common::time::Timestamp;
 use tokio::sync::Notify;
 
 use super::depths::Counted;
 use crate::store::Versionstamp;
 
-/// All that is kept in memory of an item that waits.
+/// An item that enters the queue, or leaves it, as it is counted and told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Note {
-    pub(crate) id: ItemId,
     pub(crate) destination: String,
     pub(crate) tenant: String,
     pub(crate) class: Class,
     pub(crate) bytes: u64,
-    pub(crate) due_at: Timestamp,
 }
 
 impl Note {
     pub(crate) fn of(item: &QueueItem) -> Self {
         Self {
-            id: item.id,
             destination: item.destination().to_owned(),
             tenant: item.tenant().to_owned(),
             class: item.class,
             bytes: item.bytes,
-            due_at: item.due_at,
         }
     }
 
@@ -56,8 +51,8 @@ impl Note {
 /// What was told since somebody listened.
 #[derive(Debug, Default)]
 pub(crate) struct Rung {
-    /// Items that were queued, in the order of their commits.
-    pub(crate) notes: Vec<Note>,
+    /// Destinations for which something was queued.
+    pub(crate) destinations: BTreeSet<String>,
     /// The last commit that was told of, by shard.
     pub(crate) told: BTreeMap<ShardId, Versionstamp>,
     /// Shards that have to be looked at: more was queued than is kept here, or nobody knows whether
@@ -74,19 +69,23 @@ pub(crate) struct QueueBell {
 
 impl QueueBell {
     /// `notes` were queued by the commit of this stamp, if it is known.
-    pub(crate) fn ring(&self, notes: Vec<Note>, stamp: Option<Versionstamp>) {
+    pub(crate) fn ring(&self, notes: &[Note], stamp: Option<Versionstamp>) {
         if notes.is_empty() {
             return;
         }
         let mut rung = self.lock();
-        if let Some(stamp) = stamp {
-            rung.told
-                .extend(notes.iter().map(|note| (note.shard(), stamp)));
-        }
-        if rung.notes.len() + notes.len() > OUTBOUND_RUNG_MAX {
-            rung.doubtful.extend(notes.iter().map(Note::shard));
-        } else {
-            rung.notes.extend(notes);
+        for note in notes {
+            if let Some(stamp) = stamp {
+                rung.told.insert(note.shard(), stamp);
+            }
+            if rung.destinations.contains(&note.destination) {
+                continue;
+            }
+            if rung.destinations.len() < OUTBOUND_RUNG_MAX {
+                rung.destinations.insert(note.destination.clone());
+            } else {
+                rung.doubtful.insert(note.shard());
+            }
         }
         drop(rung);
         self.notify.notify_one();
@@ -118,14 +117,12 @@ mod tests {
     use super::*;
     use crate::store::Version;
 
-    fn note(number: u8) -> Note {
+    fn note(destination: &str) -> Note {
         Note {
-            id: ItemId([number; 16]),
-            destination: "a.example".to_owned(),
+            destination: destination.to_owned(),
             tenant: "here.example".to_owned(),
             class: Class::Bulk,
             bytes: 1,
-            due_at: Timestamp::from_secs(1),
         }
     }
 
@@ -133,22 +130,26 @@ mod tests {
     fn what_is_told_is_taken_once_with_the_commit_it_came_by() {
         let bell = QueueBell::default();
         let stamp = Versionstamp::new(Version(7), 0);
-        bell.ring(vec![note(1)], Some(stamp));
-        bell.ring(vec![note(2)], None);
+        bell.ring(&[note("a.example"), note("a.example")], Some(stamp));
+        bell.ring(&[note("b.example")], None);
         let rung = bell.take();
-        assert_eq!(rung.notes, [note(1), note(2)]);
+        let destinations: Vec<_> = rung.destinations.iter().map(String::as_str).collect();
+        assert_eq!(destinations, ["a.example", "b.example"]);
         assert_eq!(rung.told.get(&ShardId::of("a.example")), Some(&stamp));
         assert!(rung.doubtful.is_empty());
-        assert!(bell.take().notes.is_empty());
+        assert!(bell.take().destinations.is_empty());
     }
 
     #[test]
     fn what_is_more_than_memory_allows_is_looked_for_in_the_store() {
         let bell = QueueBell::default();
-        bell.ring(vec![note(1); OUTBOUND_RUNG_MAX], None);
-        bell.ring(vec![note(2)], None);
+        for number in 0..OUTBOUND_RUNG_MAX {
+            bell.ring(&[note(&format!("d{number}.example"))], None);
+        }
+        bell.ring(&[note("one.too.many.example")], None);
         let rung = bell.take();
-        assert_eq!(rung.notes.len(), OUTBOUND_RUNG_MAX);
-        assert!(rung.doubtful.contains(&ShardId::of("a.example")));
+        assert_eq!(rung.destinations.len(), OUTBOUND_RUNG_MAX);
+        let shard = ShardId::of("one.too.many.example");
+        assert!(rung.doubtful.contains(&shard));
     }
 }

@@ -166,7 +166,7 @@ impl Rows {
         for note in &self.queued {
             shared.depths.enter(note.counted());
         }
-        shared.queue_bell.ring(self.queued.clone(), stamp);
+        shared.queue_bell.ring(&self.queued, stamp);
     }
 
     /// What is queued for other services.
