@@ -90,14 +90,25 @@ impl Peers {
     /// `from` (canonical): one transfer, all its second tries included (decision Q-64), over within
     /// `time_max`, of which a lookup takes at most 1 s, connection and TLS at most 2 s. Never panics and never
     /// outlives `time_max` noticeably; dropping the future abandons the transfer.
+    ///
+    /// With a `place`, host and port that an operator ordered, nothing is looked up but that host; as with
+    /// [`DiscoverySettings::domains`] it may be private, and it must show the domain's certificate and
+    /// profile.
     pub async fn post(
         &self,
         from: &str,
         recipient: &AccountAddress,
         envelope: Envelope,
+        place: Option<(&str, u16)>,
         time_max: Duration,
     ) -> Attempt {
-        tracing::debug!(from, domain = recipient.domain(), ?time_max, "posting");
+        tracing::debug!(
+            from,
+            domain = recipient.domain(),
+            ?place,
+            ?time_max,
+            "posting"
+        );
         drop(envelope);
         Attempt {
             end: End::Unreachable(Unreachable::Lookup("no way out".into())),

@@ -79,6 +79,8 @@ pub struct Start {
     pub domain: Arc<str>,
     /// Which item.
     pub item: ItemId,
+    /// Since when the item is due: with the id, its place in the store.
+    pub due_at: Timestamp,
     /// Whether it finds out if the peer answers again.
     pub is_probe: bool,
 }
@@ -354,10 +356,11 @@ impl Pool {
                 self.lanes.turn_used(ring);
             }
             self.place(now, entry.key);
-            if let Some((item, is_probe)) = started {
+            if let Some((item, due_at, is_probe)) = started {
                 return Some(Start {
                     domain: name,
                     item,
+                    due_at,
                     is_probe,
                 });
             }

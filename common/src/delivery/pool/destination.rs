@@ -201,7 +201,7 @@ impl Destination {
     }
 
     /// Takes the next item and puts it under way. `None` if there is none that may go.
-    pub(super) fn start(&mut self, now: Timestamp) -> Option<(ItemId, bool)> {
+    pub(super) fn start(&mut self, now: Timestamp) -> Option<(ItemId, Timestamp, bool)> {
         let retries_may_go = self.retries.check(now).is_ok();
         let due = self.waiting.take(retries_may_go)?;
         if due.is_retry {
@@ -217,9 +217,9 @@ impl Destination {
         if self.waiting.is_empty() {
             self.deficit = self.deficit.min(0);
         }
-        let id = due.id;
+        let (id, due_at) = (due.id, due.due_at);
         self.in_flight.insert(id, Flight { due, is_probe });
-        Some((id, is_probe))
+        Some((id, due_at, is_probe))
     }
 
     /// Whether an item is in memory, under way, or not yet committed.
