@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::operate::args::{Aside, Explain, Incidents, Quarantine, Queue};
+
 /// A Mathematical Mesh service: people's devices keep their catalogs and messages on it,
 /// end-to-end encrypted.
 #[derive(Debug, Parser)]
@@ -29,6 +31,16 @@ pub enum Command {
     ///
     /// Exits with 0 only if every step went as it should.
     Demo(DemoArguments),
+    /// Messages that wait for other services: look, hold, retry, end, send another way.
+    Queue(Queue),
+    /// Say where a message is, what it waits for, and when it is tried next.
+    Explain(Explain),
+    /// Messages that cannot be sent because handling them failed here.
+    Quarantine(Quarantine),
+    /// What came for accounts here and could not be received.
+    Aside(Aside),
+    /// Complaints about accounts and services, and what follows from them.
+    Incidents(Incidents),
 }
 
 /// Which configuration to use.

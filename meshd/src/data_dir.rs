@@ -8,6 +8,9 @@
 //!      service-offline.key  needed only to rotate keys and add hosts: keep it elsewhere
 //!      service-online.key service-authentication.key host.key
 //!      ticket-keys.json     what tickets are sealed under, by epoch
+//!    admin/
+//!      token                what the operators' commands show; admin/address: where they ask
+//!      audit.jsonl          who ordered what
 //!    tls/                   the development CA and certificate, unless [tls] names others
 //! ```
 
@@ -62,6 +65,7 @@ impl DataDir {
             folder.store(),
             folder.identity(),
             folder.tls(),
+            folder.admin(),
         ] {
             make_private(&path).map_err(|cause| DataDirError {
                 action: "make",
@@ -95,6 +99,18 @@ impl DataDir {
     pub fn tls(&self) -> PathBuf {
         self.root.join("tls")
     }
+
+    /// The folder of operators: their token, where they ask, what they ordered.
+    #[must_use]
+    pub fn admin(&self) -> PathBuf {
+        admin_of(&self.root)
+    }
+}
+
+/// The folder of operators in the data folder `root`.
+#[must_use]
+pub fn admin_of(root: &Path) -> PathBuf {
+    root.join("admin")
 }
 
 fn make_private(path: &Path) -> io::Result<()> {

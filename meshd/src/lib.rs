@@ -13,7 +13,8 @@
 //! | [`development_ca`] | a CA and a certificate for `localhost`, for first steps |
 //! | [`ticket_keys`] | the secrets tickets are sealed under, and their rotation |
 //! | [`service`] | a running service: store, back-end, front-end, admin listener |
-//! | [`admin`] | `/metrics`, `/livez`, `/readyz` |
+//! | [`admin`] | `/metrics`, `/livez`, `/readyz`, and the API of operators |
+//! | [`operate`] | the commands of operators |
 //! | [`telemetry`] | logs, and traces by OTLP |
 //! | [`open_files`] | how many connections the limit of open files allows |
 //! | [`demo`] | the whole story in one process, as a transcript |
@@ -27,6 +28,7 @@ pub mod demo;
 pub mod development_ca;
 pub mod identity;
 pub mod open_files;
+pub mod operate;
 pub mod run;
 pub mod service;
 pub mod telemetry;

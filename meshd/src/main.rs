@@ -10,9 +10,11 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
+use mesh_backend::SystemClock;
+use mesh_common::time::Clock as _;
 use meshd::args::{Arguments, Command, ConfigArguments, RunArguments};
 use meshd::config::{ConfigError, MeshdConfig};
-use meshd::{demo, run};
+use meshd::{demo, operate, run};
 
 #[global_allocator]
 static ALLOCATOR: meshd::Allocator = meshd::Allocator;
@@ -22,6 +24,11 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run_service(&arguments),
         Command::CheckConfig(arguments) => check_config(&arguments),
         Command::Demo(arguments) => return demo::main(&arguments, |line| println!("{line}")),
+        Command::Queue(queue) => return operate(&operate::Command::Queue(queue)),
+        Command::Explain(explain) => return operate(&operate::Command::Explain(explain)),
+        Command::Quarantine(one) => return operate(&operate::Command::Quarantine(one)),
+        Command::Aside(aside) => return operate(&operate::Command::Aside(aside)),
+        Command::Incidents(one) => return operate(&operate::Command::Incidents(one)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -30,6 +37,15 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// A command of operators: what is printed was made before, for people or for programs.
+fn operate(command: &operate::Command) -> ExitCode {
+    let printed = command.run(SystemClock.now());
+    // A reader that went away (`meshd queue list | head`) has seen enough: that is no failure.
+    let _unread = std::io::stdout().write_all(printed.out.as_bytes());
+    let _unread = std::io::stderr().write_all(printed.err.as_bytes());
+    ExitCode::from(printed.exit_code)
 }
 
 fn run_service(arguments: &RunArguments) -> Result<(), Box<dyn Error>> {

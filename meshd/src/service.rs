@@ -256,7 +256,7 @@ async fn start_listeners(
 ) -> Result<(Frontend, Admin), StartError> {
     let frontend = Frontend::start(&config.effective_frontend(), certificates, edge)?;
     let listen = config.admin.listen;
-    match Admin::start(listen, registry, Arc::new(readiness)) {
+    match Admin::start(listen, registry, Arc::new(readiness), None) {
         Ok(admin) => Ok((frontend, admin)),
         Err(cause) => {
             frontend.stop().await;

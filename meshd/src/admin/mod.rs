@@ -1,8 +1,21 @@
-//! What operators ask on loopback: `/metrics`, `/livez`, `/readyz`.
+//! What operators ask on loopback: `/metrics`, `/livez`, `/readyz`, and below `/v1` the API that the
+//! commands for operators use.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`token`] | the secret that tells an operator from other users of this host |
+//! | `guard` | who may use the API |
+//! | [`api`] | the API |
+//! | [`audit`] | who did what |
 //!
 //! `/livez` says that the process answers. `/readyz` says whether a request sent now would be served,
 //! and if not, why: the store takes no writes, or the service is stopping. The listeners for devices
 //! are open before this one is, and the process ends with them.
+
+pub mod api;
+pub mod audit;
+mod guard;
+pub mod token;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -13,6 +26,8 @@ use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use futures_util::future::BoxFuture;
 use prometheus::{Encoder, Registry, TextEncoder};
+
+use self::api::Api;
 
 /// Whether the service is ready, asked anew for each `/readyz`.
 pub trait Readiness: Send + Sync + 'static {
@@ -42,6 +57,7 @@ impl Admin {
         listen: SocketAddr,
         registry: Registry,
         readiness: Arc<dyn Readiness>,
+        api: Option<Api>,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(listen)?;
         let address = listener.local_addr()?;
@@ -49,8 +65,15 @@ impl Admin {
             registry,
             readiness,
         });
+        let api = api.map(web::Data::new);
         let server = HttpServer::new(move || {
+            let api = api.clone();
             App::new()
+                .configure(move |config| {
+                    if let Some(api) = api {
+                        api::routes(api, config);
+                    }
+                })
                 .app_data(shown.clone())
                 .route("/livez", web::get().to(livez))
                 .route("/readyz", web::get().to(readyz))

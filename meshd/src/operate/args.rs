@@ -1,0 +1,290 @@
+//! What operators type: `meshd queue`, `explain`, `quarantine`, `aside`, `incidents`. The help texts are
+//! the manual.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// Which service is asked, and how the answer is written.
+#[derive(Debug, Clone, Args)]
+pub struct Desk {
+    /// The configuration of the service: says where its data folder is.
+    #[arg(
+        long,
+        short,
+        env = "MESHD_CONFIG",
+        value_name = "FILE",
+        global = true,
+        help_heading = "Service"
+    )]
+    pub config: Option<PathBuf>,
+    /// The data folder of the service; overrides the configuration's `data_dir`.
+    #[arg(
+        long,
+        env = "MESHD_HOME",
+        value_name = "DIR",
+        global = true,
+        help_heading = "Service"
+    )]
+    pub data_dir: Option<PathBuf>,
+    /// Print one JSON object, for programs.
+    #[arg(long, global = true, help_heading = "Service")]
+    pub json: bool,
+}
+
+/// `meshd queue`.
+#[derive(Debug, Clone, Args)]
+pub struct Queue {
+    /// Which service.
+    #[command(flatten)]
+    pub desk: Desk,
+    /// What is asked.
+    #[command(subcommand)]
+    pub command: QueueCommand,
+}
+
+/// What can be asked about the queue, and ordered.
+#[derive(Debug, Clone, Subcommand)]
+pub enum QueueCommand {
+    /// Show every destination with something queued, held or away: those that wait longest first.
+    List,
+    /// Show one destination and the messages that wait for it, or the messages of a tenant.
+    Show(Show),
+    /// Send nothing of what is selected, from now on and until `meshd queue resume`.
+    ///
+    /// Messages that come later are held as well. What is in flight ends as it ends. Held messages still
+    /// expire, and their senders are told after four hours that they are late.
+    Hold(WithReason),
+    /// Send again what `meshd queue hold` holds; the same is to be selected as was held.
+    Resume(Selected),
+    /// Try now what is selected, instead of at its time; a destination that is away is probed at once.
+    Retry(Selected),
+    /// End what is selected: senders are told `Failed`, with the reason.
+    ///
+    /// This cannot be undone. Without --yes it only says how many messages that would be.
+    Fail(Fail),
+    /// Send what is selected to another host and port than discovery finds, or by discovery again.
+    ///
+    /// The host must show a certificate for the destination, and the profile the destination is known by.
+    Reroute(Reroute),
+}
+
+/// Which messages are meant. What is given together must hold together.
+#[derive(Debug, Clone, Default, Args)]
+#[group(id = "selection", required = true, multiple = true)]
+pub struct Selected {
+    /// Messages to accounts of this domain.
+    #[arg(value_name = "DESTINATION")]
+    pub destination: Option<String>,
+    /// Messages from accounts of this domain.
+    #[arg(long, value_name = "DOMAIN")]
+    pub tenant: Option<String>,
+    /// One message, by its id; or one item of the queue, by its own.
+    #[arg(long, value_name = "ID")]
+    pub message: Option<String>,
+}
+
+/// `meshd queue show`.
+#[derive(Debug, Clone, Args)]
+pub struct Show {
+    /// Which messages.
+    #[command(flatten)]
+    pub selected: Selected,
+    /// Show so many messages at most.
+    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+    pub max: usize,
+}
+
+/// An order with its reason.
+#[derive(Debug, Clone, Args)]
+pub struct WithReason {
+    /// Which messages.
+    #[command(flatten)]
+    pub selected: Selected,
+    /// Why: shown to other operators, and kept in the record of orders.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+/// `meshd queue fail`.
+#[derive(Debug, Clone, Args)]
+pub struct Fail {
+    /// Which messages.
+    #[command(flatten)]
+    pub selected: Selected,
+    /// Why: the senders read it.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Do it.
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `meshd queue reroute`.
+#[derive(Debug, Clone, Args)]
+pub struct Reroute {
+    /// Which messages.
+    #[command(flatten)]
+    pub selected: Selected,
+    /// Where to: a host name or an address, and a port.
+    #[arg(long, value_name = "HOST:PORT", required_unless_present = "by_dns")]
+    pub via: Option<String>,
+    /// By discovery again: revokes the route of exactly this selection.
+    #[arg(long, conflicts_with = "via")]
+    pub by_dns: bool,
+    /// Why: shown to other operators, and kept in the record of orders.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+/// `meshd explain`.
+#[derive(Debug, Clone, Args)]
+pub struct Explain {
+    /// Which service.
+    #[command(flatten)]
+    pub desk: Desk,
+    /// Id of the message, as `mesh message list` prints it; or of an item of the queue.
+    #[arg(value_name = "MESSAGE-ID")]
+    pub message: String,
+    /// The account that sent it: then what its sender was told is known also of a message that waits
+    /// nowhere any more.
+    #[arg(long, value_name = "ADDRESS")]
+    pub sender: Option<String>,
+}
+
+/// `meshd quarantine`.
+#[derive(Debug, Clone, Args)]
+pub struct Quarantine {
+    /// Which service.
+    #[command(flatten)]
+    pub desk: Desk,
+    /// What is asked.
+    #[command(subcommand)]
+    pub command: QuarantineCommand,
+}
+
+/// What can be done about items that cannot be sent.
+#[derive(Debug, Clone, Subcommand)]
+pub enum QuarantineCommand {
+    /// Show what was taken out of the queue because handling it failed here.
+    List(List),
+    /// Show one of them.
+    Show(One),
+    /// Put one back into the queue, due now, with its failures forgotten.
+    Requeue(One),
+    /// Drop one. Its sender is told that it failed.
+    Drop(One),
+}
+
+/// `meshd aside`.
+#[derive(Debug, Clone, Args)]
+pub struct Aside {
+    /// Which service.
+    #[command(flatten)]
+    pub desk: Desk,
+    /// What is asked.
+    #[command(subcommand)]
+    pub command: AsideCommand,
+}
+
+/// What can be done about what could not be received.
+#[derive(Debug, Clone, Subcommand)]
+pub enum AsideCommand {
+    /// Show what came for accounts of this service and could be received in no way.
+    List(List),
+    /// Show one of them.
+    Show(One),
+    /// Have one received again: after its account was repaired, or has room again.
+    ///
+    /// The sender was told that the message failed, and is told nothing else.
+    Requeue(One),
+    /// Drop one. Its sender was told that it failed when it was set aside.
+    Drop(One),
+}
+
+/// `meshd incidents`.
+#[derive(Debug, Clone, Args)]
+pub struct Incidents {
+    /// Which service.
+    #[command(flatten)]
+    pub desk: Desk,
+    /// What is asked.
+    #[command(subcommand)]
+    pub command: IncidentsCommand,
+}
+
+/// Complaints, and what follows from them.
+#[derive(Debug, Clone, Subcommand)]
+pub enum IncidentsCommand {
+    /// Show the newest incidents, about one account or service or about all.
+    List(IncidentsList),
+    /// File a complaint: it counts against the account or service that it is about.
+    File(File),
+    /// Show how an account or service stands; without one, everybody who does not stand as normal.
+    ///
+    /// Incidents add to a score that halves in seven days. What follows: throttled sends a tenth of its
+    /// rates, restricted writes to contacts only, suspended sends nothing. Synchronization always goes on.
+    Level(Level),
+    /// Set the score of an account or service to nothing. Its incidents stay on record.
+    Forgive(Forgive),
+}
+
+/// `meshd incidents list`.
+#[derive(Debug, Clone, Args)]
+pub struct IncidentsList {
+    /// Address of an account, or domain of a service.
+    #[arg(value_name = "SUBJECT")]
+    pub subject: Option<String>,
+    /// Show so many at most.
+    #[arg(long, value_name = "NUMBER", default_value_t = 50)]
+    pub max: usize,
+}
+
+/// `meshd incidents file`.
+#[derive(Debug, Clone, Args)]
+pub struct File {
+    /// Address of the account, or domain of the service, that it is about.
+    #[arg(value_name = "SUBJECT")]
+    pub subject: String,
+    /// What happened, in a phrase.
+    #[arg(long, value_name = "TEXT")]
+    pub what: String,
+    /// Who complained.
+    #[arg(long, value_name = "WHO")]
+    pub reporter: String,
+    /// Id of the message that it is about.
+    #[arg(long, value_name = "ID")]
+    pub message: Option<String>,
+}
+
+/// `meshd incidents level`.
+#[derive(Debug, Clone, Args)]
+pub struct Level {
+    /// Address of an account, or domain of a service.
+    #[arg(value_name = "SUBJECT")]
+    pub subject: Option<String>,
+}
+
+/// `meshd incidents forgive`.
+#[derive(Debug, Clone, Args)]
+pub struct Forgive {
+    /// Address of an account, or domain of a service.
+    #[arg(value_name = "SUBJECT")]
+    pub subject: String,
+}
+
+/// A listing.
+#[derive(Debug, Clone, Args)]
+pub struct List {
+    /// Show so many at most.
+    #[arg(long, value_name = "NUMBER", default_value_t = 50)]
+    pub max: usize,
+}
+
+/// One thing by its id.
+#[derive(Debug, Clone, Args)]
+pub struct One {
+    /// Its id, as the list shows it.
+    #[arg(value_name = "ID")]
+    pub id: String,
+}
