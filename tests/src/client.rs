@@ -1,6 +1,8 @@
 //! One device speaking to one service. Each verb sends one request in a form that the test names,
 //! and returns what came back, opened; there are no second tries.
 
+use std::io;
+
 use mesh_backend::{SystemClock, SystemEntropy};
 use mesh_common::address::AccountAddress;
 use mesh_common::crypto::SecretKey;
@@ -186,6 +188,30 @@ impl Client {
         let text = json::write(request);
         let (envelope, pending) = self.seal_ticket(&text, how);
         self.send(Form::Ticket, text, &envelope, &pending)
+    }
+
+    /// By ticket if there is one, else by exchange, where the service may be gone before it answers.
+    ///
+    /// # Errors
+    /// It is.
+    ///
+    /// # Panics
+    /// If it answers what does not open.
+    pub fn try_ask_as(&mut self, request: &Request, how: &Circumstances<'_>) -> io::Result<Answer> {
+        let text = json::write(request);
+        let (form, (envelope, pending)) = if self.ticket.is_some() {
+            (Form::Ticket, self.seal_ticket(&text, how))
+        } else {
+            (Form::Exchange, self.seal_exchange(&text, how.clone()))
+        };
+        let octets = HttpRequest::post(json::write(&envelope)).octets();
+        self.connection.write(&octets)?;
+        let http = self.connection.try_reply(false)?;
+        let answer = opened(form, text, http, &pending);
+        if answer.ticket.is_some() {
+            self.ticket.clone_from(&answer.ticket);
+        }
+        Ok(answer)
     }
 
     /// Seals a text by exchange.

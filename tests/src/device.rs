@@ -52,6 +52,20 @@ impl Reach {
         }
     }
 
+    /// The way to a service at `https://localhost:` and this port, whose certificate `authority`
+    /// vouches for.
+    ///
+    /// # Panics
+    /// If `authority` is no PEM text with a certificate.
+    #[must_use]
+    pub fn to(port: u16, authority: &str) -> Self {
+        let https = Https::trusting(Some(authority)).expect("the authority is a certificate");
+        Self {
+            https: Arc::new(https),
+            url: format!("https://localhost:{port}"),
+        }
+    }
+
     /// A bare Hello.
     ///
     /// # Errors

@@ -16,6 +16,7 @@
 //! | [`device`] | a device that speaks to such a process, with second tries |
 //! | [`golden`] | transcripts compared with files, what differs by nature masked |
 //! | [`peer`] | services that other services deliver to, good and bad ones |
+//! | [`relay`] | a fixed address in front of a process that comes back elsewhere |
 //! | [`load`] | a load generator: many connections, bodies made beforehand |
 //! | [`measured`] | server processes, and what they cost |
 
@@ -31,6 +32,7 @@ pub mod peer;
 pub mod people;
 pub mod polling;
 pub mod process;
+pub mod relay;
 pub mod service;
 pub mod wire;
 

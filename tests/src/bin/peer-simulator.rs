@@ -63,11 +63,10 @@ impl FromStr for Several {
 }
 
 fn kinds() -> String {
-    let rows = KINDS.iter().map(|(_, name, sentence)| {
-        let row = format!("  {name:<12} {sentence}");
-        row
-    });
-    let rows: Vec<_> = rows.collect();
+    let rows: Vec<_> = KINDS
+        .iter()
+        .map(|(_, name, sentence)| format!("  {name:<12} {sentence}"))
+        .collect();
     format!("Kinds:\n{}", rows.join("\n"))
 }
 
@@ -100,7 +99,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     simulator.prepare(arguments.threads);
     std::fs::create_dir_all(&arguments.folder)?;
     std::fs::write(arguments.folder.join("ca.pem"), simulator.authority().pem())?;
-    let map = format!("[discovery.static]\n{}", simulator.map_as_toml());
+    let map = format!("[discovery.domains]\n{}", simulator.map_as_toml());
     std::fs::write(arguments.folder.join("peers.toml"), map)?;
     println!(
         "{} peers answer; ca.pem and peers.toml are in {}",

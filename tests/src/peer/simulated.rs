@@ -16,7 +16,7 @@ use super::certificates::Authority;
 use super::conduct::{Conduct, Door, Flaw};
 use super::identity::Identity;
 use super::moment;
-use super::seen::{News, Seen, Totals};
+use super::seen::{Arrival, News, Seen, Totals};
 
 /// A peer.
 pub struct Peer {
@@ -152,6 +152,21 @@ impl Peer {
     #[must_use]
     pub fn seen(&self) -> Seen {
         self.see().clone()
+    }
+
+    /// How a message arrived, if it did.
+    #[must_use]
+    pub fn arrival(&self, recipient: &str, id: &str) -> Option<Arrival> {
+        let key = (recipient.to_owned(), id.to_owned());
+        self.see().messages.get(&key).copied()
+    }
+
+    /// Begins to count anew what there was of anything at once.
+    pub fn forget_peaks(&self) {
+        self.note(|seen| {
+            seen.connections_peak = seen.connections_open;
+            seen.in_flight_peak = seen.in_flight;
+        });
     }
 
     /// How many messages it kept.

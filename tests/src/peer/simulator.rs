@@ -160,7 +160,7 @@ impl Simulator {
             .collect()
     }
 
-    /// The same as lines of TOML: the table `[discovery.static]` of a service's configuration.
+    /// The same as lines of TOML: the table `[discovery.domains]` of a service's configuration.
     #[must_use]
     pub fn map_as_toml(&self) -> String {
         let mut text = String::new();
