@@ -18,11 +18,11 @@ use crate::handle::BackendHandle;
 use crate::metrics::Metrics;
 use crate::outbound::bell::QueueBell;
 use crate::outbound::depths::Depths;
-use crate::partition::contacts;
 use crate::partition::shared::{Health, Shared, SharedEntropy};
 use crate::partition::{
     ClaimError, Claimant, Contended, Incarnation, NodeAccounts, Reader, RowError, Writer,
 };
+use crate::partition::{conduct, contacts};
 use crate::service_keys::ServiceKeys;
 use crate::store::{
     Plan, PlanError, ProbeError, Read, Store, StoreError, Tx, TxOptions, commit_with_probe, keys,
@@ -139,6 +139,7 @@ impl<S: Store> BackendHandle<S> {
             config,
             keys,
             contacts: contacts::cache(),
+            conduct: conduct::cache(),
             bell: Bell::default(),
             queue_bell: QueueBell::default(),
             depths: Depths::default(),

@@ -20,6 +20,7 @@
 //! | [`protocol`] | the nine transactions and the table of status codes |
 //! | [`session`] | who is asking: `mmm-kx-1` and tickets |
 //! | [`account`] | the account machine: decide, then apply |
+//! | [`conduct`] | who draws complaints, and what follows |
 //! | [`delivery`] | messages on their way to other services |
 //! | [`discovery`] | where the service of a domain is, and which one it was before |
 //! | [`cluster`] | partitions, and the handle a front-end calls |
@@ -29,6 +30,7 @@ pub mod address;
 pub mod assertion;
 pub mod catalog;
 pub mod cluster;
+pub mod conduct;
 pub mod crypto;
 pub mod dare;
 pub mod delivery;

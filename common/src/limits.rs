@@ -150,6 +150,39 @@ pub const INTAKE_BYTES_MAX: usize = 512 * 1024;
 /// Time between two looks at intakes whose owners nobody nudged (cluster §8).
 pub const INTAKE_POLL_INTERVAL: Duration = Duration::from_secs(2);
 
+// ---- Complaints (service §8, X-61) ----
+
+/// Time after which an incident counts half as much.
+pub const CONDUCT_HALF_LIFE: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// Half-lives for which an incident counts at all: what is left then is below a two-hundredth.
+pub const CONDUCT_HALF_LIVES_COUNTED: u32 = 8;
+/// Incidents of one subject that are counted, the newest first: many times what suspends anybody.
+pub const CONDUCT_INCIDENTS_COUNTED: usize = 1_024;
+/// How long incidents stay on record: longer than they count.
+pub const INCIDENTS_KEPT: Duration = Duration::from_secs(90 * 24 * 3_600);
+/// Incidents that one account adds to by itself in a day, each about another sender; further ones
+/// are not recorded. Keeps a peer that invents senders from filling the disk.
+pub const INCIDENTS_PER_RECIPIENT_DAY: usize = 64;
+/// Score from which on somebody is throttled: complaints of as many people within a week.
+pub const CONDUCT_THROTTLED_FROM: u32 = 5;
+/// Score from which on somebody is restricted.
+pub const CONDUCT_RESTRICTED_FROM: u32 = 10;
+/// Score from which on somebody is suspended.
+pub const CONDUCT_SUSPENDED_FROM: u32 = 20;
+/// The greatest score that a level can be set to begin at.
+pub const CONDUCT_FROM_MAX: u32 = 1_000;
+/// One part in this many of the rates is left to who is throttled.
+pub const CONDUCT_THROTTLE_SHARE: u32 = 10;
+/// What a refusal by rules 1 to 3 adds to a score, and what an operator files, in thousandths.
+pub const INCIDENT_WEIGHT: u32 = 1_000;
+/// What a refusal by a peer adds, in thousandths: it does not say why.
+pub const INCIDENT_WEIGHT_PEER: u32 = 500;
+/// Refusals by peers in a day that say nothing yet; each further one is an incident (X-61,
+/// "repeated").
+pub const PEER_REFUSALS_PER_DAY_FREE: u32 = 2;
+/// How long the level of a service is believed before it is computed again.
+pub const CONDUCT_BELIEVED: Duration = Duration::from_secs(10);
+
 // ---- Connecting devices (service §6.2, §6.3, §6.5; decisions) ----
 
 /// How long a request to connect waits for its answer. Beyond: 410/111.

@@ -22,12 +22,14 @@ use mesh_common::account::intake::{
 use mesh_common::account::{IntakeBody, IntakeEntry, IntakeId, Lookups, Standing};
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::PartitionId;
+use mesh_common::conduct::Level;
 use mesh_common::dare::Envelope;
 use mesh_common::limits::INTAKE_BYTES_MAX;
 use mesh_common::spool::MessageState;
 
 use super::batch::{BatchPlan, Mark, commit};
 use super::commands::contained;
+use super::conduct;
 use super::contacts;
 use super::ownership::{Fence, Fenced};
 use super::reading::{self, ReadError};
@@ -57,6 +59,8 @@ pub(crate) struct Page {
 pub(crate) struct Prepared {
     page: Page,
     contacts: HashMap<AccountAddress, Arc<ContactIndex>>,
+    /// How the services stand that forwarded messages, by domain.
+    services: HashMap<String, Level>,
     /// What outcomes are told by, signed.
     completions: HashMap<IntakeId, Envelope>,
 }
@@ -149,10 +153,22 @@ pub(crate) async fn prepare<S: Store>(
             contacts.insert(entry.account.clone(), index);
         }
     }
+    let mut services = HashMap::new();
+    for entry in page.entries() {
+        if let IntakeBody::Message(message) = &entry.body
+            && let Some(service) = &message.service
+            && !services.contains_key(&service.domain)
+        {
+            let policy = &shared.config.policy_of(&entry.account).conduct;
+            let level = conduct::of_service(shared, &service.domain, policy).await?;
+            services.insert(service.domain.clone(), level);
+        }
+    }
     let completions = complete(shared, &page).await;
     Ok(Prepared {
         page,
         contacts,
+        services,
         completions,
     })
 }
@@ -345,6 +361,7 @@ impl Draft {
         let setting = Setting {
             policy: shared.config.policy_of(&entry.account),
             contacts: prepared.contacts.get(&entry.account).map(AsRef::as_ref),
+            service_level: service_level(prepared, entry),
             completion: prepared.completions.get(&entry.id),
             now: shared.now(),
         };
@@ -433,6 +450,18 @@ impl Draft {
             tainted: self.tainted,
         })
     }
+}
+
+/// How the service stands that forwarded the message of `entry`.
+fn service_level(prepared: &Prepared, entry: &IntakeEntry) -> Level {
+    let IntakeBody::Message(message) = &entry.body else {
+        return Level::Normal;
+    };
+    let service = message.service.as_ref();
+    service
+        .and_then(|service| prepared.services.get(&service.domain))
+        .copied()
+        .unwrap_or_default()
 }
 
 /// Counts what became of an entry, and tells the operator what happened.

@@ -11,6 +11,7 @@
 //! | `batch` | waiting operations become one commit |
 //! | `ownership` | who may write: claims and fences |
 //! | `drain`, `contacts` | what others left becomes one commit; who may leave what |
+//! | `conduct` | how services stand that forward messages |
 //! | `records`, `codec` | accounts as rows |
 //! | `reading` | rows as accounts, lookups and frames |
 //! | `upkeep`, `retention` | what expires and what is purged; what of containers is not kept for good |
@@ -20,6 +21,7 @@ mod actor;
 mod batch;
 mod codec;
 pub(crate) mod commands;
+pub(crate) mod conduct;
 pub(crate) mod contacts;
 mod drain;
 mod ownership;

@@ -14,8 +14,9 @@ use mesh_common::account::{
 };
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::Answer;
+use mesh_common::conduct::{Conduct, Subject};
 use mesh_common::error::ServiceError;
-use mesh_common::limits::{READ_TX_BYTES_MAX, READ_TX_FRAMES_MAX};
+use mesh_common::limits::{CONDUCT_INCIDENTS_COUNTED, READ_TX_BYTES_MAX, READ_TX_FRAMES_MAX};
 use mesh_common::time::Timestamp;
 
 use super::codec::RowError;
@@ -163,7 +164,28 @@ pub(crate) async fn look_up<T: Tx>(
         }
     }
     look_up_received(tx, &keys, needs, &mut found).await?;
+    if let Some((subject, now)) = &needs.conduct {
+        found.conduct = conduct(tx, subject, *now).await?;
+    }
     Ok(found)
+}
+
+/// What counts against `subject` at `now`.
+pub(crate) async fn conduct<T: Tx>(
+    tx: &T,
+    subject: &Subject,
+    now: Timestamp,
+) -> Result<Conduct, ReadError> {
+    let range = keys::conduct::conduct(subject, Conduct::horizon(now));
+    let limit = Limit::rows(CONDUCT_INCIDENTS_COUNTED);
+    let page = tx
+        .range(&range, limit, Order::Reverse, Read::Snapshot)
+        .await?;
+    let counted = page.rows.iter().filter_map(|row| {
+        let at = keys::conduct::time_of_conduct(&row.key)?;
+        Some(records::weight(&row.value).map(|weight| (at, weight)))
+    });
+    Ok(Conduct(counted.collect::<Result<_, _>>()?))
 }
 
 /// What the account has sent lately, and to whom.

@@ -17,6 +17,7 @@ use mesh_common::account::{
     SendingRow, Tip, Transition,
 };
 use mesh_common::cluster::PartitionId;
+use mesh_common::conduct::Incident;
 use mesh_common::delivery::{QueueItem, ShardId};
 use mesh_common::entropy::{self, Entropy};
 use mesh_common::limits::PAYLOAD_CHUNK_BYTES;
@@ -40,6 +41,8 @@ const TIP: u8 = 1;
 const FRAME: u8 = 1;
 /// Format of an entry left in an intake.
 const INTAKE: u8 = 1;
+/// Format of what an incident counts.
+const WEIGHT: u8 = 1;
 /// Format of rows that begin with the moment they expire.
 const EXPIRING: u8 = 1;
 
@@ -161,6 +164,14 @@ impl Rows {
         self.queued.push(Note::of(item));
     }
 
+    /// Puts an incident on record, and counts it against whom it is about.
+    pub(crate) fn record_incident(&mut self, incident: &Incident) {
+        let place = keys::conduct::incident(incident.at, incident.id);
+        self.set(place, encode(incident));
+        let weight = Writer::new(WEIGHT).u32(incident.weight).finish();
+        self.set(keys::conduct::counts(incident), weight);
+    }
+
     /// Counts what was queued by the commit of this stamp, and tells the owners of the destinations.
     pub(crate) fn tell_queued<S>(&self, shared: &Shared<S>, stamp: Option<Versionstamp>) {
         for note in &self.queued {
@@ -244,6 +255,7 @@ impl Rows {
             Change::Enqueue(queued) => {
                 self.enqueue(&queued.item, rows::encode_body(&queued.envelope));
             }
+            Change::Incident(incident) => self.record_incident(incident),
             Change::Seen { id, row } => {
                 let due = (row.expires_at(), DueKind::Seen, id.0.to_vec());
                 self.add_expiring(keys, keys.seen(id.0), row, due);
@@ -464,6 +476,18 @@ pub(crate) fn intake(value: &[u8]) -> Result<IntakeEntry, RowError> {
     let rest: IntakeEntry = serde_json::from_slice(json).map_err(|_| row.impossible("text"))?;
     row.finish()?;
     Ok(rest.with_payload(payload.to_vec()))
+}
+
+pub(crate) fn incident(value: &[u8]) -> Result<Incident, RowError> {
+    decode("incident", value)
+}
+
+/// What an incident counts, in thousandths.
+pub(crate) fn weight(value: &[u8]) -> Result<u32, RowError> {
+    let mut row = Reader::new("weight of an incident", value, WEIGHT)?;
+    let weight = row.u32()?;
+    row.finish()?;
+    Ok(weight)
 }
 
 pub(crate) fn unique(value: &[u8]) -> Result<UniqueRow, RowError> {

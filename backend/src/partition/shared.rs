@@ -10,6 +10,7 @@ use mesh_common::entropy::Entropy;
 use mesh_common::time::{Clock, Timestamp};
 
 use super::accounts::NodeAccounts;
+use super::conduct::ConductCache;
 use super::contacts::ContactCache;
 use super::ownership::Claimant;
 use super::shown::Shown;
@@ -115,6 +116,8 @@ pub(crate) struct Shared<S> {
     /// The secrets of the service. Never used on a partition's thread.
     pub(crate) keys: ServiceKeys,
     pub(crate) contacts: ContactCache,
+    /// How services stand that forward messages.
+    pub(crate) conduct: ConductCache,
     /// Rung for partitions with something in their intake.
     pub(crate) bell: Bell<PartitionId>,
     /// Rung when something is queued for other services.

@@ -33,6 +33,8 @@
 //! | `21` intake | `p generation versionstamp n` | what others left for an account of `p`, in the order of the commits |
 //! | `23` due | `p due kind aid rest` | empty: work to be done from the moment `due` on |
 //! | `24` aside | `p key kind` | an entry of an intake that cannot be received: `e` verbatim, `w` why |
+//! | `25` incident | `at id` | something that counts against somebody, on record (X-61) |
+//! | `26` conduct | `hash16 at id` | the same, by whom it counts against: how much |
 //! | `30` queue | `s hash16 'd'` | a destination: its name, what is remembered of it between lives |
 //! | `30` queue | `s hash16 'q' due id` | one message for one recipient there, as it waits |
 //! | `31` body | `s id` | that message, verbatim |
@@ -67,6 +69,7 @@ pub use self::queue::{
 };
 use super::KeyRange;
 
+pub mod conduct;
 mod queue;
 
 const META: u8 = 0x00;

@@ -89,6 +89,7 @@ impl AccountState {
                 | Change::Replay { .. }
                 | Change::Intake(_)
                 | Change::Enqueue(_)
+                | Change::Incident(_)
                 | Change::Seen { .. }
                 | Change::Exchange { .. }
                 | Change::Delivery { .. }

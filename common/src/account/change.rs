@@ -17,6 +17,7 @@ use super::post::PostingCounts;
 use super::state::{AccountId, AccountRecord, ContainerNumber, Head, ProfileVersion, Tip};
 use crate::address::AccountAddress;
 use crate::cluster::Answer;
+use crate::conduct::Incident;
 use crate::dare::Digest64;
 use crate::delivery::Queued;
 use crate::limits::{MESSAGE_ID_REMEMBERED, RECIPIENT_REMEMBERED, REPLAY_TIME};
@@ -133,6 +134,8 @@ pub enum Change {
     /// A message for an account at another service, put into the queue of its destination (delivery
     /// §11).
     Enqueue(Box<Queued>),
+    /// Something that counts against an account or a service, whoever it is.
+    Incident(Box<Incident>),
     /// An entry of this account's intake was drained (decision Q-59).
     Seen {
         /// Which.

@@ -14,6 +14,7 @@
 
 pub(super) mod append;
 mod checks;
+pub(super) mod complaint;
 pub mod contacts;
 pub mod control;
 pub mod exchange;

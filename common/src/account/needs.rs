@@ -9,9 +9,14 @@ use super::change::{
     MessageKey, MessageRow, RecipientRow, ReplayKey, ReplayRow, SendingRow, UniqueRow,
 };
 use super::frame::{FrameRecord, StoredFrame};
-use super::intake::{DeliveryKey, DeliveryRow, ExchangeKey, ExchangeRow, IntakeId, SeenRow, Tally};
+use super::intake::{
+    ContactIndex, DeliveryKey, DeliveryRow, ExchangeKey, ExchangeRow, IntakeId, SeenRow, Tally,
+};
 use super::post::PostingCounts;
 use super::state::ContainerNumber;
+use crate::conduct::{Conduct, Subject};
+use crate::delivery::QueueScope;
+use crate::time::Timestamp;
 
 /// Rows to look up. Those that do not exist are simply missing from the [`Lookups`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -42,6 +47,12 @@ pub struct Needs {
     pub deliveries: BTreeSet<DeliveryKey>,
     /// Whether to look up what was taken today.
     pub tally: bool,
+    /// Whose complaints to look up, and at which moment they count.
+    pub conduct: Option<(Subject, Timestamp)>,
+    /// Of what to say how much waits for other services.
+    pub waiting: BTreeSet<QueueScope>,
+    /// Whether what the account's contacts say is asked for.
+    pub contacts: bool,
 }
 
 impl Needs {
@@ -79,6 +90,12 @@ pub struct Lookups {
     pub deliveries: BTreeMap<DeliveryKey, DeliveryRow>,
     /// What was taken lately.
     pub tally: Option<Tally>,
+    /// What counts against the account, or whoever was asked for.
+    pub conduct: Conduct,
+    /// How many messages wait for other services, by what a bound is set on; nothing is none.
+    pub waiting: BTreeMap<QueueScope, u64>,
+    /// What the account's contacts say; `None` where nobody read them.
+    pub contacts: Option<Arc<ContactIndex>>,
 }
 
 impl Lookups {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::intake::InboundPolicy;
 use super::retention::Retention;
 use crate::address::AccountAddress;
+use crate::conduct::ConductPolicy;
 use crate::dare::container_name::NameStyle;
 use crate::error::ServiceError;
 use crate::limits;
@@ -51,6 +52,8 @@ pub struct AccountPolicy {
     pub retention: Retention,
     /// What may come in from others (service §7.5).
     pub inbound: InboundPolicy,
+    /// What follows from complaints (service §8).
+    pub conduct: ConductPolicy,
     /// What devices may send to other accounts: tags of messages, their groups, or `*`. Other
     /// messages: 403/5.
     pub outbound_types: Vec<String>,
@@ -84,6 +87,7 @@ impl Default for AccountPolicy {
             legacy_digests: false,
             retention: Retention::default(),
             inbound: InboundPolicy::default(),
+            conduct: ConductPolicy::default(),
             outbound_types: OUTBOUND_TYPES.map(str::to_owned).to_vec(),
             outbound_rates: Some(OutboundRates::default()),
             domains_served: BTreeSet::new(),

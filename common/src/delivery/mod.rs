@@ -11,6 +11,7 @@
 //! | [`shard`] | who owns a destination |
 //! | [`item`] | what waits in the queue |
 //! | [`attempt`] | what one transfer came to |
+//! | [`scope`] | what is counted of the queue |
 //! | `told` | what the sender of a message is told |
 //! | [`judge`] | what that means, for the message and for the destination |
 //! | [`retry`] | when a message is tried again, and when it is given up |
@@ -29,6 +30,7 @@ pub mod item;
 pub mod judge;
 pub mod pool;
 pub mod retry;
+pub mod scope;
 pub mod shard;
 mod told;
 
@@ -38,4 +40,5 @@ pub use fairness::Due;
 pub use item::{Class, ItemId, QueueItem, Queued};
 pub use judge::{Failure, Fate, Judgement, Lasting, Reason};
 pub use pool::{Pool, PoolSettings, Refill, Remembered, Standing, Start};
+pub use scope::QueueScope;
 pub use shard::ShardId;

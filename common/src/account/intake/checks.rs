@@ -7,6 +7,7 @@
 //! from which only services are exempt (decision Q-57).
 
 use super::append::{self, AppendError, Appended};
+use super::complaint;
 use super::contacts::Standpoint;
 use super::control::{self, Inputs, StrangerFacts};
 use super::exchange::{ExchangeKey, ExchangeKind};
@@ -100,6 +101,8 @@ pub(super) fn receive(
         Err(refusal) => {
             let mut reception =
                 Reception::noted(entry, now, refusal).telling(entry, MessageState::Refused, now);
+            let complaint = complaint::of_refusal(message, &entry.account, lookups, refusal, now);
+            reception.changes.extend(complaint);
             reception.incidents.extend(check.incident(refusal));
             reception
         }
@@ -208,6 +211,7 @@ impl Check<'_> {
         let inputs = Inputs {
             sender,
             service: self.message.service.as_ref(),
+            service_level: self.setting.service_level,
             message_type,
             standpoint: contacts.map_or(Standpoint::Unknown, |contacts| {
                 contacts.standpoint(sender, message_type.unwrap_or_default())

@@ -34,7 +34,7 @@ pub enum Standpoint {
 }
 
 /// The contacts of one account.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ContactIndex {
     /// Live entries, by UniqueID.
     live: BTreeMap<String, Live>,
@@ -48,13 +48,13 @@ pub struct ContactIndex {
     bytes: usize,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Live {
     frame: u64,
     entry: Entry,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Entry {
     /// Its frame has not been opened.
     Closed,

@@ -3,16 +3,17 @@
 //!
 //! | rule | asks |
 //! | --- | --- |
-//! | 1 | does the site block the service, the account or the profile? |
+//! | 1 | does the site block the service, the account or the profile? Is the service suspended? |
 //! | 2 | does the site take messages of this type? |
 //! | 3 | does a contact entry for the sender name the type, its group, or `*`? |
 //! | 4 | does the message answer one that this account sent? |
 //! | 5 | is there an entry that says nothing of the type? Then contact data only |
-//! | 6 | a stranger: RequestContact only, within bounds |
+//! | 6 | a stranger: RequestContact only, within bounds, not by way of a service that is restricted |
 
 use super::contacts::Standpoint;
 use super::site::{Accreditation, InboundPolicy};
 use super::{ForwardingService, MessageSender};
+use crate::conduct::Level;
 
 /// The type by which strangers introduce themselves.
 const REQUEST_CONTACT: &str = "RequestContact";
@@ -26,6 +27,9 @@ pub struct Inputs<'a> {
     pub sender: &'a MessageSender,
     /// The service that transmitted the message; none for an account served here.
     pub service: Option<&'a ForwardingService>,
+    /// What follows from complaints about that service; normal for an account served here, whose
+    /// own level is looked at when it sends.
+    pub service_level: Level,
     /// The tag, where it is known.
     pub message_type: Option<&'a str>,
     /// What the user's contacts say of the sender and the type.
@@ -74,6 +78,9 @@ pub enum Reason {
     /// Rule 1.
     #[error("the site takes nothing from the sender")]
     Blocked,
+    /// Rules 1 and 6, by what the service's senders did before.
+    #[error("the service draws too many complaints")]
+    Conduct,
     /// Rule 2.
     #[error("the site does not take messages of this type")]
     TypeNotTaken,
@@ -112,6 +119,9 @@ pub fn rule(inputs: &Inputs<'_>) -> Ruling {
     if inputs.site.blocks(inputs.sender, inputs.service) {
         return refused(Rule::SiteBlock, Reason::Blocked);
     }
+    if inputs.service_level == Level::Suspended {
+        return refused(Rule::SiteBlock, Reason::Conduct);
+    }
     let message_type = inputs.message_type.unwrap_or_default();
     if !inputs.site.takes(message_type) {
         return refused(Rule::SiteType, Reason::TypeNotTaken);
@@ -142,6 +152,9 @@ fn stranger(inputs: &Inputs<'_>, message_type: &str) -> Result<(), Reason> {
     let (site, facts) = (inputs.site, &inputs.stranger);
     if message_type != REQUEST_CONTACT {
         return Err(Reason::NotPermitted);
+    }
+    if inputs.service_level >= Level::Restricted {
+        return Err(Reason::Conduct);
     }
     let needed = if site.requires_accreditation || inputs.has_unreadable_contacts {
         Accreditation::Site
@@ -191,6 +204,7 @@ impl Reason {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Blocked => "blocked",
+            Self::Conduct => "conduct",
             Self::TypeNotTaken => "type",
             Self::Rejected => "rejected",
             Self::NotPermitted => "permission",
@@ -201,7 +215,8 @@ impl Reason {
         }
     }
 
-    /// Whether the refusal is recorded as an incident: rules 1 to 3.
+    /// Whether the refusal is recorded as an incident: rules 1 to 3. What follows from
+    /// incidents is none, else nobody would ever come back.
     #[must_use]
     pub const fn is_incident(self) -> bool {
         matches!(self, Self::Blocked | Self::TypeNotTaken | Self::Rejected)

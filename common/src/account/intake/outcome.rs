@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::append::{self, Appended};
+use super::complaint;
 use super::reception::{Reception, ReceptionResult, Setting, Unfit};
 use super::{IntakeEntry, IntakeId, MessageOutcome};
 use crate::account::change::Change;
@@ -95,6 +96,7 @@ fn relationship(state: MessageState) -> Relationship {
 
 pub(super) fn add_needs(outcome: &MessageOutcome, needs: &mut Needs) {
     needs.deliveries.insert(outcome.key());
+    needs.tally = outcome.state == MessageState::Refused;
 }
 
 /// Decides whether `outcome` is still news, and appends the completion to Outbound if it is.
@@ -141,6 +143,8 @@ pub(super) fn receive(
         told_at: now,
     };
     changes.push(Change::Delivery { key, row });
+    let address = &state.record.address;
+    changes.extend(complaint::of_outcome(address, outcome, lookups, setting));
     let result = ReceptionResult::Told;
     Ok(Reception::of(state, entry, tip, changes, now, result))
 }

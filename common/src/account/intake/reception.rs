@@ -10,6 +10,7 @@ use crate::account::change::Change;
 use crate::account::needs::{Lookups, Needs};
 use crate::account::policy::AccountPolicy;
 use crate::account::state::{AccountState, Standing, Tip};
+use crate::conduct::Level;
 use crate::dare::Envelope;
 use crate::limits::INTAKE_ID_REMEMBERED;
 use crate::spool::MessageState;
@@ -107,6 +108,8 @@ pub struct Setting<'a> {
     pub policy: &'a AccountPolicy,
     /// What its contacts say of senders; none where there is no account.
     pub contacts: Option<&'a ContactIndex>,
+    /// What follows from complaints about the service that forwarded the message, if one did.
+    pub service_level: Level,
     /// For an outcome: the MessageComplete that tells it, signed by the service.
     pub completion: Option<&'a Envelope>,
     /// The time.

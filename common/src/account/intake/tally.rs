@@ -2,10 +2,11 @@
 //! §7.5 rule 6, §7.4 check 8). One small row per account, written with every message that is taken,
 //! so that a restart forgets nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::{INCIDENTS_PER_RECIPIENT_DAY, PEER_REFUSALS_PER_DAY_FREE};
 use crate::time::Timestamp;
 use crate::udf::Udf;
 
@@ -22,6 +23,18 @@ pub struct Tally {
     /// strangers at most.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     strangers: BTreeMap<String, u32>,
+    /// Senders whose messages were refused in a way that counts against them, each counted
+    /// once.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    complaints: BTreeSet<String>,
+    /// Messages of the account that other services refused.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    refused_by_peers: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Tally {
@@ -57,6 +70,19 @@ impl Tally {
         self.strangers
             .values()
             .fold(0, |sum, one| sum.saturating_add(*one))
+    }
+
+    /// Complains about `sender`. Whether that is to be recorded: for the first time today, and not
+    /// about more senders than [`INCIDENTS_PER_RECIPIENT_DAY`].
+    pub(super) fn complain(&mut self, sender: &str) -> bool {
+        self.complaints.len() < INCIDENTS_PER_RECIPIENT_DAY
+            && self.complaints.insert(sender.to_owned())
+    }
+
+    /// Counts a message that another service refused. Whether that happens too often today.
+    pub(super) fn refused_by_peer(&mut self) -> bool {
+        self.refused_by_peers = self.refused_by_peers.saturating_add(1);
+        self.refused_by_peers > PEER_REFUSALS_PER_DAY_FREE
     }
 
     /// Counts one more message.

@@ -25,8 +25,9 @@ use super::{
 };
 use crate::address::AccountAddress;
 use crate::cluster::{AccountRequest, Answer, Verified};
+use crate::conduct::{Conduct, Incident, Level};
 use crate::dare::{ContainerName, Digest64, DigestStack, Envelope};
-use crate::delivery::QueueItem;
+use crate::delivery::{QueueItem, QueueScope};
 use crate::encoding::json;
 use crate::entropy::SeededEntropy;
 use crate::time::Timestamp;
@@ -73,6 +74,14 @@ pub struct Shell {
     pub standings: BTreeMap<AccountAddress, Standing>,
     /// What operators were told.
     pub incidents: Vec<String>,
+    /// What counts against anybody.
+    pub complaints: Vec<Incident>,
+    /// What waits for other services, as limits count it.
+    pub waiting: BTreeMap<QueueScope, u64>,
+    /// What the contacts of a sender say of recipients.
+    pub senders_contacts: Option<Arc<ContactIndex>>,
+    /// How the services that forward messages stand.
+    pub service_level: Level,
     /// Transitions committed so far.
     pub commits: usize,
     rows: BTreeMap<AccountId, Rows>,
@@ -89,6 +98,10 @@ impl Default for Shell {
             now: NOON,
             standings: BTreeMap::new(),
             incidents: Vec::new(),
+            complaints: Vec::new(),
+            waiting: BTreeMap::new(),
+            senders_contacts: None,
+            service_level: Level::Normal,
             commits: 0,
             rows: BTreeMap::new(),
             entropy: SeededEntropy::new(1),
@@ -151,6 +164,15 @@ impl Shell {
 
     fn look_up(&self, standing: &Standing, needs: &Needs) -> Lookups {
         let mut found = Lookups::default();
+        if let Some((subject, _)) = &needs.conduct {
+            let of_subject = self.complaints.iter().filter(|one| one.subject == *subject);
+            found.conduct = Conduct(of_subject.map(|one| (one.at, one.weight)).collect());
+        }
+        let waiting = needs.waiting.iter();
+        found.waiting = waiting
+            .filter_map(|scope| Some((scope.clone(), *self.waiting.get(scope)?)))
+            .collect();
+        found.contacts.clone_from(&self.senders_contacts);
         let Some(rows) = standing.account_id().and_then(|id| self.rows.get(&id)) else {
             return found;
         };
@@ -211,6 +233,7 @@ impl Shell {
     pub fn commit(&mut self, transition: &Transition) {
         self.commits += 1;
         self.incidents.extend(transition.incidents.iter().cloned());
+        self.note(&transition.changes);
         let rows = self.rows.entry(transition.account).or_default();
         for change in &transition.changes {
             rows.set(change);
@@ -219,6 +242,21 @@ impl Shell {
             .entry(transition.address.clone())
             .or_default()
             .apply(transition);
+    }
+
+    /// Notes what belongs to no account.
+    fn note(&mut self, changes: &[Change]) {
+        for change in changes {
+            match change {
+                Change::Incident(incident) => self.complaints.push((**incident).clone()),
+                Change::Enqueue(queued) => {
+                    for scope in queued.item.scopes() {
+                        *self.waiting.entry(scope).or_default() += 1;
+                    }
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Writes rows of an account that no request leads to, without applying them.
@@ -243,11 +281,13 @@ impl Shell {
             policy: &self.policy,
             contacts,
             completion,
+            service_level: self.service_level,
             now: self.now,
         };
         let reception =
             intake::receive(&standing, entry, &lookups, &setting).expect("tests leave fit entries");
         self.incidents.extend(reception.incidents.iter().cloned());
+        self.note(&reception.changes);
         if let Some(account) = standing.account_id() {
             let rows = self.rows.entry(account).or_default();
             reception.changes.iter().for_each(|change| rows.set(change));
@@ -441,6 +481,7 @@ impl Rows {
             }
             Change::Posting(counts) => self.posting = Some(stored(&**counts)),
             Change::Intake(entry) => self.left.push(stored(&**entry)),
+            Change::Incident(_) => {}
             Change::Enqueue(queued) => self.queued.push(stored(&queued.item)),
             Change::Seen { id, row } => {
                 self.seen.insert(*id, stored(row));

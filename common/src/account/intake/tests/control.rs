@@ -7,12 +7,14 @@ use crate::account::intake::site::InboundPolicy;
 use crate::account::intake::{ForwardingService, MessageSender, Standpoint};
 use crate::account::testing::udf;
 use crate::address::AccountAddress;
+use crate::conduct::Level;
 
 /// One question, with everything it depends on.
 #[derive(Clone)]
 struct Case {
     sender: MessageSender,
     service: Option<ForwardingService>,
+    service_level: Level,
     message_type: Option<&'static str>,
     standpoint: Standpoint,
     has_unreadable_contacts: bool,
@@ -27,6 +29,7 @@ impl Case {
         Self {
             sender: bob(),
             service: None,
+            service_level: Level::Normal,
             message_type: Some("RequestContact"),
             standpoint: Standpoint::Unknown,
             has_unreadable_contacts: false,
@@ -40,6 +43,7 @@ impl Case {
         rule(&Inputs {
             sender: &self.sender,
             service: self.service.as_ref(),
+            service_level: self.service_level,
             message_type: self.message_type,
             standpoint: self.standpoint,
             has_unreadable_contacts: self.has_unreadable_contacts,
@@ -363,4 +367,28 @@ fn strangers_meet_each_bound_at_its_value() {
     };
     assert_eq!(at(longer), refused(Reason::TooLong));
     assert!(!Reason::SenderQuota.is_incident());
+}
+
+// S-4.4-c
+#[test]
+fn a_service_that_draws_complaints_is_taken_at_its_level() {
+    let stranger = Case::stranger().with(forwarded);
+    let contact = stranger.with(|case| case.standpoint = Standpoint::Silent);
+    let at = |case: &Case, level| case.with(|case| case.service_level = level).ruling();
+    for level in [Level::Normal, Level::Throttled] {
+        assert_eq!(at(&stranger, level), ok(Rule::Stranger), "{level:?}");
+    }
+    assert_eq!(
+        at(&stranger, Level::Restricted),
+        no(Rule::Stranger, Reason::Conduct)
+    );
+    assert_eq!(at(&contact, Level::Restricted), ok(Rule::Contact));
+    assert_eq!(
+        at(&contact, Level::Suspended),
+        no(Rule::SiteBlock, Reason::Conduct)
+    );
+    assert!(
+        !Reason::Conduct.is_incident(),
+        "what follows from complaints is none, else nobody came back"
+    );
 }

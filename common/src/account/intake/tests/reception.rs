@@ -492,6 +492,7 @@ fn an_outcome_that_nobody_signed_is_unfit() {
         policy: &shell.policy,
         contacts: Some(&ContactIndex::default()),
         completion: None,
+        service_level: crate::conduct::Level::Normal,
         now: NOON,
     };
     assert!(receive(&standing, &entry, &Lookups::default(), &setting).is_err());
