@@ -51,12 +51,20 @@ impl AccountAddress {
         if let Some(character) = user.chars().find(|&character| is_forbidden(character)) {
             return Err(AddressError::Character { character });
         }
-        let user = user.to_ascii_lowercase();
-        let domain = canonical_domain(domain)?;
+        let user_bytes = user.len();
+        let canonical = if is_plain_domain(domain) {
+            text.to_ascii_lowercase()
+        } else {
+            format!(
+                "{}@{}",
+                user.to_ascii_lowercase(),
+                canonical_domain(domain)?
+            )
+        };
         Ok(Self {
             written: text.to_owned(),
-            user_bytes: user.len(),
-            canonical: format!("{user}@{domain}"),
+            canonical,
+            user_bytes,
         })
     }
 
@@ -64,6 +72,16 @@ impl AccountAddress {
     #[must_use]
     pub fn as_written(&self) -> &str {
         &self.written
+    }
+
+    /// Whether `text` is this address, however it is written.
+    ///
+    /// What is written as this address was, or canonically, is told without reading it.
+    #[must_use]
+    pub fn is_written(&self, text: &str) -> bool {
+        text == self.written
+            || text == self.canonical
+            || Self::parse(text).is_ok_and(|address| address == *self)
     }
 
     /// In canonical form.
@@ -90,12 +108,44 @@ impl AccountAddress {
 /// # Errors
 /// [`AddressError::Domain`] if `domain` is none.
 pub fn canonical_domain(domain: &str) -> Result<String, AddressError> {
+    if is_plain_domain(domain) {
+        return Ok(domain.to_ascii_lowercase());
+    }
+    canonical_domain_by_unicode(domain)
+}
+
+/// Octets of a domain name (RFC 1035 §2.3.4).
+const DOMAIN_BYTES_MAX: usize = 253;
+/// Octets of one label of a domain name (RFC 1035 §2.3.4).
+const LABEL_BYTES_MAX: usize = 63;
+
+/// Whether a domain is made of letters, digits and hyphens in places where they mean nothing: its
+/// canonical form is then the lower case, and no table of Unicode is asked. Nearly every domain is.
+fn is_plain_domain(domain: &str) -> bool {
+    let is_plain = |label: &[u8]| {
+        (1..=LABEL_BYTES_MAX).contains(&label.len())
+            && label
+                .iter()
+                .all(|octet| octet.is_ascii_alphanumeric() || *octet == b'-')
+            && !label.starts_with(b"-")
+            && !label.ends_with(b"-")
+            // `xn--` says that the label is another one; whatever else has them there is refused.
+            && label.get(2..4) != Some(b"--")
+    };
+    domain.len() <= DOMAIN_BYTES_MAX
+        && domain
+            .as_bytes()
+            .split(|octet| *octet == b'.')
+            .all(is_plain)
+}
+
+fn canonical_domain_by_unicode(domain: &str) -> Result<String, AddressError> {
     let ascii = idna::domain_to_ascii_strict(domain).map_err(|_| AddressError::Domain)?;
     let trimmed = ascii.strip_suffix('.').unwrap_or(&ascii);
     let labels_hold = trimmed
         .split('.')
-        .all(|label| !label.is_empty() && label.len() <= 63);
-    if trimmed.is_empty() || trimmed.len() > 253 || !labels_hold {
+        .all(|label| !label.is_empty() && label.len() <= LABEL_BYTES_MAX);
+    if trimmed.is_empty() || trimmed.len() > DOMAIN_BYTES_MAX || !labels_hold {
         return Err(AddressError::Domain);
     }
     Ok(trimmed.to_owned())
@@ -163,6 +213,7 @@ impl<'de> serde::Deserialize<'de> for AccountAddress {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::entropy::{SeededEntropy, draw};
 
     #[test]
     fn addresses_compare_in_canonical_form() {
@@ -172,6 +223,72 @@ mod tests {
         assert_eq!((one.user(), one.domain()), ("alice", "example.com"));
         let umlaut = AccountAddress::parse("a@Bücher.example").unwrap();
         assert_eq!(umlaut.domain(), "xn--bcher-kva.example");
+    }
+
+    #[test]
+    fn an_address_is_known_however_it_is_written() {
+        let address = AccountAddress::parse("Alice@B\u{fc}cher.example").unwrap();
+        for text in [
+            "Alice@B\u{fc}cher.example",
+            "alice@xn--bcher-kva.example",
+            "ALICE@b\u{dc}CHER.Example",
+        ] {
+            assert!(address.is_written(text), "{text}");
+        }
+        for text in [
+            "alice@b\u{fc}cher.example.org",
+            "alic@b\u{fc}cher.example",
+            "Alice",
+            "",
+        ] {
+            assert!(!address.is_written(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn plain_domains_are_what_the_tables_of_unicode_make_of_them() {
+        let long = ["a".repeat(63), "b".repeat(64)];
+        let mut domains: Vec<String> = [
+            "localhost",
+            "EXAMPLE.com",
+            "a.b",
+            "1.2.3.4",
+            "a-b.c--d.org",
+            "ab--c.org",
+            "xn--a.org",
+            "xn--bcher-kva.org",
+            "-a.org",
+            "a-.org",
+            "a..b",
+            ".a",
+            "a.",
+            ".",
+            "",
+            "a_b.org",
+            "[::1]",
+            "a b",
+            "b\u{fc}cher.org",
+        ]
+        .map(str::to_owned)
+        .into();
+        domains.extend(
+            long.iter()
+                .flat_map(|label| [label.clone(), format!("{label}.org")]),
+        );
+        domains.extend((120..=130).map(|labels| vec!["a"; labels].join(".")));
+        let mut entropy = SeededEntropy::new(12);
+        for _ in 0..2_000 {
+            let drawn = draw::<9>(&mut entropy);
+            let letter = |octet: &u8| char::from(b"aZ9-.x_n"[usize::from(octet % 8)]);
+            domains.push(drawn.iter().map(letter).collect());
+        }
+        let mut plain = 0;
+        for domain in domains {
+            let expected = canonical_domain_by_unicode(&domain);
+            assert_eq!(canonical_domain(&domain), expected, "{domain}");
+            plain += u32::from(is_plain_domain(&domain));
+        }
+        assert!(plain > 100, "only {plain} of them were plain");
     }
 
     #[test]

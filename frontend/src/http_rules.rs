@@ -109,9 +109,9 @@ impl HttpRules {
         let host = host_of(request)
             .ok_or_else(|| refusal(Code::Malformed, "the request has no Host header"))?;
         let name = without_port(host);
-        canonical_domain(name)
-            .ok()
-            .and_then(|name| self.hosts.get(&name))
+        let as_written = self.hosts.get(name);
+        as_written
+            .or_else(|| self.hosts.get(&canonical_domain(name).ok()?))
             .map(String::as_str)
             .ok_or_else(|| refusal(Code::Misdirected, "this host is not served here"))
     }

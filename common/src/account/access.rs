@@ -4,7 +4,6 @@
 use super::devices::DeviceEntry;
 use super::refusal;
 use super::state::{AccountState, AccountStatus, BootstrapPhase};
-use crate::address::AccountAddress;
 use crate::cluster::AccountRequest;
 use crate::cluster::handle::DeviceFacts;
 use crate::error::ServiceError;
@@ -37,11 +36,8 @@ pub(super) fn check_matrix(request: &AccountRequest) -> Result<(), ServiceError>
             "an account is deleted on a ticket only: make an exchange first",
         ));
     }
-    let named = request.request.account().map(AccountAddress::parse);
-    let request_agrees = match &named {
-        None => true,
-        Some(address) => address.as_ref() == Ok(&request.account),
-    };
+    let named = request.request.account();
+    let request_agrees = named.is_none_or(|text| request.account.is_written(text));
     let caller_agrees =
         caller.mode == Mode::Interop || caller.account.as_ref() == Some(&request.account);
     if request_agrees && caller_agrees {

@@ -62,7 +62,7 @@ pub fn account_for(
     request: &Request,
 ) -> Result<Option<AccountAddress>, ServiceError> {
     let session = authenticated.caller.account.as_ref();
-    let asked = asked_for(request)?;
+    let asked = asked_for(request, session)?;
     if !authenticated.account_is_readable {
         return Err(mismatch());
     }
@@ -75,13 +75,23 @@ pub fn account_for(
     }
 }
 
-/// The account the request names, wherever its class does that.
-fn asked_for(request: &Request) -> Result<Option<AccountAddress>, ServiceError> {
+/// The account the request names, wherever its class does that. Nearly always it is written as in
+/// the `session`, and need not be read again.
+fn asked_for(
+    request: &Request,
+    session: Option<&AccountAddress>,
+) -> Result<Option<AccountAddress>, ServiceError> {
     if let Request::Connect(request) = request {
         return connection_account(request).map(Some);
     }
+    let named = request.account();
+    if let Some(session) = session
+        && named == Some(session.as_written())
+    {
+        return Ok(Some(session.clone()));
+    }
     let creates = request.transaction() == Transaction::CreateAccount;
-    match request.account().map(AccountAddress::parse).transpose() {
+    match named.map(AccountAddress::parse).transpose() {
         Ok(asked) => Ok(asked),
         Err(error) if creates => Err(ServiceError::new(Code::InvalidName, error.to_string())),
         Err(_) => Err(mismatch()),
