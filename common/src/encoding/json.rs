@@ -90,7 +90,7 @@ pub fn append<T: Serialize + ?Sized>(value: &T, text: &mut Vec<u8>) {
 /// # Errors
 /// [`JsonError::ControlOctet`], [`JsonError::DuplicateMember`], [`JsonError::TooDeep`].
 pub fn check(octets: &[u8]) -> Result<Cow<'_, [u8]>, JsonError> {
-    let mut scan = Scan::default();
+    let mut scan = Scan::new();
     let mut position = 0;
     while position < octets.len() {
         position = match octets[position] {
@@ -104,52 +104,48 @@ pub fn check(octets: &[u8]) -> Result<Cow<'_, [u8]>, JsonError> {
     Ok(scan.finish(octets))
 }
 
-/// One open array or object, and the member names seen in it.
+/// One open array or object.
 enum Level<'a> {
     Array,
     Object {
-        names: Names<'a>,
         expects_name: bool,
+        /// Where the names of its members begin, among all names.
+        names_from: usize,
+        /// The names beyond the first [`JSON_MEMBERS_SCANNED_MAX`]: a short list is searched, a long
+        /// one hashed.
+        more_names: Option<HashSet<Cow<'a, [u8]>>>,
     },
 }
 
-/// Member names by value, escapes decoded: a short list is searched, a long one hashed.
-#[derive(Default)]
-struct Names<'a> {
-    few: Vec<Cow<'a, [u8]>>,
-    many: HashSet<Cow<'a, [u8]>>,
-}
+/// As deep as a request usually is, and as many names: room is made for them once.
+const LEVELS_USUAL: usize = 8;
+const NAMES_USUAL: usize = 16;
 
-impl<'a> Names<'a> {
-    /// Remembers `name`; false if it was there.
-    fn add(&mut self, name: Cow<'a, [u8]>) -> bool {
-        if self.few.contains(&name) || self.many.contains(&name) {
-            return false;
-        }
-        if self.few.len() < JSON_MEMBERS_SCANNED_MAX {
-            self.few.push(name);
-        } else {
-            self.many.insert(name);
-        }
-        true
-    }
-}
-
-#[derive(Default)]
 struct Scan<'a> {
     levels: Vec<Level<'a>>,
+    /// Names of members by value, escapes decoded: of all open objects, those of the innermost last.
+    names: Vec<Cow<'a, [u8]>>,
     raw_breaks: Vec<usize>,
 }
 
 impl<'a> Scan<'a> {
+    fn new() -> Self {
+        Self {
+            levels: Vec::with_capacity(LEVELS_USUAL),
+            names: Vec::with_capacity(NAMES_USUAL),
+            raw_breaks: Vec::new(),
+        }
+    }
+
     fn open(&mut self, object: bool, position: usize) -> Result<usize, JsonError> {
         if self.levels.len() == JSON_DEPTH_MAX {
             return Err(JsonError::TooDeep);
         }
         self.levels.push(if object {
             Level::Object {
-                names: Names::default(),
                 expects_name: true,
+                names_from: self.names.len(),
+                more_names: None,
             }
         } else {
             Level::Array
@@ -158,7 +154,9 @@ impl<'a> Scan<'a> {
     }
 
     fn close(&mut self, position: usize) -> usize {
-        self.levels.pop();
+        if let Some(Level::Object { names_from, .. }) = self.levels.pop() {
+            self.names.truncate(names_from);
+        }
         position + 1
     }
 
@@ -193,8 +191,9 @@ impl<'a> Scan<'a> {
     /// If a member name is due, `text` is it.
     fn name(&mut self, text: &'a [u8]) -> Result<(), JsonError> {
         let Some(Level::Object {
-            names,
             expects_name,
+            names_from,
+            more_names,
         }) = self.levels.last_mut()
         else {
             return Ok(());
@@ -203,13 +202,18 @@ impl<'a> Scan<'a> {
             return Ok(());
         }
         let name = name_value(text);
-        if names.add(name.clone()) {
-            Ok(())
-        } else {
-            Err(JsonError::DuplicateMember {
+        let names = &self.names[*names_from..];
+        if names.contains(&name) || more_names.as_ref().is_some_and(|more| more.contains(&name)) {
+            return Err(JsonError::DuplicateMember {
                 name: String::from_utf8_lossy(&name).chars().take(40).collect(),
-            })
+            });
         }
+        if names.len() < JSON_MEMBERS_SCANNED_MAX {
+            self.names.push(name);
+        } else {
+            more_names.get_or_insert_default().insert(name);
+        }
+        Ok(())
     }
 
     fn finish(self, octets: &'a [u8]) -> Cow<'a, [u8]> {
@@ -312,6 +316,10 @@ mod tests {
         assert_eq!(twice, Err(JsonError::DuplicateMember { name: "a".into() }));
         assert!(parse::<Value>(br#"{"a":{"x":1},"b":{"x":1}}"#).is_ok());
         assert!(parse::<Value>(br#"["a","a",{"a":"a"}]"#).is_ok());
+        // The names of an object that ended are forgotten, those of the one around it are not.
+        assert!(parse::<Value>(br#"[{"a":1,"b":{"c":1}},{"b":{"c":2},"a":1}]"#).is_ok());
+        let after = parse::<Value>(br#"{"a":{"b":{"c":1},"d":1},"e":[{"f":1}],"a":1}"#);
+        assert_eq!(after, Err(JsonError::DuplicateMember { name: "a".into() }));
     }
 
     #[test]
