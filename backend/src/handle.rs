@@ -169,6 +169,16 @@ impl<S: Store> Inner<S> {
                 return Ok(standing);
             }
         }
+        // A box of its own for the longer way, as below: the future of a read stays small.
+        Box::pin(self.view_of_owner(partition, account, is_for_keys)).await
+    }
+
+    async fn view_of_owner(
+        &self,
+        partition: PartitionId,
+        account: &AccountAddress,
+        is_for_keys: bool,
+    ) -> Result<Arc<Standing>, ServiceError> {
         let (reply, shown) = oneshot::channel();
         let view = View {
             account: account.clone(),
@@ -225,7 +235,7 @@ impl<S: Store> Inner<S> {
             Lookups::default()
         } else {
             let tx = shared.store.begin(TxOptions::default());
-            let found = reading::look_up(&tx, account, &needs).await;
+            let found = Box::pin(reading::look_up(&tx, account, &needs)).await;
             found.map_err(refusal)?
         };
         let policy = shared.config.policy_of(&request.account);
@@ -243,7 +253,7 @@ impl<S: Store> Inner<S> {
             (Decision::Stale, _) => Err(CallFailure::Stale),
             (Decision::Read(plan), Some(account)) => {
                 let store = &shared.store;
-                reading::download(store, account, *plan)
+                Box::pin(reading::download(store, account, *plan))
                     .await
                     .map_err(refusal)
             }
@@ -432,7 +442,7 @@ impl<S: Store> Backend for BackendHandle<S> {
             let outcome = if only_reads(transaction) {
                 inner.in_time(deadline, inner.read(&request)).await
             } else {
-                inner.in_time(deadline, inner.write(request)).await
+                Box::pin(inner.in_time(deadline, inner.write(request))).await
             };
             count(&inner.shared.metrics, transaction, &outcome);
             outcome

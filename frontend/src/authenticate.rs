@@ -23,7 +23,7 @@ impl Edge {
     /// A refusal to be sent bare (decision Q-1).
     pub(crate) async fn authenticate(
         &self,
-        envelope: Envelope,
+        envelope: Box<Envelope>,
         identity: &ServiceIdentity,
         source: Source,
         now: Timestamp,

@@ -172,13 +172,13 @@ impl Edge {
             Ok(Body::Plain(bare)) => {
                 Box::pin(self.answer_bare(&bare, arrival, named_account, true)).await
             }
-            Ok(Body::Sealed(envelope)) => return self.answer_sealed(*envelope, arrival).await,
+            Ok(Body::Sealed(envelope)) => return self.answer_sealed(envelope, arrival).await,
             Err(error) => self.told_refusal(None, error),
         };
         Reached::Answer(told)
     }
 
-    async fn answer_sealed(&self, envelope: Envelope, arrival: Arrival<'_>) -> Reached {
+    async fn answer_sealed(&self, envelope: Box<Envelope>, arrival: Arrival<'_>) -> Reached {
         let authenticated = self
             .authenticate(
                 envelope,
@@ -405,9 +405,8 @@ impl Edge {
         &self,
         authenticated: &Authenticated,
         transaction: Option<Transaction>,
-        outcomed: Outcomed,
+        mut outcomed: Outcomed,
     ) -> Told {
-        let outcome = outcomed.response.outcome().clone();
         let now = self.clock.now();
         let sealed = authenticated.sealer.seal_response(
             transaction,
@@ -416,6 +415,8 @@ impl Edge {
             now,
             &mut *(self.entropy)(),
         );
+        // What was told is written now, and need not be told twice.
+        let outcome = std::mem::take(outcomed.response.outcome_mut());
         match sealed {
             Ok(envelope) => Told {
                 reply: Reply::sealed(&envelope, &outcome, self.mirror_status)

@@ -126,7 +126,7 @@ impl Signers {
     /// As for [`evidence`](Self::evidence).
     pub(crate) async fn connection(
         &self,
-        request: ConnectRequest,
+        request: Box<ConnectRequest>,
         account: &AccountAddress,
         authenticated: Option<Arc<Authenticated>>,
         acknowledging: Acknowledging,

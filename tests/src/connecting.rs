@@ -33,10 +33,10 @@ pub fn request(device: &Device, address: &str, name: &str) -> Envelope {
 /// A Connect with this message.
 #[must_use]
 pub fn connect(message: Envelope) -> Request {
-    Request::Connect(ConnectRequest {
+    Request::Connect(Box::new(ConnectRequest {
         message_connection_request_client: Some(message),
         ..ConnectRequest::default()
-    })
+    }))
 }
 
 /// A Complete.

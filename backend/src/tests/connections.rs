@@ -5,7 +5,7 @@ use mesh_common::cluster::ConnectEvidence;
 use mesh_common::dare::Header;
 use mesh_common::limits::{CONNECTION_LIFE, CONNECTION_REMEMBERED};
 use mesh_common::message::response_id_2020;
-use mesh_common::protocol::{CompleteRequest, ConnectRequest};
+use mesh_common::protocol::CompleteRequest;
 
 use super::*;
 use crate::store::{KeyRange, Limit, Order, Read, Tx as _, TxOptions};
@@ -30,7 +30,7 @@ impl Person {
                 ..Envelope::plain(b"acknowledged".as_slice())
             },
         };
-        let request = Request::Connect(ConnectRequest::default());
+        let request = Request::Connect(Box::default());
         let mut asked = self.request(now, Via::Exchange, request);
         asked.evidence = Evidence::Connection(Box::new(evidence));
         asked.caller.profile_udf = Some(device.clone());

@@ -186,10 +186,10 @@ impl Client {
         kept: &mut Kept,
         service: &mut Service,
     ) -> Result<(), ClientError> {
-        let request = Request::Connect(ConnectRequest {
+        let request = Request::Connect(Box::new(ConnectRequest {
             message_connection_request_client: Some(kept.request.clone()),
             ..ConnectRequest::default()
-        });
+        }));
         let response = match self.ask_of(kept, service, &request).await? {
             Response::Connect(response) => response,
             other => return Err(ServiceFailure::other_class(&other).into()),

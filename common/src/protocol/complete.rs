@@ -21,7 +21,7 @@ pub struct CompleteRequest {
     pub account: Option<String>,
     /// Profile of the requesting device (P 10.1.2).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub device_profile: Option<Envelope>,
+    pub device_profile: Option<Box<Envelope>>,
     /// The device asking.
     #[serde(rename = "DeviceUDF", skip_serializing_if = "Option::is_none")]
     pub device_udf: Option<String>,

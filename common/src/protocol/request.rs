@@ -131,7 +131,7 @@ pub enum Request {
     Post(PostRequest),
     /// Connect.
     #[serde(alias = "ConnectRequest")]
-    Connect(ConnectRequest),
+    Connect(Box<ConnectRequest>),
 }
 
 /// Runs `$body` with `$inner` bound to whatever the variant holds.

@@ -22,7 +22,7 @@ pub struct UploadRequest {
     pub account: Option<String>,
     /// Profile of the requesting device (P 10.1.2).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub device_profile: Option<Envelope>,
+    pub device_profile: Option<Box<Envelope>>,
     /// Frames by container.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub updates: Vec<ContainerUpdate>,

@@ -26,7 +26,7 @@ use crate::time::Timestamp;
 /// A sealed request that passed checks 1 to 3. Nothing in it is authenticated yet.
 #[derive(Debug)]
 pub struct Examined {
-    envelope: Envelope,
+    envelope: Box<Envelope>,
     request_id: RequestId,
     kind: Kind,
 }
@@ -64,7 +64,7 @@ pub fn open_request(
     tickets: &TicketKeys,
     now: Timestamp,
 ) -> Result<Opened, ServiceError> {
-    examine(envelope, hosts, tickets, now)?.open()
+    examine(Box::new(envelope), hosts, tickets, now)?.open()
 }
 
 /// Checks 1 to 3: form and version, clock, ticket or host key.
@@ -72,7 +72,7 @@ pub fn open_request(
 /// # Errors
 /// A refusal to be sent bare: 400/100, 400/102, 413/8, 401/107, 401/105, 401/106.
 pub fn examine(
-    envelope: Envelope,
+    envelope: Box<Envelope>,
     hosts: &HostKeys,
     tickets: &TicketKeys,
     now: Timestamp,

@@ -206,10 +206,10 @@ impl Corpus {
                 response_id: Some(response_id_2020("NAAA-AAAA").to_string()),
                 ..CompleteRequest::default()
             }),
-            _ => Asked::Connect(ConnectRequest {
+            _ => Asked::Connect(Box::new(ConnectRequest {
                 message_connection_request_client: Some(message),
                 ..ConnectRequest::default()
-            }),
+            })),
         };
         let text = json::write(&request);
         let text = match way {
@@ -263,10 +263,10 @@ impl Corpus {
                 messages: vec![message(self.requests)],
                 ..PostRequest::default()
             }),
-            5 => Asked::Connect(ConnectRequest {
+            5 => Asked::Connect(Box::new(ConnectRequest {
                 message_connection_request_client: Some(message(self.requests)),
                 ..ConnectRequest::default()
-            }),
+            })),
             6 | 7 => Asked::Status(StatusRequest {
                 account,
                 catalogs: vec![CATALOG.to_owned(), "mmm_Contact".to_owned()],

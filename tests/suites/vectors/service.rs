@@ -306,10 +306,10 @@ impl World {
             ..ContentMeta::default()
         });
         let envelope = Envelope::signed(json::write(&message), header, &[&self.keys["DeviceAuth"]]);
-        let request = Request::Connect(ConnectRequest {
+        let request = Request::Connect(Box::new(ConnectRequest {
             message_connection_request_client: Some(envelope.clone()),
             ..ConnectRequest::default()
-        });
+        }));
         assert_eq!(written(&request), text_of(&case.request));
         let checked = ConnectionRequest::verify(&envelope, false).unwrap();
         let message_id = Udf::parse("NATF-KI7C-IACY-D6N7-V6QV-IDTL-Q266").unwrap();

@@ -170,10 +170,10 @@ impl Device {
             acknowledgement: message("AcknowledgeConnection", message_id.as_str(), &body),
             message_id,
         };
-        let request = Request::Connect(ConnectRequest {
+        let request = Request::Connect(Box::new(ConnectRequest {
             service: Some(name.to_owned()),
             ..ConnectRequest::default()
-        });
+        }));
         self.ask(request, Evidence::Connection(Box::new(evidence)))
     }
 

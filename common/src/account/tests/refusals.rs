@@ -9,8 +9,8 @@ use crate::cluster::{Evidence, Verified};
 use crate::entropy::SeededEntropy;
 use crate::limits;
 use crate::protocol::{
-    CompleteRequest, ConnectRequest, ConstraintsData, ConstraintsSelect, DownloadRequest,
-    HelloRequest, PostRequest, Request, StatusRequest, Transaction,
+    CompleteRequest, ConstraintsData, ConstraintsSelect, DownloadRequest, HelloRequest,
+    PostRequest, Request, StatusRequest, Transaction,
 };
 use crate::session::{Mode, Via};
 
@@ -35,7 +35,7 @@ fn bare(transaction: Transaction) -> Request {
         Transaction::Download => Request::Download(DownloadRequest::default()),
         Transaction::Upload => Request::Upload(Default::default()),
         Transaction::Post => Request::Post(PostRequest::default()),
-        Transaction::Connect => Request::Connect(ConnectRequest::default()),
+        Transaction::Connect => Request::Connect(Box::default()),
     }
 }
 

@@ -36,7 +36,7 @@ fn with(message: Envelope) -> ConnectRequest {
 /// The device of `world`, as it authenticated with this request.
 fn device(world: &mut World, request: &ConnectRequest) -> Authenticated {
     let session = world.session(world.as_device());
-    let request = Request::Connect(request.clone());
+    let request = Request::Connect(Box::new(request.clone()));
     let (sealed, _) = session.request(NOW, &mut world.entropy, &request).unwrap();
     let opened = open_request(sealed, &world.hosts, &world.tickets, NOW).unwrap();
     authenticate(world, opened)
