@@ -75,7 +75,7 @@ impl Client {
         let Response::Status(status) = response else {
             return Err(ServiceFailure::other_class(&response).into());
         };
-        let is_here = KnownState::of(&status.container_status) == here;
+        let is_here = KnownState::of(status.container_status.iter()) == here;
         let is_known = status.known_state() == known && status.enveloped_profile_master.is_none();
         self.told = Some(told_by(here, &status));
         Ok(match (is_here && is_known, has_waited) {

@@ -192,7 +192,8 @@ mod tests {
                 container: Some("mmm_Inbound".into()),
                 index: Some(index),
                 digest: Some(Binary(vec![1; 64])),
-            }],
+            }]
+            .into(),
             ..StatusResponse::default()
         }
     }

@@ -330,7 +330,9 @@ impl Device {
     /// If the service refuses or cannot be reached.
     pub async fn status(&mut self) -> Vec<ContainerStatus> {
         match self.ask(&Request::Status(StatusRequest::default())).await {
-            Response::Status(status) if status.outcome.is_success() => status.container_status,
+            Response::Status(status) if status.outcome.is_success() => {
+                status.container_status.to_vec()
+            }
             other => panic!("a Status was answered with {other:?}"),
         }
     }

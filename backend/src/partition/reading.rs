@@ -75,8 +75,7 @@ async fn state<T: Tx>(tx: &T, id: AccountId) -> Result<AccountState, ReadError> 
     let mut state = AccountState::new(Arc::new(record));
     state.tip = records::tip(&tip.ok_or_else(|| missing("tip"))?)?.1;
     for row in heads {
-        let head = records::head(&row.value)?;
-        state.heads.insert(head.name.clone(), Arc::new(head));
+        state.heads.insert(Arc::new(records::head(&row.value)?));
     }
     let mut index = DeviceIndex::default();
     for row in devices {

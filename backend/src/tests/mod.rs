@@ -122,7 +122,7 @@ impl<S: Store> Scene<S> {
 
     async fn status(&self, person: &Person) -> Vec<ContainerStatus> {
         match self.ask(person.status(self.now())).await {
-            (Code::Ok, Response::Status(status)) => status.container_status,
+            (Code::Ok, Response::Status(status)) => status.container_status.to_vec(),
             other => panic!("a Status was answered with {other:?}"),
         }
     }

@@ -1,10 +1,10 @@
 //! A committed transition becomes what is believed: rows into the [`Standing`] they belong to.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::change::{Change, DirectoryEntry, Transition};
 use super::devices::DeviceIndex;
+use super::heads::Heads;
 use super::needs::Lookups;
 use super::state::{AccountRecord, AccountState, Standing, Tip};
 
@@ -49,7 +49,7 @@ impl AccountState {
     pub fn new(record: Arc<AccountRecord>) -> Self {
         Self {
             record,
-            heads: BTreeMap::new(),
+            heads: Heads::default(),
             devices: Arc::default(),
             connections: Arc::default(),
             tip: Tip::default(),
@@ -60,9 +60,7 @@ impl AccountState {
         for change in changes {
             match change {
                 Change::Tip(tip) => self.tip = *tip,
-                Change::Head(head) => {
-                    self.heads.insert(head.name.clone(), Arc::clone(head));
-                }
+                Change::Head(head) => self.heads.insert(Arc::clone(head)),
                 Change::Device { unique_id, entry } => {
                     let devices: &mut DeviceIndex = Arc::make_mut(&mut self.devices);
                     match entry {

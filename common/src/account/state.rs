@@ -4,7 +4,6 @@
 //!
 //! Large parts are behind [`Arc`], so that planning a batch may copy a state freely.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use super::change::Tombstone;
 use super::compact;
 use super::connect::Connections;
 use super::devices::DeviceIndex;
+use super::heads::Heads;
 use crate::address::AccountAddress;
 use crate::cluster::{PartitionId, SigningKeys};
 use crate::dare::{ContainerName, Digest64, DigestStack, Envelope};
@@ -236,7 +236,7 @@ pub struct AccountState {
     /// The account record.
     pub record: Arc<AccountRecord>,
     /// The heads, in the order of a Status: Inbound, Outbound, Local, Archive, catalogs.
-    pub heads: BTreeMap<ContainerName, Arc<Head>>,
+    pub heads: Heads,
     /// What is known of its devices.
     pub devices: Arc<DeviceIndex>,
     /// The requests of devices to be connected.

@@ -10,9 +10,8 @@ use super::state::{AccountState, AccountStatus, ContainerNumber, Head};
 use crate::cluster::AccountRequest;
 use crate::cluster::handle::DeviceFacts;
 use crate::dare::{ContainerKind, ContainerName, Envelope};
-use crate::encoding::base64url::Binary;
 use crate::error::ServiceError;
-use crate::protocol::{Code, ContainerStatus, Response, StatusRequest, StatusResponse};
+use crate::protocol::{Code, ContainerStatus, Response, StatusRequest, StatusResponse, StatusRows};
 use crate::session::{Caller, Mode};
 use crate::udf::Udf;
 
@@ -82,7 +81,7 @@ pub(super) fn decide_unconnected(
         outcome: refusal::ok(scene.request),
         enveloped_profile_master: profile_to_send(state, request),
         enveloped_catalog_entry_device: envelope_of(scene, state, entry),
-        container_status: Vec::new(),
+        container_status: StatusRows::default(),
     };
     Ok(Some(scene.answer(Response::Status(Box::new(response)))))
 }
@@ -120,29 +119,25 @@ fn rows(
     scene: &Scene<'_>,
     state: &AccountState,
     request: &StatusRequest,
-) -> Result<Vec<ContainerStatus>, ServiceError> {
+) -> Result<StatusRows, ServiceError> {
     let mut asked = request.spools.iter().chain(&request.catalogs).peekable();
     if asked.peek().is_none() {
-        let style = scene.policy.name_style;
-        return Ok(state
-            .heads
-            .values()
-            .map(|head| row(head.name.spelled(style), Some(head)))
-            .collect());
+        return Ok(state.heads.rows(scene.policy.name_style));
     }
     asked
         .map(|text| {
-            let name = container_name(text)?;
-            Ok(row(text.clone(), state.head(&name)))
+            let head = state.head(&container_name(text)?);
+            Ok(head.map_or_else(|| no_row(text), |head| head.row(text.clone())))
         })
         .collect()
 }
 
-fn row(name: String, head: Option<&Head>) -> ContainerStatus {
+/// The row of a container that there is not.
+fn no_row(name: &str) -> ContainerStatus {
     ContainerStatus {
-        container: Some(name),
-        index: Some(head.map_or(0, Head::count)),
-        digest: head.and_then(Head::apex).map(Binary::from),
+        container: Some(name.to_owned()),
+        index: Some(0),
+        digest: None,
     }
 }
 

@@ -66,7 +66,7 @@ impl StatusResponse {
     #[must_use]
     pub fn known_state(&self) -> KnownState {
         KnownState::with_entry(
-            &self.container_status,
+            self.container_status.iter(),
             self.enveloped_catalog_entry_device.as_ref(),
         )
     }
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn whatever_a_status_tells_makes_another_state() {
         let base = StatusResponse {
-            container_status: vec![row("mmm_Inbound", 3, 1)],
+            container_status: vec![row("mmm_Inbound", 3, 1)].into(),
             ..StatusResponse::default()
         };
         let mut states = vec![base.known_state()];

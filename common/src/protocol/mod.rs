@@ -17,6 +17,7 @@ mod request;
 mod response;
 mod status;
 pub mod status_code;
+mod status_rows;
 mod upload;
 
 pub use complete::{CompleteRequest, CompleteResponse};
@@ -34,4 +35,5 @@ pub use request::{Request, Transaction};
 pub use response::{MeshResponse, Outcome, Response};
 pub use status::{StatusRequest, StatusResponse};
 pub use status_code::Code;
+pub use status_rows::StatusRows;
 pub use upload::{EntryResponse, EntryResult, UploadRequest, UploadResponse};

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::constraints::ContainerStatus;
 use super::response::Outcome;
+use super::status_rows::StatusRows;
 use crate::dare::Envelope;
 use crate::encoding::base64url::Binary;
 
@@ -22,7 +22,7 @@ pub struct StatusRequest {
     pub account: Option<String>,
     /// Profile of the requesting device (P 10.1.2).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub device_profile: Option<Envelope>,
+    pub device_profile: Option<Box<Envelope>>,
     /// The device asking, in Device mode.
     #[serde(rename = "DeviceUDF", skip_serializing_if = "Option::is_none")]
     pub device_udf: Option<String>,
@@ -51,5 +51,5 @@ pub struct StatusResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enveloped_catalog_entry_device: Option<Envelope>,
     /// One row per container. The array itself is always present (containers §8.2).
-    pub container_status: Vec<ContainerStatus>,
+    pub container_status: StatusRows,
 }

@@ -20,12 +20,14 @@ async fn a_container_that_was_cut_is_found_by_every_device_that_knew_more() {
     let (scene, mut laptop, _phone) = scene().await;
     scene.service.lie(|_, response| {
         if let Response::Status(status) = response {
-            for row in &mut status.container_status {
+            let mut rows = status.container_status.to_vec();
+            for row in &mut rows {
                 if row.container.as_deref() == Some("mmm_Bookmark") {
                     row.index = Some(1);
                     row.digest = None;
                 }
             }
+            status.container_status = rows.into();
         }
     });
     told("history/cut", &laptop.sync(None).await.unwrap_err());

@@ -80,7 +80,7 @@ fn a_message_reaches_a_device_that_waits() {
     let mut alices = Client::of_new_account_with_device(&service, &alice);
     let mut bobs = Client::of_new_account_with_device(&service, &bob);
     let status = polling::status_of(&alice, &[INBOUND]);
-    let known = KnownState::of(&alices.ask(&status).status().container_status);
+    let known = KnownState::of(alices.ask(&status).status().container_status.iter());
     let begun = alices.begin(&status, &polling::prefer(60, &known));
     while service.measured("mesh_frontend_polls_waiting", "") < 1.0 {
         std::thread::yield_now();

@@ -168,7 +168,7 @@ fn an_account_moves_to_another_service_by_its_replica() {
     let status = client.ask(&frames::status());
     let elsewhere = TestService::start();
     let mut moved = Client::of_new_account(&elsewhere, &alice());
-    for row in &status.status().container_status {
+    for row in status.status().container_status.iter() {
         let name = row.container.as_deref().unwrap();
         let replica = client.ask(&frames::download(name));
         let envelopes = replica.download().updates[0].envelopes.clone();

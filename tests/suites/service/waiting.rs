@@ -81,7 +81,7 @@ fn what_a_device_uploaded_itself_is_no_news_if_it_says_so() {
         .ask(&status(&alice()))
         .status()
         .container_status
-        .clone();
+        .to_vec();
     bookmark(&mut client);
     rows.push(ContainerStatus {
         container: Some(frames::BOOKMARKS.to_owned()),

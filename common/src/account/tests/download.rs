@@ -237,8 +237,10 @@ fn below_the_floor_frame_0_comes_first_and_then_the_floor() {
     let Some(Standing::Account(account)) = shell.standings.get_mut(&laptop.address) else {
         panic!()
     };
-    for head in account.heads.values_mut() {
-        Arc::make_mut(head).floor = 2;
+    let heads: Vec<_> = account.heads.values().cloned().collect();
+    for mut head in heads {
+        Arc::make_mut(&mut head).floor = 2;
+        account.heads.insert(head);
     }
     for (min, expected) in [(0, vec![0, 2]), (1, vec![0, 2]), (2, vec![2])] {
         let selections = vec![between("mmm_Contact", min, 9)];

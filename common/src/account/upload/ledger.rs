@@ -8,6 +8,7 @@ use crate::account::change::{Change, MessageKey, MessageRow, UniqueRow};
 use crate::account::decide::{Decision, Scene};
 use crate::account::devices::{DeviceEntry, DeviceIndex};
 use crate::account::frame::{self, FrameRecord};
+use crate::account::heads::Heads;
 use crate::account::intake::{ExchangeKey, ExchangeRow};
 use crate::account::state::{
     AccountRecord, AccountState, Bootstrap, BootstrapPhase, ContainerNumber, Head, Import, Tip,
@@ -48,7 +49,7 @@ impl Draft {
 /// Everything that would change.
 #[derive(Debug, Clone)]
 pub(in crate::account) struct Ledger {
-    heads: BTreeMap<ContainerName, Arc<Head>>,
+    heads: Heads,
     drafts: BTreeMap<ContainerName, Draft>,
     next_number: ContainerNumber,
     pub(in crate::account) bytes_used: u64,
