@@ -398,6 +398,8 @@ pub const DISCOVERY_ENTRIES_MAX: usize = 16_384;
 pub const DISCOVERY_LOOKUPS_MAX: usize = 64;
 /// Those of them whose last lookup failed, so that dead name servers do not hold everybody's turn.
 pub const DISCOVERY_TROUBLED_LOOKUPS_MAX: usize = 48;
+/// Domains whose lookup waits for its turn or is under way. Above: unreachable for now.
+pub const DISCOVERY_WAITING_MAX: usize = 4_096;
 /// Time one domain's lookup may take, all its queries together.
 pub const DISCOVERY_LOOKUP_TIME_MAX: Duration = Duration::from_secs(2);
 /// SRV targets of a domain that are looked at, the most wanted first.
@@ -415,6 +417,10 @@ pub const TRANSFER_LOOKUP_TIME_MAX: Duration = Duration::from_secs(1);
 pub const TRANSFER_CONNECT_TIME_MAX: Duration = Duration::from_secs(2);
 /// Octets of a peer's answer: to Hello with its profiles, to Post with a sentence.
 pub const PEER_RESPONSE_BYTES_MAX: usize = 256 * 1024;
+/// Octets of the headers of a peer's answer.
+pub const PEER_HEADERS_BYTES_MAX: usize = 16 * 1024;
+/// Headers of a peer's answer.
+pub const PEER_HEADERS_MAX: usize = 64;
 /// Connections that wait for the next transfer to one peer. Further ones are closed.
 pub const PEER_IDLE_CONNECTIONS_MAX: usize = 32;
 /// Connections that wait for the next transfer to any peer; the longest idle is closed.

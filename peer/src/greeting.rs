@@ -53,11 +53,13 @@ pub enum GreetingError {
     /// It did not answer in time.
     #[error("the service did not answer in time")]
     TimedOut,
-    /// What answered there is no Mesh service.
+    /// What answered there is no Mesh service, or one that has no time for a Hello.
     #[error("what answers there is no Mesh service (HTTP {http})")]
     Foreign {
         /// The HTTP status.
         http: u16,
+        /// Its `Retry-After`.
+        retry_after: Option<std::time::Duration>,
     },
     /// What is remembered of the domain cannot be read or written.
     #[error("{0}")]

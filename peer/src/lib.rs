@@ -16,6 +16,20 @@
 //! | [`settings`] | `[discovery]` of the configuration |
 //! | [`greeting`] | whom a domain's profiles name, and the failure to learn it |
 //! | [`pins`] | where it is remembered for good which service a domain has |
+//! | `locator`, `dns` | where services are: memory, and lookups that are shared |
+//! | `connections`, `dial`, `tls` | one request over a warm or a new connection |
+//! | `hello`, `memory` | who is there, and the tickets all transfers share |
+//! | `transfer`, `answer` | one transfer, and what came back |
+
+mod answer;
+mod connections;
+mod dial;
+mod dns;
+mod hello;
+mod locator;
+mod memory;
+mod tls;
+mod transfer;
 
 pub mod greeting;
 pub mod peers;

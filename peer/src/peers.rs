@@ -1,19 +1,32 @@
 //! What the rest of the program calls: post a message to another service, or learn who it is.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_common::address::AccountAddress;
 use mesh_common::dare::Envelope;
-use mesh_common::delivery::{Attempt, End, Unreachable};
+use mesh_common::delivery::{Attempt, Unreachable};
+use mesh_common::discovery::{Located, Target, in_order};
 use mesh_common::entropy::Entropy;
+use mesh_common::limits::{GREETING_LIFE, GREETING_REPEAT_INTERVAL, TRANSFER_LOOKUP_TIME_MAX};
+use mesh_common::protocol::{PostRequest, Request};
 use mesh_common::session::client::ClientIdentity;
 use mesh_common::time::Clock;
+use mesh_common::udf::Udf;
+use rustls::pki_types::ServerName;
+use tokio::time::Instant;
 
+use crate::connections::{Connections, Route};
 use crate::greeting::{Greeting, GreetingError};
+use crate::locator::{Locator, Place};
+use crate::memory::Memory;
 use crate::pins::Pins;
 use crate::settings::{DiscoverySettings, SettingsError};
+use crate::tls;
+use crate::transfer::Transfer;
 
 /// Gives each request its own source of chance.
 pub type EntropySource = Arc<dyn Fn() -> Box<dyn Entropy + Send> + Send + Sync>;
@@ -66,9 +79,25 @@ pub struct Peers {
     inner: Arc<Inner>,
 }
 
-struct Inner {
-    settings: DiscoverySettings,
-    components: Components,
+/// Everything that clones share.
+pub(crate) struct Inner {
+    pub(crate) speaker: Arc<dyn Speaker>,
+    pub(crate) pins: Arc<dyn Pins>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: EntropySource,
+    pub(crate) locator: Arc<Locator>,
+    pub(crate) connections: Connections,
+    pub(crate) memory: Memory,
+    /// Domains whose service is where the settings say.
+    places: BTreeMap<String, (String, u16)>,
+}
+
+/// The way to a service, for one transfer.
+pub(crate) struct Way {
+    pub(crate) place: Place,
+    pub(crate) route: Route,
+    /// UDF of the ProfileService that DNS names.
+    pub(crate) named: Option<Udf>,
 }
 
 impl Peers {
@@ -76,24 +105,32 @@ impl Peers {
     ///
     /// # Errors
     /// [`PeersError`].
-    pub fn new(settings: DiscoverySettings, components: Components) -> Result<Self, PeersError> {
+    pub fn new(settings: &DiscoverySettings, components: Components) -> Result<Self, PeersError> {
         settings.check()?;
+        let clock = components.clock;
+        let inner = Inner {
+            speaker: components.speaker,
+            pins: components.pins,
+            entropy: components.entropy,
+            locator: Arc::new(Locator::new(settings, Arc::clone(&clock))),
+            connections: Connections::new(tls::connector(settings)?),
+            memory: Memory::new(),
+            places: settings.places()?,
+            clock,
+        };
         Ok(Self {
-            inner: Arc::new(Inner {
-                settings,
-                components,
-            }),
+            inner: Arc::new(inner),
         })
     }
 
     /// Posts `envelope`, verbatim, to `recipient` at the service of its domain, as the service of the domain
     /// `from` (canonical): one transfer, all its second tries included (decision Q-64), over within
-    /// `time_max`, of which a lookup takes at most 1 s, connection and TLS at most 2 s. Never panics and never
-    /// outlives `time_max` noticeably; dropping the future abandons the transfer.
+    /// `time_max`, of which a lookup takes at most 1 s, connection and TLS at most 2 s. Never outlives
+    /// `time_max` noticeably; dropping the future abandons the transfer.
     ///
-    /// With a `place`, host and port that an operator ordered, nothing is looked up but that host; as with
-    /// [`DiscoverySettings::domains`] it may be private, and it must show the domain's certificate and
-    /// profile.
+    /// With a `place`, host and port that an operator ordered, nothing is looked up but that host; an address
+    /// given there may be private, as in [`DiscoverySettings::domains`]. Whoever is there must show the
+    /// domain's certificate and profile.
     pub async fn post(
         &self,
         from: &str,
@@ -102,18 +139,27 @@ impl Peers {
         place: Option<(&str, u16)>,
         time_max: Duration,
     ) -> Attempt {
-        tracing::debug!(
+        let mut transfer = Transfer {
+            inner: &self.inner,
             from,
-            domain = recipient.domain(),
-            ?place,
-            ?time_max,
-            "posting"
-        );
-        drop(envelope);
-        Attempt {
-            end: End::Unreachable(Unreachable::Lookup("no way out".into())),
+            request: Request::Post(PostRequest {
+                accounts: vec![recipient.canonical().to_owned()],
+                messages: vec![envelope],
+                ..PostRequest::default()
+            }),
+            deadline: Instant::now() + time_max,
             exchange: Duration::ZERO,
-            at: self.inner.components.clock.now(),
+        };
+        let place = Place::Domain {
+            domain: recipient.domain().to_owned(),
+            at: place.map(|(host, port)| (host.to_owned(), port)),
+        };
+        let end = transfer.run(&place).await;
+        tracing::debug!(domain = recipient.domain(), ?end, "transfer over");
+        Attempt {
+            end,
+            exchange: transfer.exchange,
+            at: self.inner.clock.now(),
         }
     }
 
@@ -128,13 +174,7 @@ impl Peers {
         domain: &str,
         time_max: Duration,
     ) -> Result<Arc<Greeting>, GreetingError> {
-        tracing::debug!(
-            domain,
-            ?time_max,
-            fallback = self.inner.settings.fallback_port,
-            "greeting"
-        );
-        Err(Unreachable::Lookup("no way out".into()).into())
+        self.greet_within(domain, GREETING_LIFE, time_max).await
     }
 
     /// The same, asked again even if the answer is known: for who meets a key that the known answer does not
@@ -148,7 +188,19 @@ impl Peers {
         domain: &str,
         time_max: Duration,
     ) -> Result<Arc<Greeting>, GreetingError> {
-        self.greet(domain, time_max).await
+        let age_max = GREETING_REPEAT_INTERVAL;
+        self.greet_within(domain, age_max, time_max).await
+    }
+
+    async fn greet_within(
+        &self,
+        domain: &str,
+        age_max: Duration,
+        time_max: Duration,
+    ) -> Result<Arc<Greeting>, GreetingError> {
+        let place = Place::of(domain);
+        let deadline = Instant::now() + time_max;
+        self.inner.greet(&place, age_max, deadline).await
     }
 
     /// Forgets all that is known of `domain` (canonical), its service included: an operator knows that it has
@@ -157,8 +209,89 @@ impl Peers {
     /// # Errors
     /// [`GreetingError::Store`].
     pub async fn forget(&self, domain: &str) -> Result<(), GreetingError> {
-        let forgotten = self.inner.components.pins.forget(domain).await;
-        forgotten.map_err(|error| GreetingError::Store(error.to_string()))
+        let place = Place::of(domain);
+        let forgotten = self.inner.pins.forget(domain).await;
+        forgotten.map_err(|error| GreetingError::Store(error.to_string()))?;
+        self.inner.locator.forget(&place);
+        self.inner.memory.forget(&place.key());
+        self.inner.connections.forget(&place.way());
+        Ok(())
+    }
+
+    /// Number of connections that wait for the next transfer.
+    #[must_use]
+    pub fn idle_connections(&self) -> usize {
+        self.inner.connections.idle_count()
+    }
+}
+
+impl Inner {
+    /// The way to the service at `place`, with its targets in the order of this transfer.
+    pub(crate) async fn way(&self, place: &Place, deadline: Instant) -> Result<Way, Unreachable> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let time_max = left.min(TRANSFER_LOOKUP_TIME_MAX);
+        let located = match place {
+            Place::Domain { domain, .. } if domain.parse::<IpAddr>().is_ok() => {
+                return Err(Unreachable::Lookup("an address is not a domain".into()));
+            }
+            Place::Domain { domain, at } => match at.as_ref().or(self.places.get(domain)) {
+                Some((host, port)) => self.set(host, *port, time_max).await?,
+                None => self.locator.locate(place, time_max).await?,
+            },
+            Place::Host { .. } => self.locator.locate(place, time_max).await?,
+        };
+        let (named, host) = match place {
+            Place::Domain { domain, .. } => (domain.as_str(), domain.clone()),
+            Place::Host { host, port } => (host.as_str(), authority(host, *port)),
+        };
+        let name = ServerName::try_from(named.to_owned())
+            .map_err(|_| Unreachable::Lookup(format!("{named} cannot be connected to")))?;
+        let mut entropy = (self.entropy)();
+        Ok(Way {
+            place: place.clone(),
+            route: Route {
+                key: place.way(),
+                name,
+                host,
+                targets: in_order(located.targets.clone(), entropy.as_mut()),
+            },
+            named: located.udf.clone(),
+        })
+    }
+
+    /// Where the settings or an operator say. An address they name is not subject to the rules.
+    async fn set(
+        &self,
+        host: &str,
+        port: u16,
+        time_max: Duration,
+    ) -> Result<Arc<Located>, Unreachable> {
+        let Ok(address) = host.parse::<IpAddr>() else {
+            let host = host.to_owned();
+            let place = Place::Host { host, port };
+            return self.locator.locate(&place, time_max).await;
+        };
+        let target = Target {
+            priority: 0,
+            weight: 0,
+            host: host.to_owned(),
+            port,
+            addresses: vec![address],
+            path: None,
+        };
+        Ok(Arc::new(Located {
+            targets: vec![target],
+            udf: None,
+        }))
+    }
+}
+
+/// Host and port as `Host` has them.
+fn authority(host: &str, port: u16) -> String {
+    match (host.contains(':'), port) {
+        (true, _) => format!("[{host}]:{port}"),
+        (false, 443) => host.to_owned(),
+        (false, _) => format!("{host}:{port}"),
     }
 }
 

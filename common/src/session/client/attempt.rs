@@ -1,6 +1,7 @@
 //! A client's session with one service, and one request's way through it: what to send, and what
 //! to do with what comes back. Every kind of second try happens at most once per request.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -51,11 +52,11 @@ pub enum ClientError {
     NoTicket,
 }
 
-/// One client's dealings with one service.
+/// One client's dealings with one service. Cheap to clone, for who makes several requests at once.
 #[derive(Debug, Clone)]
 pub struct ClientSession {
-    service: ServiceIdentity,
-    client: ClientIdentity,
+    service: Arc<ServiceIdentity>,
+    client: Arc<ClientIdentity>,
     ticket: Option<StoredTicket>,
     /// What to add to our clock to have the service's, in milliseconds.
     clock_offset: i64,
@@ -104,10 +105,10 @@ const TICKET_MARGIN: Duration = Duration::from_secs(30);
 impl ClientSession {
     /// A session without a ticket.
     #[must_use]
-    pub const fn new(service: ServiceIdentity, client: ClientIdentity) -> Self {
+    pub fn new(service: ServiceIdentity, client: ClientIdentity) -> Self {
         Self {
-            service,
-            client,
+            service: Arc::new(service),
+            client: Arc::new(client),
             ticket: None,
             clock_offset: 0,
         }
@@ -120,6 +121,12 @@ impl ClientSession {
         self
     }
 
+    /// Whether the next request goes by ticket.
+    #[must_use]
+    pub fn has_ticket(&self, now: Timestamp) -> bool {
+        self.usable_ticket(now).is_some()
+    }
+
     /// The ticket, to be kept for later.
     #[must_use]
     pub const fn ticket(&self) -> Option<&StoredTicket> {
@@ -128,13 +135,13 @@ impl ClientSession {
 
     /// The service.
     #[must_use]
-    pub const fn service(&self) -> &ServiceIdentity {
+    pub fn service(&self) -> &ServiceIdentity {
         &self.service
     }
 
     /// The client.
     #[must_use]
-    pub const fn client(&self) -> &ClientIdentity {
+    pub fn client(&self) -> &ClientIdentity {
         &self.client
     }
 
@@ -149,7 +156,7 @@ impl ClientSession {
         if service.updated < self.service.updated {
             return Err(ClientError::OlderProfile);
         }
-        self.service = service;
+        self.service = Arc::new(service);
         Ok(())
     }
 
