@@ -32,6 +32,8 @@ pub mod pool;
 pub mod retry;
 pub mod scope;
 pub mod shard;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod told;
 
 pub use attempt::{Answered, Attempt, End, Trouble, Unreachable};

@@ -70,3 +70,15 @@ pub struct Standing {
     /// What is kept of it in its row.
     pub remembered: Remembered,
 }
+
+impl Standing {
+    /// Transfers that may be in flight now: none while the breaker is open, one while it is half open.
+    #[must_use]
+    pub fn permitted(&self) -> u32 {
+        match self.breaker {
+            BreakerState::Closed => self.limit,
+            BreakerState::HalfOpen => 1,
+            BreakerState::Open => 0,
+        }
+    }
+}

@@ -1,1 +1,165 @@
-//! The pool, driven by a simulated shell.
+//! The pool as a whole, in a simulated world.
+
+use std::time::Duration;
+
+use super::*;
+use crate::delivery::testing::{Dead, Reply, Scripted, Server, Way, World};
+use crate::delivery::{BreakerState, Class};
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[test]
+fn a_healthy_peer_gets_everything_once() {
+    let mut world = World::new(1, PoolSettings::default());
+    world.add_peer("good.example", Server::new(50, 20));
+    world.queue("good.example", 2_000);
+    world.run(seconds(30));
+    assert_eq!(world.records["good.example"].delivered, 2_000);
+    assert_eq!(world.queued("good.example"), 0);
+    assert_eq!(world.pool.in_flight(), 0);
+}
+
+#[test]
+fn a_black_hole_costs_its_window_and_then_one_probe_at_a_time() {
+    let mut world = World::new(2, PoolSettings::default());
+    world.add_peer("hole.example", Dead(Way::BlackHole));
+    world.queue("hole.example", 500);
+    world.run(seconds(12));
+    let window = world.records["hole.example"].timeouts;
+    assert!(window <= 8, "{window} time-outs before the breaker opened");
+    world.run(seconds(3_600));
+    let probes = world.records["hole.example"].started - window;
+    assert!((5..=9).contains(&probes), "{probes} probes in an hour");
+    let standing = world.pool.describe(world.now, "hole.example").unwrap();
+    assert_ne!(standing.breaker, BreakerState::Closed);
+}
+
+#[test]
+fn a_peer_that_refuses_connections_is_not_called_in_a_loop() {
+    let mut world = World::new(3, PoolSettings::default());
+    world.add_peer("closed.example", Dead(Way::Refusing));
+    world.queue("closed.example", 500);
+    world.run(seconds(60));
+    let record = &world.records["closed.example"];
+    assert!(record.unreachable <= 10, "{} calls", record.unreachable);
+    assert_eq!(world.queued("closed.example"), 500);
+}
+
+#[test]
+fn a_peer_that_returns_gets_its_backlog() {
+    let mut world = World::new(4, PoolSettings::default());
+    world.add_peer("back.example", Server::new(50, 50));
+    world.queue("back.example", 500);
+    world.run(seconds(60));
+    world.change_peer("back.example", |_| Box::new(Dead(Way::Silent)));
+    world.queue("back.example", 5_000);
+    world.run(seconds(600));
+    assert!(world.records["back.example"].delivered < 600);
+    world.change_peer("back.example", |_| Box::new(Server::new(50, 50)));
+    world.pool.handle_peer_spoke(world.now, "back.example");
+    world.run(seconds(60));
+    assert_eq!(world.records["back.example"].delivered, 5_500);
+}
+
+#[test]
+fn dead_destinations_hold_no_more_than_the_slow_lane() {
+    let mut world = World::new(5, PoolSettings::default());
+    for number in 0..900 {
+        let way = [Way::BlackHole, Way::Silent, Way::Refusing][number % 3];
+        world.add_peer(&format!("dead{number}.example"), Dead(way));
+        world.queue(&format!("dead{number}.example"), 50);
+    }
+    for number in 0..100 {
+        world.add_peer(&format!("good{number}.example"), Server::new(20, 100));
+        world.queue(&format!("good{number}.example"), 100);
+    }
+    for _ in 0..200 {
+        world.run(Duration::from_millis(100));
+        let totals = world.pool.totals(world.now);
+        let dead: u32 = world
+            .records
+            .iter()
+            .filter(|(domain, _)| domain.starts_with("dead"))
+            .map(|(_, record)| record.in_flight)
+            .sum();
+        assert!(
+            dead <= totals.budget * 30 / 100,
+            "{dead} of {}",
+            totals.budget
+        );
+    }
+    for number in 0..100 {
+        assert_eq!(
+            world.records[&*format!("good{number}.example")].delivered,
+            100
+        );
+    }
+}
+
+#[test]
+fn ten_thousand_destinations_with_one_message_each_are_all_started_within_a_minute() {
+    let mut world = World::new(6, PoolSettings::default());
+    for number in 0..10_000 {
+        world.add_peer(&format!("d{number}.example"), Server::new(4, 750));
+        world.queue(&format!("d{number}.example"), 1);
+    }
+    world.run(seconds(60));
+    let delivered = world.records.values().filter(|record| record.started == 1);
+    assert_eq!(delivered.count(), 10_000);
+    assert!(world.in_flight_max <= 512);
+}
+
+#[test]
+fn interactive_messages_go_eight_to_one_where_both_wait() {
+    let mut world = World::new(7, PoolSettings::default());
+    world.add_peer("busy.example", Server::new(1, 100));
+    world.queue_as("busy.example", 120, "a.example", Class::Bulk, 4_096);
+    world.queue_as("busy.example", 120, "a.example", Class::Interactive, 4_096);
+    world.run(seconds(120));
+    let order = &world.records["busy.example"].order;
+    let bulk = order[..90]
+        .iter()
+        .filter(|(_, class)| *class == Class::Bulk)
+        .count();
+    assert_eq!(bulk, 10);
+}
+
+#[test]
+fn tenants_take_turns() {
+    let mut world = World::new(8, PoolSettings::default());
+    world.add_peer("busy.example", Server::new(1, 100));
+    world.queue_as("busy.example", 200, "campaign.example", Class::Bulk, 4_096);
+    world.queue_as("busy.example", 20, "small.example", Class::Bulk, 4_096);
+    world.run(seconds(120));
+    let order = &world.records["busy.example"].order;
+    let small = order[..40]
+        .iter()
+        .filter(|(tenant, _)| &**tenant == "small.example")
+        .count();
+    assert_eq!(small, 20);
+}
+
+#[test]
+fn a_pause_that_a_peer_asks_for_is_kept() {
+    let mut world = World::new(9, PoolSettings::default());
+    let mut asked = 0;
+    world.add_peer(
+        "busy.example",
+        Scripted(move |_| {
+            asked += 1;
+            let takes = Duration::from_millis(10);
+            if asked <= 4 {
+                Reply::answered(takes, 503, Some(Duration::from_secs(120)))
+            } else {
+                Reply::received(takes)
+            }
+        }),
+    );
+    world.queue("busy.example", 100);
+    world.run(seconds(119));
+    assert_eq!(world.records["busy.example"].started, 4);
+    world.run(seconds(60));
+    assert_eq!(world.records["busy.example"].delivered, 100);
+}
