@@ -332,7 +332,9 @@ pub const TRANSFER_SLOW: Duration = Duration::from_secs(4);
 pub const TRANSFER_FAST: Duration = Duration::from_secs(1);
 /// Items of one destination that are in memory, waiting (delivery §11). The rest stays in the store.
 pub const ITEMS_LOADED_MAX: usize = 256;
-/// Below this many the next ones are read.
+/// How many of them may be retries, so that these never keep first attempts from being read.
+pub const RETRIES_LOADED_MAX: usize = 128;
+/// With fewer first attempts in memory the next items are read.
 pub const ITEMS_LOADED_LOW: usize = 64;
 /// Items of a destination that stay in memory while nothing but probes goes there.
 pub const ITEMS_KEPT_WHILE_OPEN: usize = 8;

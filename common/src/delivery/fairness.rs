@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::item::{Class, ItemId, QueueItem};
-use crate::limits::{INTERACTIVE_WEIGHT, ITEMS_LOADED_MAX};
+use crate::limits::{INTERACTIVE_WEIGHT, ITEMS_LOADED_MAX, RETRIES_LOADED_MAX};
 use crate::time::Timestamp;
 
 /// An item that is due, as far as the pool needs to know it.
@@ -51,6 +51,7 @@ pub(super) struct Waiting {
     /// Interactive items since the last bulk one, while both waited.
     interactive_in_row: u32,
     ids: BTreeSet<ItemId>,
+    retries: usize,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -95,15 +96,23 @@ impl Waiting {
         !self.interactive.is_empty()
     }
 
-    /// Whether anything waits that was not tried before.
-    pub(super) fn has_first(&self) -> bool {
-        !self.interactive.first.is_empty() || !self.bulk.first.is_empty()
+    /// How many wait that were not tried before.
+    pub(super) fn first_attempts(&self) -> usize {
+        self.len() - self.retries
+    }
+
+    /// Whether so many retries wait that there is no room for more.
+    pub(super) fn is_full_of_retries(&self) -> bool {
+        self.retries >= RETRIES_LOADED_MAX
     }
 
     /// Adds an item. Where there is no room, an interactive one takes that of the last bulk one.
     pub(super) fn add(&mut self, due: Due) -> Added {
         if self.holds(due.id) {
             return Added::Known;
+        }
+        if due.is_retry && self.is_full_of_retries() {
+            return Added::LeftInStore(due.due_at);
         }
         let mut left = None;
         if self.len() >= ITEMS_LOADED_MAX {
@@ -114,10 +123,11 @@ impl Waiting {
             let Some(displaced) = displaced else {
                 return Added::LeftInStore(due.due_at);
             };
-            self.ids.remove(&displaced.id);
+            self.forget(&displaced);
             left = Some(displaced.due_at);
         }
         self.ids.insert(due.id);
+        self.retries += usize::from(due.is_retry);
         self.class_mut(due.class).add(due);
         left.map_or(Added::Waits, Added::LeftInStore)
     }
@@ -140,7 +150,7 @@ impl Waiting {
             }
         };
         let due = self.class_mut(class).take(retries_may_go)?;
-        self.ids.remove(&due.id);
+        self.forget(&due);
         Some(due)
     }
 
@@ -152,7 +162,7 @@ impl Waiting {
                 .bulk
                 .take_last()
                 .or_else(|| self.interactive.take_last())?;
-            self.ids.remove(&last.id);
+            self.forget(&last);
             earliest = Some(earliest.map_or(last.due_at, |due_at| due_at.min(last.due_at)));
         }
         earliest
@@ -160,12 +170,16 @@ impl Waiting {
 
     /// Drops one item, if it waits.
     pub(super) fn remove(&mut self, id: ItemId) -> bool {
-        if !self.ids.remove(&id) {
+        let Some(due) = self.interactive.remove(id).or_else(|| self.bulk.remove(id)) else {
             return false;
-        }
-        self.interactive.remove(id);
-        self.bulk.remove(id);
+        };
+        self.forget(&due);
         true
+    }
+
+    fn forget(&mut self, due: &Due) {
+        self.ids.remove(&due.id);
+        self.retries -= usize::from(due.is_retry);
     }
 
     fn class_mut(&mut self, class: Class) -> &mut ClassQueue {
@@ -206,9 +220,8 @@ impl ClassQueue {
         self.first.take_last().or_else(|| self.retries.take_last())
     }
 
-    fn remove(&mut self, id: ItemId) {
-        self.first.remove(id);
-        self.retries.remove(id);
+    fn remove(&mut self, id: ItemId) -> Option<Due> {
+        self.first.remove(id).or_else(|| self.retries.remove(id))
     }
 }
 
@@ -247,17 +260,14 @@ impl Turns {
         Some(due)
     }
 
-    fn remove(&mut self, id: ItemId) {
-        let found = self.items.iter().find_map(|(tenant, items)| {
+    fn remove(&mut self, id: ItemId) -> Option<Due> {
+        let (tenant, key) = self.items.iter().find_map(|(tenant, items)| {
             let key = items.keys().find(|(_, other)| *other == id)?;
             Some((Arc::clone(tenant), *key))
-        });
-        if let Some((tenant, key)) = found {
-            if let Some(items) = self.items.get_mut(&tenant) {
-                items.remove(&key);
-            }
-            self.forget_if_empty(&tenant);
-        }
+        })?;
+        let due = self.items.get_mut(&tenant)?.remove(&key);
+        self.forget_if_empty(&tenant);
+        due
     }
 
     fn forget_if_empty(&mut self, tenant: &Arc<str>) {

@@ -210,7 +210,7 @@ impl Pool {
     pub fn try_now(&mut self, now: Timestamp, domain: &str) {
         self.change(now, domain, |destination| {
             destination.try_now(now);
-            destination.stock.expect(now);
+            destination.stock.announce(now);
         });
     }
 
@@ -228,7 +228,7 @@ impl Pool {
 
     /// Something for `domain` is in the store, due now: the bell rang, or the regular look found it.
     pub fn handle_news(&mut self, now: Timestamp, domain: &str) {
-        self.change(now, domain, |destination| destination.stock.expect(now));
+        self.change(now, domain, |destination| destination.stock.announce(now));
     }
 
     /// An item was committed to the queue of `domain` a moment ago: it need not be read. An interactive one
@@ -256,12 +256,14 @@ impl Pool {
             return;
         };
         destination.stock.answer(next_due);
+        let waited = destination.waiting.len();
         for due in items {
             if !orphans.contains(&due.id) {
                 destination.add(due);
             }
         }
-        destination.stock.forget_settled();
+        let brought_something = destination.waiting.len() > waited;
+        destination.stock.conclude(now, brought_something);
         let key = self.keys[domain];
         self.place(now, key);
     }
@@ -276,7 +278,7 @@ impl Pool {
         attempt: &Attempt,
         entropy: &mut dyn Entropy,
     ) -> Judgement {
-        let judgement = judge(now, item, attempt, entropy);
+        let mut judgement = judge(now, item, attempt, entropy);
         let Some((key, flight, in_flight)) = self.land(now, domain, item.id) else {
             return judgement;
         };
@@ -289,7 +291,7 @@ impl Pool {
         let ours = self.governor.is_ours(now);
         if let Some(destination) = self.destinations.get_mut(&key) {
             let effect = destination.handle_judgement(now, &judgement, exchange, ours, entropy);
-            destination.handle_fate(flight, &judgement.fate);
+            destination.handle_fate(now, flight, &mut judgement.fate);
             self.count(effect);
         }
         self.place(now, key);

@@ -22,6 +22,9 @@ const DELAYS: [Duration; 5] = [
     Duration::from_secs(1_800),
 ];
 
+/// What waiting for a place among other retries adds to a delay at most.
+const SLOT_DELAY_MAX: Duration = Duration::from_secs(1_800);
+
 /// The time to the next attempt of a message that was tried in vain `attempts` times before this one: a
 /// quarter more or less than the schedule says.
 #[must_use]
@@ -82,6 +85,8 @@ pub fn given_up(
 #[derive(Debug, Clone, Default)]
 pub struct RetryBudget {
     seconds: [Second; RETRY_BUDGET_SECONDS as usize],
+    /// When the next retry may be due.
+    next_slot: Timestamp,
 }
 
 /// What began in one second.
@@ -108,16 +113,34 @@ impl RetryBudget {
     /// # Errors
     /// The moment from which on to ask again.
     pub fn check(&self, now: Timestamp) -> Result<(), Timestamp> {
-        let oldest = now.as_secs() - i64::from(RETRY_BUDGET_SECONDS);
-        let counted = self.seconds.iter().filter(|second| second.number > oldest);
-        let (first, retries) = counted.fold((0, 0), |(first, retries), second| {
-            (first + second.first, retries + second.retries)
-        });
-        let floor = RETRY_BUDGET_FLOOR * RETRY_BUDGET_SECONDS;
-        if retries < (first * RETRY_BUDGET_PERCENT / 100).max(floor) {
+        let retries: u32 = self.counted(now).map(|second| second.retries).sum();
+        if retries < self.allowed(now) {
             return Ok(());
         }
         Err(Timestamp::from_secs(now.as_secs() + 1))
+    }
+
+    /// When a retry is due that is to wait until `due_at` at least: not sooner after the one before than
+    /// the budget allows. Thus no crowd of retries ever stands before first attempts.
+    pub fn slot(&mut self, now: Timestamp, due_at: Timestamp) -> Timestamp {
+        let spacing = Duration::from_secs(u64::from(RETRY_BUDGET_SECONDS)) / self.allowed(now);
+        let slot = due_at.max(self.next_slot.min(due_at + SLOT_DELAY_MAX));
+        self.next_slot = slot + spacing;
+        slot
+    }
+
+    /// Retries that may go in the time over which they are counted.
+    fn allowed(&self, now: Timestamp) -> u32 {
+        let first: u32 = self.counted(now).map(|second| second.first).sum();
+        let floor = RETRY_BUDGET_FLOOR * RETRY_BUDGET_SECONDS;
+        (first.saturating_mul(RETRY_BUDGET_PERCENT) / 100).max(floor)
+    }
+
+    fn counted(&self, now: Timestamp) -> impl Iterator<Item = &Second> {
+        let oldest = now.as_secs() - i64::from(RETRY_BUDGET_SECONDS);
+        self.seconds
+            .iter()
+            .filter(move |second| second.number > oldest)
     }
 
     fn second(&mut self, now: Timestamp) -> &mut Second {

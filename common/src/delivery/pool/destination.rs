@@ -173,13 +173,22 @@ impl Destination {
             }
             Permit::Window | Permit::Probe => {}
         }
-        if self.waiting.has_first() {
+        if self.waiting.first_attempts() > 0 {
             return Readiness::Ready;
         }
-        match self.retries.check(now) {
+        match self.retries_may_go(now) {
             Ok(()) => Readiness::Ready,
             Err(at) => Readiness::NotBefore(at),
         }
+    }
+
+    /// Whether the budget has room for a retry. Where retries crowd in memory they go at the pace of the
+    /// window, since others can only come after them.
+    fn retries_may_go(&self, now: Timestamp) -> Result<(), Timestamp> {
+        if self.waiting.is_full_of_retries() {
+            return Ok(());
+        }
+        self.retries.check(now)
     }
 
     pub(super) fn transfers(&self) -> u32 {
@@ -202,7 +211,7 @@ impl Destination {
 
     /// Takes the next item and puts it under way. `None` if there is none that may go.
     pub(super) fn start(&mut self, now: Timestamp) -> Option<(ItemId, Timestamp, bool)> {
-        let retries_may_go = self.retries.check(now).is_ok();
+        let retries_may_go = self.retries_may_go(now).is_ok();
         let due = self.waiting.take(retries_may_go)?;
         if due.is_retry {
             self.retries.handle_retry(now);
@@ -229,10 +238,9 @@ impl Destination {
 
     /// Lets an item wait that was read from the store.
     pub(super) fn add(&mut self, due: Due) {
-        if self.knows(due.id) || self.stock.was_settled(due.id) {
-            return;
+        if !self.knows(due.id) && !self.stock.was_settled(due.id) {
+            self.put_back(due);
         }
-        self.put_back(due);
     }
 
     /// Lets an item wait that was put into the store just now. A bulk one takes its place behind those
@@ -253,8 +261,11 @@ impl Destination {
         }
     }
 
-    /// Takes in what became of an item after its transfer.
-    pub(super) fn handle_fate(&mut self, flight: Flight, fate: &Fate) {
+    /// Takes in what became of an item after its transfer, and finds a place for it among the retries.
+    pub(super) fn handle_fate(&mut self, now: Timestamp, flight: Flight, fate: &mut Fate) {
+        if let Fate::Later { due_at } = fate {
+            *due_at = self.retries.slot(now, *due_at);
+        }
         match *fate {
             Fate::Stays => self.put_back(flight.due),
             Fate::Later { due_at } | Fate::Mishandled { due_at } => {
@@ -410,8 +421,7 @@ impl Destination {
         if self.held {
             return None;
         }
-        self.stock
-            .read_at(self.waiting.len(), !self.breaker.is_closed())
+        self.stock.read_at(&self.waiting, !self.breaker.is_closed())
     }
 
     /// Since when it has nothing to do.

@@ -2,10 +2,15 @@
 //! reading that is under way may show although they are done with.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::delivery::ItemId;
+use crate::delivery::fairness::Waiting;
 use crate::limits::{ITEMS_LOADED_LOW, ITEMS_LOADED_MAX};
 use crate::time::Timestamp;
+
+/// Time between two readings of which the first brought nothing new.
+const IN_VAIN_PAUSE: Duration = Duration::from_secs(1);
 
 /// What is known of the rest.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +23,8 @@ pub(super) struct Stock {
     next_due_since: Option<Timestamp>,
     /// Items that were committed as done, or as due later, while a reading was under way.
     settled_since: BTreeSet<ItemId>,
+    /// No reading before: the last one brought nothing new.
+    not_before: Timestamp,
 }
 
 impl Stock {
@@ -27,6 +34,12 @@ impl Stock {
         if self.asked {
             self.next_due_since = earlier(self.next_due_since, Some(at));
         }
+    }
+
+    /// Somebody knows of something in the store that is due.
+    pub(super) fn announce(&mut self, now: Timestamp) {
+        self.not_before = now;
+        self.expect(now);
     }
 
     /// The commit about an item is done.
@@ -52,9 +65,15 @@ impl Stock {
         self.next_due = earlier(next_due, self.next_due_since.take());
     }
 
-    /// Forgets what the reading that is over could not know; called when its items are in memory.
-    pub(super) fn forget_settled(&mut self) {
+    /// The items of a reading are in memory. One that brought nothing is not repeated at once: what it
+    /// showed was in flight, or found no room.
+    pub(super) fn conclude(&mut self, now: Timestamp, brought_something: bool) {
         self.settled_since.clear();
+        self.not_before = if brought_something {
+            now
+        } else {
+            now + IN_VAIN_PAUSE
+        };
     }
 
     /// Whether a reading may show `id` though it is done with.
@@ -62,14 +81,18 @@ impl Stock {
         self.settled_since.contains(&id)
     }
 
-    /// When the next reading is to be made, with `waiting` items in memory; `None` if none is needed now.
-    /// Where only probes go, one item is enough.
-    pub(super) fn read_at(&self, waiting: usize, only_probes_go: bool) -> Option<Timestamp> {
-        let low = if only_probes_go { 1 } else { ITEMS_LOADED_LOW };
-        if self.asked || waiting >= low {
+    /// When the next reading is to be made, beside what is `waiting` in memory; `None` if none is needed
+    /// now. Where only probes go, one item is enough.
+    pub(super) fn read_at(&self, waiting: &Waiting, only_probes_go: bool) -> Option<Timestamp> {
+        let is_enough = if only_probes_go {
+            !waiting.is_empty()
+        } else {
+            waiting.first_attempts() >= ITEMS_LOADED_LOW
+        };
+        if self.asked || is_enough {
             return None;
         }
-        self.next_due
+        Some(self.next_due?.max(self.not_before))
     }
 
     /// Items a reading is to show, with `busy` of them in flight or not yet committed.

@@ -6,12 +6,14 @@
 //! before it is due or after it was delivered. A run that breaks one of these panics.
 
 mod peers;
+mod scenarios;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::peers::{Dead, Peer, Reply, Scripted, Server, Way};
+pub use self::scenarios::{Outcome, SCENARIO_TIME, SCENARIOS, Scenario};
 use super::attempt::{Attempt, End};
 use super::pool::{PoolSettings, Start};
 use super::{Class, Due, Fate, ItemId, Pool, QueueItem, retry};
@@ -92,8 +94,9 @@ pub struct Record {
     pub successes: Vec<(Timestamp, Duration)>,
     /// The order in which items were started, with tenant and class.
     pub order: Vec<(Arc<str>, Class)>,
-    /// What was seen at the end of each transfer, if asked for.
+    /// What was seen at the end of each transfer, if [`World::trace`] asked for it.
     pub trace: Vec<Point>,
+    is_traced: bool,
 }
 
 /// How a destination stood at one moment.
@@ -152,6 +155,11 @@ impl World {
         if let Some((name, peer)) = self.peers.remove_entry(domain) {
             self.peers.insert(name, change(peer));
         }
+    }
+
+    /// From now on, what is seen at the end of each transfer to `domain` is recorded.
+    pub fn trace(&mut self, domain: &str) {
+        self.records.entry(domain.into()).or_default().is_traced = true;
     }
 
     /// Queues `count` bulk messages of 4 KiB of one tenant.
@@ -328,13 +336,15 @@ impl World {
         if ok {
             record.successes.push((self.now, exchange));
         }
-        record.trace.push(Point {
-            at: self.now,
-            limit: standing.map_or(0, |standing| standing.permitted()),
-            in_flight: record.in_flight,
-            ok,
-            timed_out,
-        });
+        if record.is_traced {
+            record.trace.push(Point {
+                at: self.now,
+                limit: standing.map_or(0, |standing| standing.permitted()),
+                in_flight: record.in_flight,
+                ok,
+                timed_out,
+            });
+        }
         let Some(queue) = self.queues.get_mut(&domain) else {
             return;
         };
