@@ -40,6 +40,20 @@ fn help_texts_are_the_manual() {
         ("help-run.txt", &["help", "run"]),
         ("help-check-config.txt", &["help", "check-config"]),
         ("help-demo.txt", &["help", "demo"]),
+        ("help-queue.txt", &["help", "queue"]),
+        ("help-queue-list.txt", &["help", "queue", "list"]),
+        ("help-queue-show.txt", &["help", "queue", "show"]),
+        ("help-queue-hold.txt", &["help", "queue", "hold"]),
+        ("help-queue-resume.txt", &["help", "queue", "resume"]),
+        ("help-queue-retry.txt", &["help", "queue", "retry"]),
+        ("help-queue-fail.txt", &["help", "queue", "fail"]),
+        ("help-queue-reroute.txt", &["help", "queue", "reroute"]),
+        ("help-explain.txt", &["help", "explain"]),
+        ("help-quarantine.txt", &["help", "quarantine"]),
+        ("help-aside.txt", &["help", "aside"]),
+        ("help-incidents.txt", &["help", "incidents"]),
+        ("help-incidents-file.txt", &["help", "incidents", "file"]),
+        ("help-incidents-level.txt", &["help", "incidents", "level"]),
     ] {
         let output = meshd(arguments).output().unwrap();
         assert!(output.status.success());

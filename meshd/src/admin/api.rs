@@ -147,7 +147,7 @@ type State = web::Data<Api>;
 type Query = web::Query<Listing>;
 
 async fn overview(api: State) -> HttpResponse {
-    answer(api.queue.overview().await)
+    answer(api.queue.overview().await, QUEUE)
 }
 
 async fn destination(api: State, domain: web::Path<String>) -> HttpResponse {
@@ -165,7 +165,7 @@ async fn destination(api: State, domain: web::Path<String>) -> HttpResponse {
             why: error.to_string(),
         }),
     };
-    answer(found)
+    answer(found, QUEUE)
 }
 
 async fn items(api: State, listing: Query) -> HttpResponse {
@@ -173,12 +173,12 @@ async fn items(api: State, listing: Query) -> HttpResponse {
         Ok(selection) => api.queue.items(&selection, listing.rows()).await,
         Err(error) => Err(error),
     };
-    answer(found.map(|items| json!({ "items": items })))
+    answer(found.map(|items| json!({ "items": items })), QUEUE)
 }
 
 async fn explain(api: State, message: web::Path<String>, listing: Query) -> HttpResponse {
     let sender = listing.sender.as_deref();
-    answer(api.queue.explain(&message, sender).await)
+    answer(api.queue.explain(&message, sender).await, QUEUE)
 }
 
 async fn hold(api: State, request: HttpRequest, order: web::Json<Ordered>) -> HttpResponse {
@@ -187,9 +187,12 @@ async fn hold(api: State, request: HttpRequest, order: web::Json<Ordered>) -> Ht
 
 async fn route(api: State, request: HttpRequest, order: web::Json<Ordered>) -> HttpResponse {
     if order.route.is_none() {
-        return answer::<Value>(Err(DeskError::Refused {
-            why: "a route needs a host and a port".to_owned(),
-        }));
+        return answer::<Value>(
+            Err(DeskError::Refused {
+                why: "a route needs a host and a port".to_owned(),
+            }),
+            QUEUE,
+        );
     }
     stand(api, &request, order.into_inner(), What::Route).await
 }
@@ -212,7 +215,7 @@ async fn stand(api: State, request: &HttpRequest, order: Ordered, what: What) ->
         api.queue.order(standing.clone()).await?;
         Ok(json!({ "order": standing }))
     };
-    ordered(&api, &who, action, json!(standing), work).await
+    ordered(&api, &who, (action, json!(standing)), QUEUE, work).await
 }
 
 async fn resume(api: State, request: HttpRequest, order: web::Json<Ordered>) -> HttpResponse {
@@ -239,7 +242,14 @@ async fn revoke(
         }
         Ok(json!({ "revoked": revoked }))
     };
-    ordered(&api, &operator(request), action, json!(order), work).await
+    ordered(
+        &api,
+        &operator(request),
+        (action, json!(order)),
+        QUEUE,
+        work,
+    )
+    .await
 }
 
 async fn retry(api: State, request: HttpRequest, order: web::Json<Ordered>) -> HttpResponse {
@@ -247,7 +257,14 @@ async fn retry(api: State, request: HttpRequest, order: web::Json<Ordered>) -> H
         let items = api.queue.retry(&order.selection).await?;
         Ok(json!({ "items": items }))
     };
-    ordered(&api, &operator(&request), "retry", json!(*order), work).await
+    ordered(
+        &api,
+        &operator(&request),
+        ("retry", json!(*order)),
+        QUEUE,
+        work,
+    )
+    .await
 }
 
 async fn fail(api: State, request: HttpRequest, order: web::Json<Ordered>) -> HttpResponse {
@@ -256,12 +273,19 @@ async fn fail(api: State, request: HttpRequest, order: web::Json<Ordered>) -> Ht
         let items = api.queue.fail(&order.selection, &reason).await?;
         Ok(json!({ "items": items }))
     };
-    ordered(&api, &operator(&request), "fail", json!(*order), work).await
+    ordered(
+        &api,
+        &operator(&request),
+        ("fail", json!(*order)),
+        QUEUE,
+        work,
+    )
+    .await
 }
 
 async fn quarantine(api: State, listing: Query) -> HttpResponse {
     let found = api.queue.quarantined(listing.rows()).await;
-    answer(found.map(|items| json!({ "items": items })))
+    answer(found.map(|items| json!({ "items": items })), QUARANTINE)
 }
 
 async fn quarantine_requeue(
@@ -271,7 +295,14 @@ async fn quarantine_requeue(
 ) -> HttpResponse {
     let work = async { api.queue.requeue(&named.id).await.map(|()| json!(*named)) };
     let action = "requeue from quarantine";
-    ordered(&api, &operator(&request), action, json!(*named), work).await
+    ordered(
+        &api,
+        &operator(&request),
+        (action, json!(*named)),
+        QUARANTINE,
+        work,
+    )
+    .await
 }
 
 async fn quarantine_drop(
@@ -284,18 +315,32 @@ async fn quarantine_drop(
         dropped.map(|()| json!(*named))
     };
     let action = "drop from quarantine";
-    ordered(&api, &operator(&request), action, json!(*named), work).await
+    ordered(
+        &api,
+        &operator(&request),
+        (action, json!(*named)),
+        QUARANTINE,
+        work,
+    )
+    .await
 }
 
 async fn aside(api: State, listing: Query) -> HttpResponse {
     let found = api.aside.aside(listing.rows()).await;
-    answer(found.map(|entries| json!({ "entries": entries })))
+    answer(found.map(|entries| json!({ "entries": entries })), ASIDE)
 }
 
 async fn aside_requeue(api: State, request: HttpRequest, named: web::Json<Named>) -> HttpResponse {
     let work = async { api.aside.requeue(&named.id).await.map(|()| json!(*named)) };
     let action = "requeue what was set aside";
-    ordered(&api, &operator(&request), action, json!(*named), work).await
+    ordered(
+        &api,
+        &operator(&request),
+        (action, json!(*named)),
+        ASIDE,
+        work,
+    )
+    .await
 }
 
 async fn aside_drop(api: State, request: HttpRequest, named: web::Json<Named>) -> HttpResponse {
@@ -304,33 +349,60 @@ async fn aside_drop(api: State, request: HttpRequest, named: web::Json<Named>) -
         dropped.map(|()| json!(*named))
     };
     let action = "drop what was set aside";
-    ordered(&api, &operator(&request), action, json!(*named), work).await
+    ordered(
+        &api,
+        &operator(&request),
+        (action, json!(*named)),
+        ASIDE,
+        work,
+    )
+    .await
 }
 
 async fn incidents(api: State, listing: Query) -> HttpResponse {
     let subject = listing.subject.as_deref();
     let found = api.conduct.incidents(subject, listing.rows()).await;
-    answer(found.map(|incidents| json!({ "incidents": incidents })))
+    answer(
+        found.map(|incidents| json!({ "incidents": incidents })),
+        CONDUCT,
+    )
 }
 
 async fn file(api: State, request: HttpRequest, incident: web::Json<NewIncident>) -> HttpResponse {
     let work = async { api.conduct.file(&incident).await.map(|view| json!(view)) };
     let action = "file an incident";
-    ordered(&api, &operator(&request), action, json!(*incident), work).await
+    ordered(
+        &api,
+        &operator(&request),
+        (action, json!(*incident)),
+        CONDUCT,
+        work,
+    )
+    .await
 }
 
 async fn conspicuous(api: State, listing: Query) -> HttpResponse {
     let found = api.conduct.conspicuous(listing.rows()).await;
-    answer(found.map(|subjects| json!({ "subjects": subjects })))
+    answer(
+        found.map(|subjects| json!({ "subjects": subjects })),
+        CONDUCT,
+    )
 }
 
 async fn conduct(api: State, subject: web::Path<String>) -> HttpResponse {
-    answer(api.conduct.conduct(&subject).await)
+    answer(api.conduct.conduct(&subject).await, CONDUCT)
 }
 
 async fn forgive(api: State, request: HttpRequest, named: web::Json<Named>) -> HttpResponse {
     let work = async { api.conduct.forgive(&named.id).await.map(|view| json!(view)) };
-    ordered(&api, &operator(&request), "forgive", json!(*named), work).await
+    ordered(
+        &api,
+        &operator(&request),
+        ("forgive", json!(*named)),
+        CONDUCT,
+        work,
+    )
+    .await
 }
 
 async fn nowhere() -> HttpResponse {
@@ -356,8 +428,8 @@ fn plain(reason: &str) -> String {
 async fn ordered(
     api: &Api,
     operator: &Operator,
-    action: &'static str,
-    about: Value,
+    (action, about): (&'static str, Value),
+    list: &str,
     work: impl Future<Output = Result<Value, DeskError>>,
 ) -> HttpResponse {
     let entry = Entry {
@@ -369,24 +441,24 @@ async fn ordered(
     let outcome = work.await;
     let recorded = outcome.clone().map_err(|error| error.to_string());
     api.audit.done(api.clock.now(), &entry, &recorded);
-    answer(outcome)
+    answer(outcome, list)
 }
 
-fn answer<T: Serialize>(outcome: Result<T, DeskError>) -> HttpResponse {
+/// Where an operator finds what there is, of each kind.
+const QUEUE: &str = "meshd queue list shows what there is";
+const QUARANTINE: &str = "meshd quarantine list shows what there is";
+const ASIDE: &str = "meshd aside list shows what there is";
+const CONDUCT: &str = "meshd incidents list shows what there is";
+
+fn answer<T: Serialize>(outcome: Result<T, DeskError>, list: &str) -> HttpResponse {
     match outcome {
         Ok(found) => HttpResponse::Ok()
             .insert_header((CACHE_CONTROL, "no-store"))
             .json(found),
         Err(error) => {
             let (status, advice) = match &error {
-                DeskError::NotFound { .. } => (
-                    StatusCode::NOT_FOUND,
-                    "meshd queue list shows what there is",
-                ),
-                DeskError::Refused { .. } => (
-                    StatusCode::CONFLICT,
-                    "the manual: meshd help, and the help of the command",
-                ),
+                DeskError::NotFound { .. } => (StatusCode::NOT_FOUND, list),
+                DeskError::Refused { .. } => (StatusCode::CONFLICT, list),
                 DeskError::Unavailable { .. } => (
                     StatusCode::SERVICE_UNAVAILABLE,
                     "the same again in a moment; /readyz says what is away",

@@ -30,20 +30,34 @@ pub enum TokenError {
     #[error(transparent)]
     File(#[from] DataDirError),
     /// Other users can read it.
-    #[error(
-        "{0} can be read by other users: run chmod 600 {0}, or delete it and the next start makes a new one",
-        path.display()
-    )]
+    #[error("{} can be read by other users", path.display())]
     Exposed {
         /// The file.
         path: PathBuf,
     },
     /// It holds something else.
-    #[error("{} holds no token: delete it, and the next start makes a new one", path.display())]
+    #[error("{} holds no token", path.display())]
     Unusable {
         /// The file.
         path: PathBuf,
     },
+}
+
+impl TokenError {
+    /// What to do about it.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::File(_) => "run this as the user that meshd runs as".to_owned(),
+            Self::Exposed { path } => format!(
+                "chmod 600 {}, and if somebody may have read it delete it: the next start makes a new one",
+                path.display()
+            ),
+            Self::Unusable { path } => {
+                format!("rm {}: the next start makes a new one", path.display())
+            }
+        }
+    }
 }
 
 impl Token {
@@ -158,8 +172,9 @@ mod tests {
         Token::load_or_make(folder.path(), &mut SystemEntropy).unwrap();
         let path = folder.path().join(TOKEN);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        let error = Token::load(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("run chmod 600 "), "{error}");
+        let error = Token::load(folder.path()).unwrap_err();
+        assert!(matches!(error, TokenError::Exposed { .. }));
+        assert!(error.remedy().starts_with("chmod 600 "));
     }
 
     #[test]

@@ -5,6 +5,18 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+const QUEUE_HELP: &str = "\
+A destination does not get its messages:
+  meshd queue list                  which ones, and since when
+  meshd queue show example.net      why, and when it is tried next
+  meshd explain MESSAGE-ID          the same, for one message
+  meshd queue retry example.net     once they say that it is back
+  meshd queue hold example.net --reason \"moves on Friday\"
+  meshd queue fail example.net --reason \"the domain is gone\"
+
+Exit codes: 0 done, 1 the answer is no, 2 it could not be asked.
+Every order is recorded in admin/audit.jsonl of the data folder, with who gave it.";
+
 /// Which service is asked, and how the answer is written.
 #[derive(Debug, Clone, Args)]
 pub struct Desk {
@@ -34,6 +46,7 @@ pub struct Desk {
 
 /// `meshd queue`.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = QUEUE_HELP)]
 pub struct Queue {
     /// Which service.
     #[command(flatten)]

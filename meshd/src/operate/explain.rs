@@ -99,10 +99,7 @@ fn queued(
     let mut known = vec![
         ("waits", format!("for {domain}: {}", why(item, destination))),
         ("next try", next),
-        (
-            "tries",
-            format!("{} that count against the message", item.attempts),
-        ),
+        ("tries", tries(item)),
         ("accepted", ago(now, item.enqueued_at)),
         ("given up", in_time(now, item.expires_at)),
         ("destination", state(destination, now)),
@@ -144,6 +141,15 @@ fn title(item: &Item) -> String {
     )
 }
 
+fn tries(item: &Item) -> String {
+    let note = if item.attempts == 0 && item.last_trouble.is_some() {
+        ": where a destination cannot be reached, none is counted"
+    } else {
+        ""
+    };
+    format!("{}{note}", item.attempts)
+}
+
 /// What it waits for, in a phrase.
 fn why(item: &Item, destination: &DestinationView) -> &'static str {
     if item.held.is_some() {
@@ -153,7 +159,10 @@ fn why(item: &Item, destination: &DestinationView) -> &'static str {
         Phase::Away { .. } | Phase::Probing => "it does not answer",
         Phase::Paused { .. } => "it asked us to wait",
         Phase::Idle | Phase::Flowing if item.attempts > 0 => "it did not take the message yet",
-        Phase::Idle | Phase::Flowing => "others are before it",
+        Phase::Idle | Phase::Flowing if destination.state.last_trouble.is_some() => {
+            "its last transfers failed"
+        }
+        Phase::Idle | Phase::Flowing => "it is sent as soon as the window allows",
     }
 }
 

@@ -43,7 +43,7 @@ fn list(asked: &IncidentsList, link: &dyn Ask, now: Timestamp) -> Result<Done, F
             vec![
                 ago(now, one.at),
                 plain(&one.subject),
-                format!("{:.1}", one.weight),
+                score(one.weight),
                 plain(&one.reporter),
                 plain(&one.what),
             ]
@@ -82,7 +82,7 @@ fn levels(link: &dyn Ask, now: Timestamp) -> Result<Done, Failure> {
             vec![
                 plain(&one.subject),
                 name(one.level).to_owned(),
-                format!("{:.1}", one.score),
+                score(one.score),
                 one.incidents.to_string(),
                 one.last_at.map(|at| ago(now, at)).unwrap_or_default(),
             ]
@@ -117,6 +117,11 @@ const fn consequence(level: ConductLevel) -> &'static str {
     }
 }
 
+/// A score with one digit; a nothing has no sign.
+fn score(score: f64) -> String {
+    format!("{:.1}", score + 0.0)
+}
+
 /// How a subject stands.
 fn subject_page(view: &ConductView, now: Timestamp) -> String {
     let last = view
@@ -127,7 +132,7 @@ fn subject_page(view: &ConductView, now: Timestamp) -> String {
             "level",
             format!("{}: {}", name(view.level), consequence(view.level)),
         ),
-        ("score", format!("{:.1}, halves in 7 days", view.score)),
+        ("score", format!("{}, halves in 7 days", score(view.score))),
         (
             "incidents",
             counted(view.incidents, "incident") + &last.unwrap_or_default(),

@@ -111,6 +111,15 @@ fn aside(link: &dyn Ask, max: usize) -> Result<(Vec<Aside>, Value), Failure> {
     Ok((read_member(&answer, "entries")?, answer))
 }
 
+/// What to type next about one of them: what does not read can only be dropped.
+fn next(command: &str, id: &str, is_readable: bool) -> String {
+    if is_readable {
+        format!("try: meshd {command} requeue {id}    once the cause is mended; the log names it\n")
+    } else {
+        format!("try: meshd {command} drop {id}\n")
+    }
+}
+
 fn quarantine_page(items: &[Quarantined], now: Timestamp) -> String {
     if items.is_empty() {
         return "nothing is in quarantine\n".to_owned();
@@ -152,11 +161,8 @@ fn quarantined_page(one: &Quarantined, now: Timestamp) -> String {
             "it does not read, and can only be dropped".to_owned(),
         ));
     }
-    let id = &one.id;
-    format!(
-        "item {id}\n{}try: meshd quarantine requeue {id}    once the cause is mended; the log names it\n",
-        facts(&known)
-    )
+    let next = next("quarantine", &one.id, one.item.is_some());
+    format!("item {}\n{}{next}", one.id, facts(&known))
 }
 
 fn aside_page(entries: &[Aside], now: Timestamp) -> String {
@@ -202,9 +208,6 @@ fn entry_page(entry: &Aside, now: Timestamp) -> String {
         known.push(("left", ago(now, left_at)));
     }
     known.push(("size", size(entry.bytes)));
-    let id = &entry.id;
-    format!(
-        "entry {id}\n{}try: meshd aside requeue {id}    once the cause is mended; the log names it\n",
-        facts(&known)
-    )
+    let next = next("aside", &entry.id, entry.kind.is_some());
+    format!("entry {}\n{}{next}", entry.id, facts(&known))
 }

@@ -1,9 +1,10 @@
 //! The line from an operator's command to the running service: plain HTTP on loopback, one request a
 //! connection, with the token of the data folder.
 
+use std::error::Error;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -53,15 +54,15 @@ impl Link {
     pub fn open(desk: &Desk) -> Result<Self, Failure> {
         let folder = data_dir::admin_of(&folder_of(desk)?);
         let here = folder.display();
-        let unreadable = |error: &(dyn std::error::Error + 'static)| {
-            Failure::not_asked(
-                format!("the service of {here} cannot be asked"),
-                "run this as the user that meshd runs as",
+        let token =
+            Token::load(&folder).map_err(|error| unreadable(&folder, &error, error.remedy()))?;
+        let address = token::read_address(&folder).map_err(|error| {
+            unreadable(
+                &folder,
+                &error,
+                "run this as the user that meshd runs as".to_owned(),
             )
-            .caused_by(error)
-        };
-        let token = Token::load(&folder).map_err(|error| unreadable(&error))?;
-        let address = token::read_address(&folder).map_err(|error| unreadable(&error))?;
+        })?;
         let (token, address) = token.zip(address).ok_or_else(|| {
             Failure::not_asked(
                 format!("no service was ever started with the folder {here}"),
@@ -126,6 +127,11 @@ impl Ask for Link {
         );
         self.ask(request.as_bytes())
     }
+}
+
+fn unreadable(folder: &Path, error: &(dyn Error + 'static), remedy: String) -> Failure {
+    let message = format!("the service of {} cannot be asked", folder.display());
+    Failure::not_asked(message, remedy).caused_by(error)
 }
 
 /// The data folder of the service that `desk` names.

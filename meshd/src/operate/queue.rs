@@ -50,6 +50,15 @@ pub fn selection(selected: &Selected) -> Result<Selection, Failure> {
     })
 }
 
+/// What is selected, as one thing.
+fn one(selection: &Selection) -> String {
+    let text = plain(&selection.to_string());
+    match text.strip_prefix("messages") {
+        Some(rest) => format!("message{rest}"),
+        None => text,
+    }
+}
+
 /// The same selection as it is typed.
 #[must_use]
 pub fn typed(selection: &Selection) -> String {
@@ -181,7 +190,7 @@ pub fn standing(order: &StandingOrder, now: Timestamp) -> String {
         reason => format!(": {}", plain(reason)),
     };
     format!(
-        "{} {what} by {} since {}{reason}",
+        "{} {what} by {}, {}{reason}",
         plain(&order.selection.to_string()),
         plain(&order.by),
         ago(now, order.since)
@@ -204,7 +213,7 @@ fn look_at(show: &Show, link: &dyn Ask, now: Timestamp) -> Result<Done, Failure>
         }
     } else if items.is_empty() {
         return Err(Failure::refused(
-            format!("no {selection} waits for another service"),
+            format!("no {} waits for another service", one(&selection)),
             "meshd explain ID says where a message is; meshd queue list, what waits",
         ));
     }
@@ -366,7 +375,7 @@ fn retry(selected: &Selected, link: &dyn Ask) -> Result<Done, Failure> {
     let answer = send(link, "queue/retry", &order(&selection, None))?;
     let items: u64 = read_member(&answer, "items")?;
     let text = match items {
-        0 => format!("no {selection} waits\n"),
+        0 => format!("no {} waits\n", one(&selection)),
         items => format!(
             "{} tried now; see what comes of it: meshd queue show {}\n",
             are(items, "message"),
@@ -394,7 +403,7 @@ fn fail(ordered: &Fail, link: &dyn Ask) -> Result<Done, Failure> {
     )?;
     let items: u64 = read_member(&answer, "items")?;
     let text = match items {
-        0 => format!("no {selection} waits\n"),
+        0 => format!("no {} waits\n", one(&selection)),
         items => format!("{} ended; the senders are told\n", are(items, "message")),
     };
     let done = Done::new("queue fail", text, answer);
@@ -406,7 +415,7 @@ fn count_to_fail(selection: &Selection, reason: &str, link: &dyn Ask) -> Result<
     let answer = link.get(&items_path(selection, COUNTED_MAX))?;
     let items: Vec<Item> = read_member(&answer, "items")?;
     if items.is_empty() {
-        let text = format!("no {selection} waits\n");
+        let text = format!("no {} waits\n", one(selection));
         return Ok(Done::new("queue fail", text, json!({"would_fail": 0})).refused());
     }
     let more = if items.len() < COUNTED_MAX {

@@ -1,0 +1,195 @@
+//! The commands of operators as they are typed, over the real API, against desks that are written down in
+//! [`desks`]. What is printed is kept as transcripts below `tests/golden/operate`; `GOLDEN=write` writes
+//! them anew.
+//!
+//! | module | tells |
+//! | --- | --- |
+//! | [`desks`] | what stands on the desks |
+//! | [`pages`] | what people read, and what goes wrong |
+//! | [`guard`] | who may use the API |
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod desks;
+mod guard;
+mod pages;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+
+use clap::Parser;
+use futures_util::future::BoxFuture;
+use mesh_backend::SystemEntropy;
+use mesh_common::time::{Clock, Timestamp};
+use meshd::admin::api::Api;
+use meshd::admin::audit::Audit;
+use meshd::admin::token::{self, Token};
+use meshd::admin::{Admin, Readiness};
+use meshd::args::{self, Arguments};
+use meshd::operate::Command;
+use prometheus::Registry;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+use self::desks::{Desks, noon};
+
+/// An admin listener over desks, with the folder that commands find it by.
+pub struct Office {
+    folder: TempDir,
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What was typed and what came of it.
+#[derive(Default)]
+pub struct Transcript(String);
+
+struct Noon;
+
+impl Clock for Noon {
+    fn now(&self) -> Timestamp {
+        noon()
+    }
+}
+
+struct Always;
+
+impl Readiness for Always {
+    fn obstacles(&self) -> BoxFuture<'_, Vec<String>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
+}
+
+impl Office {
+    /// Opens an office over these desks.
+    pub fn open(desks: Desks) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let admin = folder.path().join("admin");
+        std::fs::create_dir(&admin).unwrap();
+        let desks = Arc::new(desks);
+        let api = Api {
+            token: Token::load_or_make(&admin, &mut SystemEntropy).unwrap(),
+            queue: Arc::<Desks>::clone(&desks),
+            aside: Arc::<Desks>::clone(&desks),
+            conduct: desks,
+            audit: Audit::open(&admin).unwrap(),
+            clock: Arc::new(Noon),
+        };
+        let (told, address) = mpsc::sync_channel(1);
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::spawn(move || {
+            actix_rt::System::new().block_on(async move {
+                let loopback = "127.0.0.1:0".parse().unwrap();
+                let readiness = Arc::new(Always);
+                let listener =
+                    Admin::start(loopback, Registry::new(), readiness, Some(api)).unwrap();
+                told.send(listener.address()).unwrap();
+                stopped.await.unwrap();
+                listener.stop().await;
+            });
+        });
+        let address = address.recv().unwrap();
+        token::write_address(&admin, address).unwrap();
+        Self {
+            folder,
+            address,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    /// Types a line, and gives what is printed.
+    pub fn run(&self, line: &str) -> meshd::operate::Printed {
+        let folder = self.folder.path().to_str().unwrap();
+        let words = words(line);
+        let typed = words
+            .iter()
+            .map(String::as_str)
+            .chain(["--data-dir", folder]);
+        let arguments = Arguments::try_parse_from(typed).unwrap();
+        command(arguments.command).run(noon())
+    }
+
+    /// Types lines, one after the other.
+    pub fn transcript(&self, lines: &[&str]) -> Transcript {
+        let mut transcript = Transcript::default();
+        for line in lines {
+            let printed = self.run(line);
+            transcript.add(line, &printed);
+        }
+        transcript
+    }
+
+    /// The lines of the record of orders.
+    pub fn audit(&self) -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(self.folder.path().join("admin/audit.jsonl")).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines.collect()
+    }
+
+    /// What an operator shows, as it stands in the file.
+    pub fn token(&self) -> String {
+        let text = std::fs::read_to_string(self.folder.path().join("admin/token")).unwrap();
+        text.trim().to_owned()
+    }
+}
+
+impl Drop for Office {
+    fn drop(&mut self) {
+        let stop = self.stop.take().unwrap();
+        let is_running = stop.send(()).is_ok();
+        let ended = self.thread.take().unwrap().join();
+        assert!(is_running && ended.is_ok() || std::thread::panicking());
+    }
+}
+
+/// Words as a shell takes them apart: at blanks, unless quoted.
+fn words(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut is_quoted = false;
+    for letter in line.chars() {
+        match letter {
+            '"' => is_quoted = !is_quoted,
+            ' ' if !is_quoted => words.push(String::new()),
+            letter => words.last_mut().unwrap().push(letter),
+        }
+    }
+    words
+}
+
+fn command(command: args::Command) -> Command {
+    match command {
+        args::Command::Queue(one) => Command::Queue(one),
+        args::Command::Explain(one) => Command::Explain(one),
+        args::Command::Quarantine(one) => Command::Quarantine(one),
+        args::Command::Aside(one) => Command::Aside(one),
+        args::Command::Incidents(one) => Command::Incidents(one),
+        other => panic!("{other:?} is no command of operators"),
+    }
+}
+
+impl Transcript {
+    fn add(&mut self, line: &str, printed: &meshd::operate::Printed) {
+        let Self(text) = self;
+        text.push_str(&format!("$ {line}\n{}{}", printed.out, printed.err));
+        if printed.exit_code != 0 {
+            text.push_str(&format!("[exit code {}]\n", printed.exit_code));
+        }
+        text.push('\n');
+    }
+
+    /// Compares with a golden file; `GOLDEN=write` rewrites it.
+    #[track_caller]
+    pub fn check(&self, name: &str) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/golden/operate")
+            .join(format!("{name}.txt"));
+        if std::env::var_os("GOLDEN").is_some_and(|mode| mode == "write") {
+            std::fs::write(&path, &self.0).unwrap();
+        }
+        let expected = std::fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(self.0, expected, "differs from {}", path.display());
+    }
+}
