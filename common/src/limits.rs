@@ -306,6 +306,15 @@ pub const PARTITION_ACCOUNTS_MAX: usize = 256;
 
 // ---- Delivery to other services (delivery §11–§13) ----
 
+/// Messages that wait for one domain, each counted once per recipient (cluster §14). Above: 503/120.
+pub const QUEUE_PER_DESTINATION_MAX: u64 = 10_000;
+/// Messages from one domain that wait, wherever they go (cluster §14). Above: 503/120.
+pub const QUEUE_PER_TENANT_MAX: u64 = 50_000;
+/// One part in this many of a destination's queue is left to one of several domains served here
+/// (delivery §13). Above: 503/120.
+pub const QUEUE_TENANT_SHARE: u64 = 4;
+/// How long a device waits that met one of these bounds: a queue that is full empties slowly.
+pub const QUEUE_FULL_PAUSE: Duration = Duration::from_secs(60);
 /// Shards that destinations are divided into; fixed when a service is first started.
 pub const OUTBOUND_SHARDS: u16 = 256;
 /// Standing orders of operators: each is looked at for every item that is about to be sent.

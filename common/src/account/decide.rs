@@ -62,7 +62,7 @@ pub fn needs(standing: &Standing, request: &AccountRequest) -> Needs {
             upload::add_needs(state, upload, &mut needs);
         }
         Request::Post(post) if access::admit(state, request).is_ok() => {
-            post::add_needs(state, post, &mut needs);
+            post::add_needs(state, post, request.received_at, &mut needs);
         }
         _ => {}
     }

@@ -12,6 +12,7 @@ use super::retention::Retention;
 use crate::address::AccountAddress;
 use crate::conduct::ConductPolicy;
 use crate::dare::container_name::NameStyle;
+use crate::delivery::QueueScope;
 use crate::error::ServiceError;
 use crate::limits;
 use crate::protocol::Code;
@@ -57,6 +58,8 @@ pub struct AccountPolicy {
     /// What devices may send to other accounts: tags of messages, their groups, or `*`. Other
     /// messages: 403/5.
     pub outbound_types: Vec<String>,
+    /// How much may wait for other services, and how long.
+    pub queue: QueuePolicy,
     /// How much they may send; not limited if absent. From the file's `[limits.rate]` (decision Q-22).
     #[serde(skip)]
     pub outbound_rates: Option<OutboundRates>,
@@ -89,6 +92,7 @@ impl Default for AccountPolicy {
             inbound: InboundPolicy::default(),
             conduct: ConductPolicy::default(),
             outbound_types: OUTBOUND_TYPES.map(str::to_owned).to_vec(),
+            queue: QueuePolicy::default(),
             outbound_rates: Some(OutboundRates::default()),
             domains_served: BTreeSet::new(),
         }
@@ -119,6 +123,71 @@ impl Default for OutboundRates {
             new_account_share: limits::RATE_NEW_ACCOUNT_SHARE,
             new_recipients_per_day: limits::RATE_NEW_RECIPIENTS_PER_DAY,
         }
+    }
+}
+
+impl OutboundRates {
+    /// What is left of them to an account that draws complaints: at least one of each.
+    #[must_use]
+    pub fn throttled(self) -> Self {
+        let part = |rate: u32| match rate {
+            0 => 0,
+            rate => (rate / limits::CONDUCT_THROTTLE_SHARE).max(1),
+        };
+        Self {
+            messages_per_day: part(self.messages_per_day),
+            messages_per_minute: part(self.messages_per_minute),
+            new_recipients_per_day: part(self.new_recipients_per_day),
+            ..self
+        }
+    }
+}
+
+/// How much may wait for other services, and how long (cluster §14, delivery §13).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QueuePolicy {
+    /// Messages that wait for one domain, each counted once per recipient. Above: 503/120.
+    pub per_destination_max: u64,
+    /// Messages of the accounts of one domain that wait, wherever they go. Above: 503/120.
+    pub per_tenant_max: u64,
+    /// Where several domains are served, one may have one part in this many of what may wait for a
+    /// destination. Above: 503/120.
+    pub tenant_share: u64,
+    /// Hours after which a message that could not be delivered is given up; by its type if absent.
+    pub lifetime_h: Option<u64>,
+}
+
+impl Default for QueuePolicy {
+    fn default() -> Self {
+        Self {
+            per_destination_max: limits::QUEUE_PER_DESTINATION_MAX,
+            per_tenant_max: limits::QUEUE_PER_TENANT_MAX,
+            tenant_share: limits::QUEUE_TENANT_SHARE,
+            lifetime_h: None,
+        }
+    }
+}
+
+impl QueuePolicy {
+    /// How much may wait of `scope`, where `tenants` domains are served.
+    #[must_use]
+    pub fn max_of(&self, scope: &QueueScope, tenants: usize) -> u64 {
+        match scope {
+            QueueScope::Destination(_) => self.per_destination_max,
+            QueueScope::Tenant(_) => self.per_tenant_max,
+            QueueScope::Share { .. } if tenants < 2 => self.per_destination_max,
+            QueueScope::Share { .. } => {
+                (self.per_destination_max / self.tenant_share.max(1)).max(1)
+            }
+        }
+    }
+
+    /// After which time a message is given up, where that is set.
+    #[must_use]
+    pub fn lifetime(&self) -> Option<Duration> {
+        self.lifetime_h
+            .map(|hours| Duration::from_secs(hours.saturating_mul(3_600)))
     }
 }
 

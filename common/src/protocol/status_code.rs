@@ -78,6 +78,8 @@ pub enum Code {
     UnknownOperation,
     /// Too much at once, or a part is away: try again.
     Overload,
+    /// Too much waits for another service, or from this domain: wait as long as `Retry-After` says.
+    QueueFull,
     /// The account's space is used up.
     QuotaExceeded,
 }
@@ -120,6 +122,7 @@ pub const TABLE: &[(Code, u16, Option<u16>, u16)] = &[
     (Code::Internal, 500, None, 500),
     (Code::UnknownOperation, 501, Some(101), 501),
     (Code::Overload, 503, None, 503),
+    (Code::QueueFull, 503, Some(120), 503),
     (Code::QuotaExceeded, 507, Some(113), 507),
 ];
 
@@ -170,9 +173,12 @@ impl Code {
     #[must_use]
     pub const fn is_retryable(self) -> bool {
         match self {
-            Self::Timeout | Self::RateLimited | Self::Internal | Self::Overload | Self::Pending => {
-                true
-            }
+            Self::Timeout
+            | Self::RateLimited
+            | Self::Internal
+            | Self::Overload
+            | Self::QueueFull
+            | Self::Pending => true,
             Self::Ok
             | Self::RedirectPermanent
             | Self::RedirectTemporary

@@ -39,6 +39,7 @@ pub struct ContactIndex {
     /// Live entries, by UniqueID.
     live: BTreeMap<String, Live>,
     by_profile: BTreeMap<Udf, BTreeSet<String>>,
+    /// By every address, whether the entry is found by it or by its profiles alone.
     by_address: BTreeMap<String, BTreeSet<String>>,
     /// Frames that were followed.
     frames: u64,
@@ -186,21 +187,19 @@ impl ContactIndex {
         let mut entries: Vec<&Rules> = by_profile.filter(|rules| rules.is_of(sender)).collect();
         if entries.is_empty() {
             let by_address = self.by_address.get(sender.address.canonical());
-            entries.extend(self.rules(by_address));
+            let speaks = |rules: &&Rules| rules.profiles.is_empty();
+            entries.extend(self.rules(by_address).filter(speaks));
         }
-        if entries.is_empty() {
-            return Standpoint::Unknown;
-        }
-        let best = entries
-            .iter()
-            .flat_map(|rules| &rules.permissions)
-            .filter_map(|(name, accepts)| Some((specificity(name, message_type)?, !accepts)))
-            .max();
-        match best {
-            None => Standpoint::Silent,
-            Some((_, true)) => Standpoint::Reject,
-            Some((_, false)) => Standpoint::Accept,
-        }
+        ruling(&entries, message_type)
+    }
+
+    /// What the user's contacts say of a message of this type *to* `recipient`. Whose profile is
+    /// behind that address nobody has proven yet, so every entry speaks that names it.
+    #[must_use]
+    pub fn standpoint_to(&self, recipient: &AccountAddress, message_type: &str) -> Standpoint {
+        let by_address = self.by_address.get(recipient.canonical());
+        let entries: Vec<&Rules> = self.rules(by_address).collect();
+        ruling(&entries, message_type)
     }
 
     /// What the entries of these ids say.
@@ -235,7 +234,7 @@ impl ContactIndex {
                     let entries = self.by_profile.entry(udf.clone()).or_default();
                     entries.insert(unique_id.to_owned());
                 }
-                for address in rules.addresses_that_speak() {
+                for address in &rules.addresses {
                     let entries = self.by_address.entry(address.clone()).or_default();
                     entries.insert(unique_id.to_owned());
                 }
@@ -252,11 +251,29 @@ impl ContactIndex {
                 for udf in rules.profiles.keys() {
                     remove_from(&mut self.by_profile, udf, unique_id);
                 }
-                for address in rules.addresses_that_speak() {
+                for address in &rules.addresses {
                     remove_from(&mut self.by_address, address, unique_id);
                 }
             }
         }
+    }
+}
+
+/// What these entries say together of messages of a type: the most specific permission wins, then
+/// Reject (decision Q-34).
+fn ruling(entries: &[&Rules], message_type: &str) -> Standpoint {
+    if entries.is_empty() {
+        return Standpoint::Unknown;
+    }
+    let best = entries
+        .iter()
+        .flat_map(|rules| &rules.permissions)
+        .filter_map(|(name, accepts)| Some((specificity(name, message_type)?, !accepts)))
+        .max();
+    match best {
+        None => Standpoint::Silent,
+        Some((_, true)) => Standpoint::Reject,
+        Some((_, false)) => Standpoint::Accept,
     }
 }
 
@@ -368,12 +385,6 @@ impl Rules {
         if let Ok(address) = AccountAddress::parse(text) {
             self.addresses.insert(address.canonical().to_owned());
         }
-    }
-
-    /// The addresses by which the entry is found: none if it names a profile (decision Q-34).
-    fn addresses_that_speak(&self) -> impl Iterator<Item = &String> {
-        let speaks = self.profiles.is_empty();
-        self.addresses.iter().filter(move |_| speaks)
     }
 }
 

@@ -215,7 +215,7 @@ pub fn told(entry: &IntakeEntry, state: MessageState, now: Timestamp) -> Option<
         return None;
     };
     message.service.is_none().then(|| IntakeEntry {
-        id: entry.id.of_outcome(),
+        id: entry.id.of_outcome(state),
         account: message.sender.address.clone(),
         left_at: now,
         body: IntakeBody::Outcome(MessageOutcome {
@@ -228,10 +228,15 @@ pub fn told(entry: &IntakeEntry, state: MessageState, now: Timestamp) -> Option<
 }
 
 impl IntakeId {
-    /// The id of what is told of the entry with this one: the same however often it is drained.
-    fn of_outcome(self) -> Self {
+    /// The id of what is told of the entry with this one: the same however often it is drained. That
+    /// it was left is told under another one than what became of it.
+    fn of_outcome(self, state: MessageState) -> Self {
+        let what: &[u8] = match state.is_final() {
+            true => b"outcome of intake entry",
+            false => b"intake entry on its way",
+        };
         let digest = Sha512::new()
-            .chain_update(b"outcome of intake entry")
+            .chain_update(what)
             .chain_update(self.0)
             .finalize();
         let mut id = [0; 16];

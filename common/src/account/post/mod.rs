@@ -5,13 +5,16 @@
 //!  Accounts named ─▶ outgoing    each message in itself: size, id, signature, sender
 //!                    recipients  who they are, whether they are served here, how much it is together
 //!                    outgoing    whether policy and device permit its type
+//!                    conduct     whether complaints, and the account's own contacts, leave it to them
 //!                    sending     what is new of it: frame, intake entries, exchanges
+//!                    remote      what waits for other services, and whether there is room
 //!                    counts      whether the account may send that much now
 //!  no Accounts, Self ──────────▶ Local, or where a completion belongs   (upload::spool)
 //! ```
 //!
-//! Everything is one commit: Outbound frame, intake entries and Self, or nothing.
+//! Everything is one commit: Outbound frame, intake entries, queue items and Self, or nothing.
 
+mod conduct;
 mod counts;
 mod outgoing;
 mod recipients;
@@ -38,8 +41,8 @@ use crate::protocol::{Code, PostRequest};
 ///
 /// # Errors
 /// What concerns the request as a whole: 413/8 for too many messages, recipients or octets, 422/117
-/// for a recipient that is no address, 501/101 for one that is served elsewhere, 429/114 for too
-/// much in too short a time. Everything else is told per message, in the rows of the response.
+/// for a recipient that is no address, 403/5 while the account is suspended, 429/114 for too much in
+/// too short a time, 503/120 where too much waits. Everything else is told per message, in the rows of the response.
 pub(super) fn decide(
     scene: &Scene<'_>,
     state: &AccountState,
@@ -93,6 +96,8 @@ fn send_all(
     let Some(outbound) = ContainerKind::Outbound.name() else {
         return Ok(());
     };
+    let level = conduct::level(upload);
+    conduct::check_level(level)?;
     let messages: Vec<_> = request
         .messages
         .iter()
@@ -102,11 +107,15 @@ fn send_all(
     let Some(messages) = all_or_rows(verdicts, &outbound, messages) else {
         return Ok(());
     };
-    let recipients = Recipients::of(request, upload.scene.policy)?;
+    let recipients = Recipients::of(request)?;
     recipients.check_size(&messages)?;
     let permitted = messages
         .into_iter()
-        .map(|message| message.permitted(upload))
+        .map(|message| {
+            message
+                .permitted(upload)?
+                .welcome(upload, &recipients, level)
+        })
         .collect();
     let Some(messages) = all_or_rows(verdicts, &outbound, permitted) else {
         return Ok(());
@@ -118,7 +127,7 @@ fn send_all(
             .unwrap_or_else(|verdict| verdict);
         verdicts.add(&outbound, verdict);
     }
-    sending.count(ledger)
+    sending.count(ledger, level)
 }
 
 /// All that is acceptable, if everything is; else the rows of a refused request.

@@ -1,9 +1,6 @@
-//! To whom a Post goes: well-formed addresses, not too many, all of them served here, and not too
-//! much for one commit (service §7.2, decisions ).
+//! To whom a Post goes: well-formed addresses, not too many, and not too much for one commit (service §7.2, decisions ).
 
 use super::outgoing::Outgoing;
-use super::remote;
-use crate::account::policy::AccountPolicy;
 use crate::address::AccountAddress;
 use crate::error::ServiceError;
 use crate::limits::{
@@ -19,8 +16,8 @@ impl Recipients {
     /// Reads `Accounts`.
     ///
     /// # Errors
-    /// 413/8 for too many, 422/117 for what is no address, or as [`remote::refuse`].
-    pub(super) fn of(request: &PostRequest, policy: &AccountPolicy) -> Result<Self, ServiceError> {
+    /// 413/8 for too many, 422/117 for what is no address.
+    pub(super) fn of(request: &PostRequest) -> Result<Self, ServiceError> {
         let count = request.accounts.len();
         if count > POST_RECIPIENTS_MAX {
             return Err(ServiceError::new(
@@ -42,13 +39,7 @@ impl Recipients {
                 recipients.push(address);
             }
         }
-        let elsewhere = recipients
-            .iter()
-            .find(|recipient| !policy.domains_served.contains(recipient.domain()));
-        match elsewhere {
-            Some(recipient) => Err(remote::refuse(recipient)),
-            None => Ok(Self(recipients)),
-        }
+        Ok(Self(recipients))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &AccountAddress> {

@@ -1,19 +1,24 @@
 //! Which rows must be looked up for a Post: messages it may repeat and to whom they went, whom the
-//! account has written to and how much it has sent; and for messages to itself as an Upload does.
+//! account has written to, how much it has sent, how much waits and what counts against it; and for
+//! messages to itself as an Upload does.
 
 use crate::account::change::MessageKey;
 use crate::account::needs::Needs;
 use crate::account::state::AccountState;
 use crate::account::upload::{add_own_message, unique_id};
 use crate::address::AccountAddress;
+use crate::conduct::Subject;
 use crate::dare::ContainerKind;
+use crate::delivery::QueueScope;
 use crate::limits::{POST_MESSAGES_MAX, POST_RECIPIENTS_MAX};
 use crate::protocol::PostRequest;
+use crate::time::Timestamp;
 
 /// Adds what a Post needs. A request beyond the bounds is refused without a look.
 pub(in crate::account) fn add_needs(
     state: &AccountState,
     request: &PostRequest,
+    received_at: Timestamp,
     needs: &mut Needs,
 ) {
     let count = request.messages.len() + request.self_messages.len();
@@ -41,11 +46,15 @@ pub(in crate::account) fn add_needs(
         }
         needs.sendings.insert(id);
     }
-    let recipients = request.accounts.iter();
-    needs.recipients.extend(
-        recipients
-            .filter_map(|text| AccountAddress::parse(text).ok())
-            .map(|address| address.canonical().to_owned()),
-    );
+    let addresses = request.accounts.iter();
+    for address in addresses.filter_map(|text| AccountAddress::parse(text).ok()) {
+        let tenant = state.record.address.domain();
+        let scopes = QueueScope::of(tenant, address.domain());
+        needs.waiting.extend(scopes);
+        needs.recipients.insert(address.canonical().to_owned());
+    }
     needs.posting = true;
+    needs.contacts = true;
+    let account = Subject::Account(state.record.address.clone());
+    needs.conduct = Some((account, received_at));
 }

@@ -1,5 +1,5 @@
 //! What of a message is new, and the rows it becomes: the Outbound frame once per message, an intake
-//! entry once per recipient, the answer that is awaited (cluster §7.4 and §8; architecture A-13;
+//! entry or a queue item once per recipient, the answer that is awaited (cluster §7.4 and §8; architecture A-13;
 //! decisions ).
 //!
 //! A message that comes again is recognized by its UniqueID and payload: recipients who had it get
@@ -10,19 +10,22 @@ use std::time::Duration;
 
 use super::outgoing::Outgoing;
 use super::recipients::Recipients;
+use super::remote::{self, Load};
 use crate::account::change::{Change, RecipientRow, SendingRow};
 use crate::account::intake::{
     ExchangeKey, ExchangeKind, ExchangeRow, IntakeBody, IntakeEntry, IntakeId, IntakeMessage,
-    MessageSender,
+    MessageSender, told,
 };
 use crate::account::state::Import;
 use crate::account::upload::{Ledger, Upload, Verdict};
 use crate::address::AccountAddress;
+use crate::conduct::Level;
 use crate::crypto::digest::sha512;
 use crate::dare::ContainerName;
 use crate::error::ServiceError;
 use crate::limits::MESSAGE_RECIPIENTS_MAX;
 use crate::protocol::Code;
+use crate::spool::MessageState;
 
 /// A recipient's row is written again after this time at the earliest.
 const RENEWED_AFTER: Duration = Duration::from_secs(24 * 3_600);
@@ -38,6 +41,8 @@ pub(super) struct Sending<'a> {
     messages: u32,
     /// Recipients written to, each with whether the account had never written to it.
     written: BTreeMap<String, bool>,
+    /// What is put into the queue.
+    load: Load,
 }
 
 impl<'a> Sending<'a> {
@@ -53,6 +58,7 @@ impl<'a> Sending<'a> {
             rows: BTreeMap::new(),
             messages: 0,
             written: BTreeMap::new(),
+            load: Load::default(),
         }
     }
 
@@ -121,8 +127,36 @@ impl<'a> Sending<'a> {
         Ok(Verdict::Accept(index))
     }
 
-    /// Leaves the message for one recipient, and notes the answer that is awaited from there.
+    /// Leaves the message for one recipient, here or in the queue of another service, and notes the
+    /// answer that is awaited from there.
     fn leave(&mut self, ledger: &mut Ledger, message: &Outgoing<'_>, recipient: &AccountAddress) {
+        let (scene, record) = (self.upload.scene, &self.upload.state.record);
+        if scene.policy.domains_served.contains(recipient.domain()) {
+            self.leave_here(ledger, message, recipient);
+        } else {
+            let queued = remote::queued(self.upload, message, recipient);
+            self.load.add(&queued.item);
+            ledger.add(Change::Enqueue(Box::new(queued)));
+        }
+        let canonical = recipient.canonical().to_owned();
+        let known = scene.lookups.recipients.get(&canonical);
+        let is_new = known.is_none_or(|row| row.expires_at() <= scene.now);
+        self.written
+            .insert(canonical.clone(), is_new && recipient != &record.address);
+        if let Some(kind) = ExchangeKind::begun_by(&message.tag) {
+            let begun_at = scene.now;
+            for key in [
+                ExchangeKey::Recipient(kind, canonical),
+                ExchangeKey::Message(kind, message.unique_id.clone()),
+            ] {
+                ledger.await_answer(key, ExchangeRow { begun_at });
+            }
+        }
+    }
+
+    /// Leaves the message for a recipient who lives here, and tells the sender that it is on its way
+    /// (decision Q-6).
+    fn leave_here(&self, ledger: &mut Ledger, message: &Outgoing<'_>, recipient: &AccountAddress) {
         let (scene, record) = (self.upload.scene, &self.upload.state.record);
         let entry = IntakeEntry {
             id: self.entry_id(message, recipient),
@@ -143,20 +177,10 @@ impl<'a> Sending<'a> {
                 block_bytes: message.block_octets(),
             })),
         };
+        let sent = told(&entry, MessageState::Sent, scene.now);
         ledger.add(Change::Intake(Box::new(entry)));
-        let canonical = recipient.canonical().to_owned();
-        let known = scene.lookups.recipients.get(&canonical);
-        let is_new = known.is_none_or(|row| row.expires_at() <= scene.now);
-        self.written
-            .insert(canonical.clone(), is_new && recipient != &record.address);
-        if let Some(kind) = ExchangeKind::begun_by(&message.tag) {
-            let begun_at = scene.now;
-            for key in [
-                ExchangeKey::Recipient(kind, canonical),
-                ExchangeKey::Message(kind, message.unique_id.clone()),
-            ] {
-                ledger.await_answer(key, ExchangeRow { begun_at });
-            }
+        if let Some(sent) = sent {
+            ledger.add(Change::Intake(Box::new(sent)));
         }
     }
 
@@ -176,11 +200,12 @@ impl<'a> Sending<'a> {
         IntakeId(id)
     }
 
-    /// Counts what is sent against the account's rates, and adds the rows that remember it.
+    /// Counts what is sent against the account's rates, what waits against its bounds, and adds the
+    /// rows that remember it.
     ///
     /// # Errors
-    /// 429/114.
-    pub(super) fn count(self, ledger: &mut Ledger) -> Result<(), ServiceError> {
+    /// 429/114, 503/120.
+    pub(super) fn count(self, ledger: &mut Ledger, level: Level) -> Result<(), ServiceError> {
         if self.messages == 0 {
             return Ok(());
         }
@@ -192,9 +217,17 @@ impl<'a> Sending<'a> {
             self.messages,
             u32::try_from(new).unwrap_or(u32::MAX),
         );
-        if let Some(rates) = &scene.policy.outbound_rates {
-            counts.check(rates, self.upload.state.record.created_at, scene.now)?;
+        if let Some(rates) = scene.policy.outbound_rates {
+            let rates = match level {
+                Level::Normal => rates,
+                _ => rates.throttled(),
+            };
+            counts.check(&rates, self.upload.state.record.created_at, scene.now)?;
         }
+        let policy = scene.policy;
+        let tenants = policy.domains_served.len();
+        let waiting = &scene.lookups.waiting;
+        self.load.check(waiting, &policy.queue, tenants)?;
         ledger.add(Change::Posting(Box::new(counts)));
         for (unique_id, row) in self.rows {
             let row = Box::new(row);
