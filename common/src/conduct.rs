@@ -192,9 +192,7 @@ impl ConductPolicy {
     /// The level of somebody with this score.
     #[must_use]
     pub fn level(&self, score: f64) -> Level {
-        // A score that decays never comes back to the whole number it was: what a thousandth is
-        // short of a bound has reached it.
-        let reaches = |bound: u32| score + 0.0005 >= f64::from(bound);
+        let reaches = |bound: u32| score >= f64::from(bound);
         if reaches(self.suspended_from) {
             Level::Suspended
         } else if reaches(self.restricted_from) {

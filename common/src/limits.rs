@@ -163,7 +163,7 @@ pub const INCIDENTS_KEPT: Duration = Duration::from_secs(90 * 24 * 3_600);
 /// Incidents that one account adds to by itself in a day, each about another sender; further ones
 /// are not recorded. Keeps a peer that invents senders from filling the disk.
 pub const INCIDENTS_PER_RECIPIENT_DAY: usize = 64;
-/// Score from which on somebody is throttled: complaints of as many people within a week.
+/// Score from which on somebody is throttled: as many people complain at once, or more over days.
 pub const CONDUCT_THROTTLED_FROM: u32 = 5;
 /// Score from which on somebody is restricted.
 pub const CONDUCT_RESTRICTED_FROM: u32 = 10;

@@ -23,7 +23,7 @@ pub mod reception;
 pub mod site;
 pub mod tally;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::fmt;
 

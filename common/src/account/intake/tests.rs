@@ -1,6 +1,6 @@
 //! Who may leave what, as tables: access control in one, contacts and receptions beside it.
 
-mod contacts;
+pub(in crate::account) mod contacts;
 mod control;
 mod reception;
 

@@ -2,7 +2,9 @@
 //! again, and how much may be sent (decisions,
 //!
 
+mod conduct;
 mod rates;
+mod remote;
 
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ use crate::dare::Envelope;
 use crate::limits::{MESSAGE_PAYLOAD_BYTES_MAX, POST_MESSAGES_MAX, POST_RECIPIENTS_MAX};
 use crate::protocol::{PostRequest, Request};
 use crate::session::{Mode, RequestId, Via};
+use crate::spool::MessageState;
 
 const BOB: &str = "bob@example.com";
 const CAROL: &str = "carol@example.com";
@@ -58,8 +61,25 @@ fn sent(shell: &mut Shell, device: &mut Device, message: Envelope) -> Code {
     told(shell, post(device, &[BOB], vec![message]))
 }
 
+/// The messages left in intakes.
 fn left(shell: &Shell, device: &Device) -> Vec<IntakeEntry> {
-    shell.left_by(state(shell, device).record.id).to_vec()
+    let entries = shell.left_by(state(shell, device).record.id).iter();
+    let is_message = |entry: &&IntakeEntry| matches!(entry.body, IntakeBody::Message(_));
+    entries.filter(is_message).cloned().collect()
+}
+
+/// What is told of the account's own messages: which, to whom, how far.
+fn told_of(shell: &Shell, device: &Device) -> Vec<(String, String, MessageState)> {
+    let entries = shell.left_by(state(shell, device).record.id).iter();
+    let outcome = |entry: &IntakeEntry| match &entry.body {
+        IntakeBody::Message(_) => None,
+        IntakeBody::Outcome(one) => {
+            assert_eq!(entry.account, state(shell, device).record.address);
+            let recipient = one.recipient.canonical().to_owned();
+            Some((one.unique_id.clone(), recipient, one.state))
+        }
+    };
+    entries.filter_map(outcome).collect()
 }
 
 /// For whom something was left, and which message.
@@ -119,6 +139,17 @@ fn one_commit_records_the_message_and_leaves_it_for_every_recipient() {
     );
     let ids: std::collections::BTreeSet<_> = entries.iter().map(|entry| entry.id).collect();
     assert_eq!(ids.len(), 4, "every entry has an id of its own");
+    // what is left for somebody here is on its way, and the sender is told.
+    let sent = |id: &str, to: &str| (id.to_owned(), to.to_owned(), MessageState::Sent);
+    assert_eq!(
+        told_of(&shell, &laptop),
+        [
+            sent("T1", BOB),
+            sent("T1", CAROL),
+            sent("T2", BOB),
+            sent("T2", CAROL)
+        ]
+    );
 }
 
 // Q-53 rule 4 needs what was asked
@@ -268,7 +299,7 @@ fn an_encrypted_message_is_known_by_its_content_metadata() {
 
 //
 #[test]
-fn recipients_are_accounts_that_are_served_here() {
+fn recipients_are_accounts_here_or_elsewhere() {
     let many: Vec<String> = (0..=POST_RECIPIENTS_MAX)
         .map(|number| format!("user{number}@example.com"))
         .collect();
@@ -276,7 +307,7 @@ fn recipients_are_accounts_that_are_served_here() {
     let cases: [(&[&str], Code); 7] = [
         (&["nobody"], Code::InvalidName),
         (&[BOB, "bob@ex\u{1}ample.com"], Code::InvalidName),
-        (&[BOB, "dave@elsewhere.example"], Code::UnknownOperation),
+        (&[BOB, "dave@elsewhere.example"], Code::Ok),
         (&many, Code::TooLarge),
         (&many[1..], Code::Ok),
         (&["not.there@example.com"], Code::Ok),
@@ -291,12 +322,14 @@ fn recipients_are_accounts_that_are_served_here() {
             vec![from_laptop("RequestTask", "T1")],
         );
         assert_eq!(told(&mut shell, request), expected, "{accounts:?}");
+        let account = state(&shell, &laptop).record.id;
+        let recipients = left(&shell, &laptop).len() + shell.queued_by(account).len();
         let expected = if expected == Code::Ok {
             accounts.len()
         } else {
             0
         };
-        assert_eq!(left(&shell, &laptop).len(), expected);
+        assert_eq!(recipients, expected);
     }
 }
 

@@ -82,6 +82,41 @@ fn index(entries: &[(&str, Vec<u8>)]) -> ContactIndex {
     index
 }
 
+/// Contacts by address, each with its permissions.
+pub(in crate::account) fn contacts_of(entries: &[(&str, &[(&str, &str)])]) -> ContactIndex {
+    let payload = |(address, permissions): &(&str, &[(&str, &str)])| {
+        entry(&by_address(&format!("mmm:{address}")), permissions)
+    };
+    let entries: Vec<(&str, Vec<u8>)> = entries
+        .iter()
+        .map(|entry| (entry.0, payload(entry)))
+        .collect();
+    index(&entries)
+}
+
+// I-S-4.4-c
+#[test]
+fn whom_one_writes_to_is_found_by_address_whatever_profile_the_entry_names() {
+    let index = index(&[
+        ("profile", entry(&by_profile(7), &[("Task", "Reject")])),
+        (
+            "carol",
+            entry(&by_address("mmm:carol@example.com"), &[("*", "Accept")]),
+        ),
+    ]);
+    let to = |address: &str, tag| {
+        index.standpoint_to(
+            &crate::address::AccountAddress::parse(address).unwrap(),
+            tag,
+        )
+    };
+    let task = "RequestTask";
+    assert_eq!(to("Bob@example.com", task), Standpoint::Reject);
+    assert_eq!(to("bob@example.com", "RequestContact"), Standpoint::Silent);
+    assert_eq!(to("carol@example.com", task), Standpoint::Accept);
+    assert_eq!(to("dave@example.com", task), Standpoint::Unknown);
+}
+
 #[test]
 fn every_form_of_an_address_finds_its_contact() {
     let mesh_accounts: Contact =
