@@ -22,3 +22,7 @@ demo:
 # Ratios of ours against bare servers, in one run
 bench:
     cargo bench --workspace
+
+# The FoundationDB engine over the stand-in, or over the cluster of MESH_FDB_CLUSTER_FILE
+foundationdb:
+    .ci/foundationdb

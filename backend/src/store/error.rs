@@ -33,6 +33,22 @@ pub enum StoreError {
         max: usize,
     },
 
+    /// The prefix of the store's keys in a FoundationDB cluster is too long, or reserved.
+    #[error("the prefix of {bytes} octets is longer than {max} or begins with the octet FF", max = super::limits::PREFIX_BYTES_MAX)]
+    Prefix {
+        /// Its length in octets.
+        bytes: usize,
+    },
+
+    /// The FoundationDB client or cluster refused, or did not answer in time.
+    #[error("FoundationDB says: {detail} (error {code})")]
+    Cluster {
+        /// FoundationDB's error code.
+        code: i32,
+        /// Its own words.
+        detail: &'static str,
+    },
+
     /// The engine was shut down; nothing reaches it any more.
     #[error("the store is closed")]
     Closed,
@@ -147,6 +163,12 @@ impl StoreError {
             }
             Self::Io { folder, .. } => format!("check the disk holding {}", folder.display()),
             Self::Engine { .. } => "start again; what was acknowledged is on disk".to_owned(),
+            Self::Prefix { .. } => "set a shorter prefix that begins with another octet".to_owned(),
+            Self::Cluster { .. } => {
+                "look at the cluster with `fdbcli --exec status`, and whether the cluster file is \
+                 that of the cluster"
+                    .to_owned()
+            }
             Self::TooOld
             | Self::Unreadable
             | Self::KeyOutside { .. }

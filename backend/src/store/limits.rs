@@ -3,14 +3,19 @@
 //! The sizes of keys, values and transactions are FoundationDB's (cluster §3), so that what one engine
 //! takes every engine takes; the rest bounds memory and waiting of the local engines.
 
-/// Longest key, in octets. Keys of accounts stay below 64 octets (cluster §3); directory keys are longer.
-pub const KEY_BYTES_MAX: usize = 10_000;
+/// Longest key, in octets: FoundationDB's 10,000 without the longest prefix. Keys of accounts stay below 64
+/// octets (cluster §3); directory keys are longer.
+pub const KEY_BYTES_MAX: usize = 10_000 - PREFIX_BYTES_MAX;
+
+/// Longest prefix that all keys of a store share in a FoundationDB cluster, in octets.
+pub const PREFIX_BYTES_MAX: usize = 100;
 
 /// Longest value, in octets. A payload is kept in chunks of 65,536 octets (decision Q-62).
 pub const VALUE_BYTES_MAX: usize = 100_000;
 
-/// Most octets one transaction may hold: keys and values written, and keys it depends on.
-pub const TX_BYTES_MAX: usize = 10_000_000;
+/// Most octets one transaction may hold: keys and values written, and keys it depends on. Half of what
+/// FoundationDB takes, since it counts a key again for the range that others conflict with.
+pub const TX_BYTES_MAX: usize = 5_000_000;
 
 /// Rows of one page when the caller names no bound.
 pub const PAGE_ROWS_DEFAULT: usize = 1_024;
@@ -24,6 +29,9 @@ pub const WATCHES_MAX: usize = 10_000;
 /// Versions behind the newest for which a read version is still honoured by a commit without any
 /// transaction holding it open (cluster §7.2, the version chain).
 pub const CHAIN_VERSIONS: u64 = 1_024;
+
+/// The same for FoundationDB: some five seconds at a million versions a second.
+pub const FOUNDATION_CHAIN_VERSIONS: u64 = 5_000_000;
 
 /// Key ranges the conflict history may hold, about 200 octets each. Beyond it the oldest versions are forgotten and
 /// transactions that began before them are too old, however long they stay open.

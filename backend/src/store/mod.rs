@@ -5,7 +5,7 @@
 //! and commits them all or not at all, provided that nothing it read was written meanwhile.
 //!
 //! Engines: [`MemoryStore`] (ordered map with seeded faults, for tests and simulation) and
-//! [`EmbeddedStore`] (local disk). What any engine must do is written once, in `battery`.
+//! [`EmbeddedStore`] (local disk), and FoundationDB behind the feature `foundationdb`. What any engine must do is written once, in `battery`.
 //!
 //! # What answers mean
 //!
@@ -30,6 +30,8 @@ mod damage;
 mod embedded;
 mod error;
 mod folder;
+#[cfg(feature = "foundationdb")]
+pub mod foundationdb;
 mod journal;
 mod memory;
 mod page;
@@ -58,8 +60,8 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Begins a transaction. Nothing is read and no version is fixed before the first read.
     fn begin(&self, options: TxOptions) -> Self::Tx;
 
-    /// Asks to be told when a key is written. Once this returns, every later commit that writes or
-    /// clears the key resolves the [`Watch`]; so watch first, then read, then wait.
+    /// Asks to be told when a key is written. Once this returns, every later commit that changes what
+    /// the key holds resolves the [`Watch`]; so watch first, then read, then wait.
     ///
     /// A watch may resolve without a change (look again) and, over a network, may be lost (look
     /// again after a while regardless).

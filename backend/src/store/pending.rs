@@ -319,6 +319,19 @@ pub(super) struct Prepared {
     stamped: Vec<StampedKey>,
 }
 
+/// One step of a commit, for an engine that takes them one by one.
+#[cfg(feature = "foundationdb")]
+#[derive(Debug)]
+pub(super) enum Operation {
+    ClearRange(KeyRange),
+    Clear(Bytes),
+    Set(Bytes, Bytes),
+    /// Key, prefix and suffix of the value.
+    StampedValue(Bytes, Bytes, Bytes),
+    /// Prefix and suffix of the key, value.
+    StampedKey(Bytes, Bytes, Bytes),
+}
+
 /// What a commit does to the store: first the ranges are cleared, then the keys written.
 #[derive(Debug, Default)]
 pub(super) struct Effects {
@@ -379,6 +392,30 @@ impl Prepared {
             .chain(keys)
             .chain(ranges)
             .sum()
+    }
+
+    /// The steps of the commit in an order in which each may be carried out before the next: whatever
+    /// was cleared after a stamped key was set is cleared after it.
+    #[cfg(feature = "foundationdb")]
+    pub(super) fn into_operations(self) -> Vec<Operation> {
+        let cleared = self.cleared.into_iter();
+        let mut operations: Vec<Operation> = cleared
+            .map(|(begin, end)| Operation::ClearRange(KeyRange { begin, end }))
+            .collect();
+        for entry in self.stamped {
+            operations.push(Operation::StampedKey(
+                entry.prefix,
+                entry.suffix,
+                entry.value,
+            ));
+            operations.extend(entry.cleared.into_iter().map(Operation::ClearRange));
+        }
+        operations.extend(self.writes.into_iter().map(|(key, write)| match write {
+            Write::Set(value) => Operation::Set(key, value),
+            Write::Clear => Operation::Clear(key),
+            Write::Stamped(prefix, suffix) => Operation::StampedValue(key, prefix, suffix),
+        }));
+        operations
     }
 
     /// What the batch does when it is committed as `order` of `version`.

@@ -211,9 +211,7 @@ pub(in crate::store) async fn the_version_chain_commits_without_reading<S: Store
 
 pub(in crate::store) async fn a_version_behind_the_chain_is_too_old_to_commit<S: Store>(store: S) {
     let first = put(&store, b"a", b"1").await;
-    for _ in 0..=store.caps().chain_versions {
-        put(&store, b"b", b"1").await;
-    }
+    pass_the_chain(&store).await;
     let mut tx = store.begin(TxOptions::default());
     tx.set_read_version(first.version);
     tx.read_conflict(b"a");

@@ -154,10 +154,11 @@ pub(in crate::store) async fn a_version_is_fixed_at_the_first_read_and_not_befor
     );
 }
 
-pub(in crate::store) async fn the_read_version_is_that_of_the_last_commit<S: Store>(store: S) {
+pub(in crate::store) async fn the_read_version_is_not_before_the_last_commit<S: Store>(store: S) {
     let committed = put(&store, b"a", b"1").await;
     let tx = store.begin(TxOptions::default());
-    assert_eq!(tx.read_version().await.unwrap(), committed.version);
+    // Time passes in a cluster without commits as well.
+    assert!(tx.read_version().await.unwrap() >= committed.version);
 }
 
 pub(in crate::store) async fn a_pinned_version_reads_the_past<S: Store>(store: S) {
@@ -179,9 +180,7 @@ pub(in crate::store) async fn a_pinned_version_reads_the_past<S: Store>(store: S
 
 pub(in crate::store) async fn a_version_that_is_forgotten_is_too_old<S: Store>(store: S) {
     let first = put(&store, b"a", b"1").await.version;
-    for _ in 0..=store.caps().chain_versions {
-        put(&store, b"a", b"2").await;
-    }
+    pass_the_chain(&store).await;
     let mut tx = store.begin(TxOptions::default());
     tx.set_read_version(first);
     assert!(matches!(
@@ -198,7 +197,8 @@ pub(in crate::store) async fn a_version_that_is_forgotten_is_too_old<S: Store>(s
 pub(in crate::store) async fn a_version_of_the_future_is_refused<S: Store>(store: S) {
     let committed = put(&store, b"a", b"1").await;
     let mut tx = store.begin(TxOptions::default());
-    tx.set_read_version(Version(committed.version.0 + 1_000));
+    let ahead = 10 * store.caps().chain_versions;
+    tx.set_read_version(Version(committed.version.0 + ahead));
     assert!(matches!(
         tx.get(b"a", Read::Snapshot).await,
         Err(StoreError::TooOld)
@@ -228,7 +228,7 @@ pub(in crate::store) async fn a_commit_without_writes_succeeds_at_the_version_re
     let tx = store.begin(TxOptions::default());
     tx.get(b"a", Read::Serializable).await.unwrap();
     put(&store, b"a", b"2").await;
-    assert_eq!(tx.commit().await.unwrap().version, version);
+    assert!(tx.commit().await.unwrap().version >= version);
 }
 
 pub(in crate::store) async fn large_values_are_read_back_whole<S: Store>(store: S) {
