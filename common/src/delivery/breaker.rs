@@ -295,3 +295,166 @@ impl Breaker {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entropy::SeededEntropy;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_000_000);
+    const FAST: Duration = Duration::from_millis(50);
+
+    struct Stage {
+        breaker: Breaker,
+        now: Timestamp,
+        entropy: SeededEntropy,
+    }
+
+    impl Stage {
+        fn new() -> Self {
+            Self {
+                breaker: Breaker::default(),
+                now: NOW,
+                entropy: SeededEntropy::new(1),
+            }
+        }
+
+        fn fail(&mut self, limit: f64) -> bool {
+            self.breaker
+                .handle_failure(self.now, limit, false, &mut self.entropy)
+        }
+
+        fn open() -> Self {
+            let mut stage = Self::new();
+            while !stage.fail(4.0) {}
+            stage
+        }
+
+        /// Waits until a probe may go, and lets it fail. Says how long it had to wait.
+        fn probe_in_vain(&mut self) -> Duration {
+            let until = self.breaker.reopens_at().unwrap();
+            let waited = until.since(self.now);
+            self.now = until;
+            assert_eq!(self.breaker.permit(self.now), Permit::Probe);
+            self.breaker.handle_probe_started();
+            assert_eq!(self.breaker.permit(self.now), Permit::AfterProbe);
+            self.breaker
+                .handle_failure(self.now, 1.0, true, &mut self.entropy);
+            waited
+        }
+    }
+
+    #[test]
+    fn it_opens_after_a_whole_window_of_failures() {
+        for window in [2_u32, 4, 10, 100] {
+            let mut stage = Stage::new();
+            let failures = (1..=window)
+                .filter(|_| stage.fail(f64::from(window)))
+                .count();
+            assert_eq!(failures, 1, "{window}");
+            assert_eq!(stage.breaker.limit_before(), window);
+            assert_eq!(stage.breaker.state(stage.now), BreakerState::Open);
+        }
+    }
+
+    #[test]
+    fn it_never_opens_for_a_single_error() {
+        let mut stage = Stage::new();
+        assert!(!stage.fail(1.0));
+        assert!(stage.fail(1.0));
+    }
+
+    #[test]
+    fn a_success_begins_the_count_anew_and_keeps_it_closed_for_five_seconds() {
+        let mut stage = Stage::new();
+        for _ in 0..10 {
+            (0..3).for_each(|_| assert!(!stage.fail(4.0)));
+            let (now, entropy) = (stage.now, &mut stage.entropy);
+            stage.breaker.handle_success(now, FAST, false, entropy);
+        }
+        (0..20).for_each(|_| assert!(!stage.fail(4.0)));
+        assert!(stage.breaker.is_faltering());
+        stage.now = stage.now + Duration::from_secs(5);
+        assert!(stage.fail(4.0));
+    }
+
+    #[test]
+    fn the_time_between_probes_triples_up_to_half_an_hour() {
+        let mut stage = Stage::open();
+        let waited: Vec<u64> = (0..9).map(|_| stage.probe_in_vain().as_secs()).collect();
+        for (waited, scheduled) in waited
+            .iter()
+            .zip([5, 15, 45, 135, 405, 1_215, 1_800, 1_800])
+        {
+            let scheduled_least = scheduled * 3 / 4;
+            let scheduled_most = scheduled * 5 / 4;
+            assert!(
+                (scheduled_least..=scheduled_most).contains(waited),
+                "{waited}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_good_probe_closes_it_and_gives_back_the_window() {
+        let mut stage = Stage::open();
+        stage.probe_in_vain();
+        stage.now = stage.breaker.reopens_at().unwrap();
+        stage.breaker.handle_probe_started();
+        let (now, entropy) = (stage.now, &mut stage.entropy);
+        let before = stage.breaker.handle_success(now, FAST, true, entropy);
+        assert_eq!(before, Some(4.0));
+        assert_eq!(stage.breaker.open_time(), BREAKER_OPEN_MIN);
+        assert!(stage.breaker.is_closed());
+    }
+
+    #[test]
+    fn a_probe_that_is_answered_too_late_does_not_close_it() {
+        let mut stage = Stage::open();
+        stage.now = stage.breaker.reopens_at().unwrap();
+        stage.breaker.handle_probe_started();
+        let (now, entropy) = (stage.now, &mut stage.entropy);
+        let took = TRANSFER_SLOW;
+        assert_eq!(stage.breaker.handle_success(now, took, true, entropy), None);
+        assert_eq!(stage.breaker.state(stage.now), BreakerState::Open);
+        assert_eq!(stage.breaker.open_time(), 3 * BREAKER_OPEN_MIN);
+    }
+
+    #[test]
+    fn transfers_that_were_under_way_do_not_prolong_it() {
+        let mut stage = Stage::open();
+        let until = stage.breaker.reopens_at();
+        (0..10).for_each(|_| assert!(!stage.fail(4.0)));
+        assert_eq!(stage.breaker.reopens_at(), until);
+    }
+
+    #[test]
+    fn a_peer_that_speaks_is_probed_early_once_a_minute_and_no_back_off_is_forgotten() {
+        let mut stage = Stage::open();
+        (0..4).for_each(|_| {
+            stage.probe_in_vain();
+        });
+        stage.breaker.handle_peer_spoke(stage.now);
+        assert_eq!(stage.breaker.permit(stage.now), Permit::Probe);
+        assert!(stage.probe_in_vain().is_zero());
+        assert!(stage.breaker.open_time() > Duration::from_secs(1_000));
+        let soon = stage.now + Duration::from_secs(59);
+        stage.breaker.handle_peer_spoke(soon);
+        assert!(matches!(stage.breaker.permit(soon), Permit::NotBefore(_)));
+        let later = stage.now + Duration::from_secs(60);
+        stage.breaker.handle_peer_spoke(later);
+        assert_eq!(stage.breaker.permit(later), Permit::Probe);
+    }
+
+    #[test]
+    fn what_is_remembered_stays_open() {
+        let until = NOW + Duration::from_secs(100);
+        let open = Some((until, Duration::from_secs(405)));
+        let breaker = Breaker::remembered(None, open, 20);
+        assert_eq!(breaker.permit(NOW), Permit::NotBefore(until));
+        assert_eq!(breaker.permit(until), Permit::Probe);
+        assert_eq!(breaker.limit_before(), 20);
+        let closed = Breaker::remembered(Some(NOW), None, 20);
+        assert_eq!(closed.permit(NOW), Permit::Window);
+    }
+}

@@ -22,6 +22,8 @@ const SAMPLES_MAX: usize = 100;
 const SLOW_OF_FEW_MIN: usize = 3;
 /// The share of slow samples that cuts (P 9.1.2.1).
 const SLOW_SHARE: f64 = 0.4;
+/// The share of samples that were not served, above which a slow peer is not given more.
+const FAILED_SHARE: f64 = 0.02;
 /// The share of fast samples that lets a window grow (P 9.1.2.1).
 const FAST_SHARE: f64 = 0.9;
 
@@ -49,6 +51,7 @@ struct Samples {
     latencies_us: Vec<u32>,
     slow: usize,
     fast: usize,
+    troubled: usize,
     peak_in_flight: u32,
 }
 
@@ -194,14 +197,17 @@ impl Controller {
         let rule = if count < SAMPLES_MIN {
             Rule::Keep
         } else {
-            self.shape(slow_share, share(self.samples.fast, count))
+            self.shape()
         };
         self.samples = Samples::opened(now);
         rule
     }
 
     /// Rules B to F: drain, grow, probe, or keep.
-    fn shape(&mut self, slow_share: f64, fast_share: f64) -> Rule {
+    fn shape(&mut self) -> Rule {
+        let count = self.samples.count();
+        let fast_share = share(self.samples.fast, count);
+        let failed_share = share(self.samples.slow + self.samples.troubled, count);
         let median = self.samples.median_us();
         if self.samples.slow == 0 {
             self.baseline = Some(
@@ -226,7 +232,7 @@ impl Controller {
         } else if used && fast_share >= FAST_SHARE {
             self.grow();
             Rule::Grow
-        } else if used && slow_share <= 0.02 && median <= 1.2 * baseline {
+        } else if used && failed_share <= FAILED_SHARE && median <= 1.2 * baseline {
             self.limit = (self.limit + 0.5).min(self.limit_max);
             Rule::Probe
         } else {
@@ -286,7 +292,9 @@ impl Samples {
         self.peak_in_flight = self.peak_in_flight.max(in_flight);
         if outcome == Outcome::Silent || latency >= TRANSFER_SLOW {
             self.slow += 1;
-        } else if outcome == Outcome::Served && latency < TRANSFER_FAST {
+        } else if outcome == Outcome::Troubled {
+            self.troubled += 1;
+        } else if latency < TRANSFER_FAST {
             self.fast += 1;
         }
     }
@@ -310,4 +318,179 @@ fn share(part: usize, whole: usize) -> f64 {
 /// Whether `part` is at least `wanted` of `whole`.
 fn at_least(part: usize, wanted: f64, whole: usize) -> bool {
     share(part, whole.max(1)) >= wanted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_000_000);
+
+    /// Gives `count` samples, evenly over `over`, and says which rules were applied.
+    fn feed(
+        controller: &mut Controller,
+        from: Timestamp,
+        over: Duration,
+        count: u32,
+        took: Duration,
+    ) -> Vec<Rule> {
+        let outcome = if took >= TRANSFER_TIME_MAX {
+            Outcome::Silent
+        } else {
+            Outcome::Served
+        };
+        (1..=count)
+            .filter_map(|step| {
+                let now = from + over * step / count;
+                let in_flight = controller.limit();
+                controller.handle_sample(now, took, outcome, in_flight)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_fast_peer_that_is_kept_busy_doubles_its_window_up_to_the_bound() {
+        let mut controller = Controller::new(NOW, 100);
+        let mut limits = vec![controller.limit()];
+        for second in 0..6 {
+            let from = NOW + Duration::from_secs(second);
+            let second = Duration::from_secs(1);
+            feed(
+                &mut controller,
+                from,
+                second,
+                100,
+                Duration::from_millis(50),
+            );
+            limits.push(controller.limit());
+        }
+        assert_eq!(limits, [4, 8, 16, 32, 64, 100, 100]);
+    }
+
+    #[test]
+    fn a_window_that_is_not_used_does_not_grow() {
+        let mut controller = Controller::new(NOW, 100);
+        for step in 1..=200 {
+            let now = NOW + Duration::from_millis(50) * step;
+            controller.handle_sample(now, Duration::from_millis(50), Outcome::Served, 1);
+        }
+        assert_eq!(controller.limit(), 4);
+    }
+
+    #[test]
+    fn four_slow_of_ten_cut_at_once_and_only_once_in_five_seconds() {
+        let mut controller = Controller::new(NOW, 100);
+        controller.start_at(10);
+        let slow = Duration::from_secs(5);
+        let instant = Duration::from_millis(10);
+        let rules = feed(&mut controller, NOW, instant, 3, slow);
+        assert_eq!(rules, []);
+        let rules = feed(&mut controller, NOW, instant, 1, slow);
+        assert_eq!(rules, [Rule::EarlyCut]);
+        assert_eq!(controller.limit(), 5);
+        let rules = feed(&mut controller, NOW, instant, 50, slow);
+        assert_eq!(rules, []);
+        assert_eq!(controller.limit(), 5);
+        let later = NOW + Duration::from_secs(6);
+        assert_eq!(
+            feed(&mut controller, later, instant, 10, slow).first(),
+            Some(&Rule::EarlyCut)
+        );
+        assert_eq!(controller.limit(), 2);
+    }
+
+    #[test]
+    fn a_mixed_window_is_cut_less_than_one_that_is_all_slow() {
+        let mut controller = Controller::new(NOW, 100);
+        controller.start_at(10);
+        let instant = Duration::from_millis(10);
+        feed(&mut controller, NOW, instant, 5, Duration::from_millis(50));
+        feed(&mut controller, NOW, instant, 4, Duration::from_secs(5));
+        assert_eq!(controller.limit(), 7);
+    }
+
+    #[test]
+    fn a_queue_at_the_far_end_is_drained_before_it_times_out() {
+        let mut controller = Controller::new(NOW, 100);
+        let second = Duration::from_secs(1);
+        feed(
+            &mut controller,
+            NOW,
+            second,
+            100,
+            Duration::from_millis(100),
+        );
+        controller.start_at(20);
+        for (latency, rule, limit) in [(600, Rule::Ease, 19), (1_500, Rule::Drain, 16)] {
+            let from = controller.samples.opened_at;
+            let latency = Duration::from_millis(latency);
+            assert_eq!(feed(&mut controller, from, second, 30, latency), [rule]);
+            assert_eq!(controller.limit(), limit);
+        }
+    }
+
+    #[test]
+    fn a_peer_that_is_slow_by_nature_is_given_a_little_more() {
+        let mut controller = Controller::new(NOW, 100);
+        let over = Duration::from_secs(5);
+        let took = Duration::from_millis(2_500);
+        // The first window is its baseline.
+        for round in 0..4 {
+            let rules = feed(&mut controller, NOW + over * round, over, 10, took);
+            assert_eq!(rules, [Rule::Probe]);
+        }
+        assert_eq!(controller.limit(), 6);
+    }
+
+    #[test]
+    fn little_traffic_leaves_the_window_as_it_is_unless_three_are_slow() {
+        let mut controller = Controller::new(NOW, 100);
+        let hour = Duration::from_secs(3_600);
+        let rules = feed(&mut controller, NOW, hour, 4, Duration::from_millis(50));
+        assert_eq!(rules, [Rule::Keep; 4]);
+        assert_eq!(controller.limit(), 4);
+        let rules = feed(&mut controller, NOW + hour, hour, 3, Duration::from_secs(5));
+        assert_eq!(rules, [Rule::Keep; 3]);
+        let minute = Duration::from_secs(31);
+        let rules = feed(
+            &mut controller,
+            NOW + 2 * hour,
+            minute,
+            3,
+            Duration::from_secs(5),
+        );
+        assert_eq!(rules, [Rule::Cut]);
+        assert_eq!(controller.limit(), 2);
+    }
+
+    #[test]
+    fn a_window_never_closes_below_one() {
+        let mut controller = Controller::new(NOW, 100);
+        for round in 0..20 {
+            let from = NOW + Duration::from_secs(10) * round;
+            let over = Duration::from_secs(5);
+            feed(&mut controller, from, over, 10, Duration::from_secs(5));
+        }
+        assert_eq!(controller.limit(), 1);
+        assert!(controller.is_crawling());
+    }
+
+    #[test]
+    fn a_peer_that_recovers_begins_with_half_of_what_it_bore() {
+        let mut controller = Controller::new(NOW, 100);
+        controller.handle_recovery(NOW, 50.0);
+        assert_eq!(controller.limit(), 25);
+        controller.handle_recovery(NOW, 2.0);
+        assert_eq!(controller.limit(), 4);
+    }
+
+    #[test]
+    fn answers_that_are_failures_keep_a_window_from_growing() {
+        let mut controller = Controller::new(NOW, 100);
+        for step in 1..=100 {
+            let now = NOW + Duration::from_millis(20) * step;
+            controller.handle_sample(now, Duration::from_millis(5), Outcome::Troubled, 4);
+        }
+        assert_eq!(controller.limit(), 4);
+    }
 }

@@ -109,3 +109,84 @@ impl Governor {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_000_000);
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// Lets `slow` of `all` destinations be slow in this second; says whether that was held to be ours.
+    fn second(governor: &mut Governor, now: Timestamp, slow: u64, all: u64) -> bool {
+        let cuts = (0..all).filter(|&key| governor.handle_sample(now, key, key < slow));
+        let cut = cuts.count() > 0;
+        governor.handle_sample(now + seconds(1), all, false) || cut
+    }
+
+    #[test]
+    fn silence_of_eight_that_answered_is_ours_if_it_is_two_fifths() {
+        for (slow, all, ours) in [(7, 8, false), (8, 8, true), (8, 19, true), (8, 30, false)] {
+            let mut governor = Governor::new(NOW, 512);
+            assert_eq!(
+                second(&mut governor, NOW, slow, all),
+                ours,
+                "{slow} of {all}"
+            );
+            assert_eq!(governor.budget(), if ours { 358 } else { 512 });
+            assert_eq!(governor.is_ours(NOW + seconds(2)), ours);
+        }
+    }
+
+    #[test]
+    fn nobody_is_blamed_for_ten_seconds_and_then_everybody_for_ten() {
+        let mut governor = Governor::new(NOW, 512);
+        let mut blamed = Vec::new();
+        let mut cuts = Vec::new();
+        for at in (0..120).step_by(2) {
+            let now = NOW + seconds(at);
+            if second(&mut governor, now, 20, 20) {
+                cuts.push(at);
+            }
+            blamed.push(!governor.is_ours(now + seconds(1)));
+        }
+        assert!(cuts.len() >= 4);
+        assert!(
+            cuts.windows(2).all(|pair| pair[1] - pair[0] >= 20),
+            "{cuts:?}"
+        );
+        // Five looks each: ten seconds of blame, ten without.
+        for (place, is_blamed) in blamed.iter().enumerate() {
+            let since_cut = 2 * place as u64 % 20;
+            assert_eq!(*is_blamed, since_cut >= 10, "at {}", 2 * place);
+        }
+    }
+
+    #[test]
+    fn the_budget_has_a_floor_and_grows_back_in_calm_and_no_further() {
+        let mut governor = Governor::new(NOW, 100);
+        for at in 0..100 {
+            second(&mut governor, NOW + seconds(20 * at), 20, 20);
+        }
+        assert_eq!(governor.budget(), TRANSFERS_MIN);
+        let calm = NOW + seconds(3_000);
+        for at in 0..10 {
+            second(&mut governor, calm + seconds(10 * at), 0, 20);
+        }
+        assert_eq!(governor.budget(), 100);
+    }
+
+    #[test]
+    fn old_votes_do_not_count() {
+        let mut governor = Governor::new(NOW, 512);
+        for key in 0..7 {
+            governor.handle_sample(NOW, key, true);
+        }
+        let later = NOW + seconds(11);
+        assert!(!governor.handle_sample(later, 7, true));
+        assert!(!governor.handle_sample(later + seconds(1), 8, true));
+    }
+}

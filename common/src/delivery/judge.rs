@@ -393,3 +393,6 @@ pub fn phrase(end: &End) -> String {
         End::Internal(text) => format!("handling it failed here: {text}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

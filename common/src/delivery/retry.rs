@@ -156,3 +156,128 @@ impl RetryBudget {
         second
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::testing;
+    use crate::delivery::{Class, ItemId};
+    use crate::entropy::SeededEntropy;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_000_000);
+
+    fn item() -> QueueItem {
+        testing::item(
+            ItemId([1; 16]),
+            "b.example",
+            "a.example",
+            Class::Bulk,
+            1,
+            NOW,
+        )
+    }
+
+    #[test]
+    fn delays_grow_to_half_an_hour_and_vary_by_a_quarter() {
+        let mut entropy = SeededEntropy::new(1);
+        for (attempts, seconds) in [
+            (0, 10),
+            (1, 30),
+            (2, 120),
+            (3, 600),
+            (4, 1_800),
+            (99, 1_800),
+        ] {
+            let scheduled = Duration::from_secs(seconds);
+            let found = delay(attempts, &mut entropy);
+            assert!(found >= scheduled.mul_f64(0.75) && found <= scheduled.mul_f64(1.25));
+        }
+    }
+
+    #[test]
+    fn a_message_expires_by_its_type_and_its_tenant() {
+        let hours = |hours: u64| Duration::from_secs(hours * 3_600);
+        for (message_type, setting, expected) in [
+            ("Message", None, 72),
+            ("RequestConfirmation", None, 24),
+            ("ResponseConfirmation", Some(hours(100)), 24),
+            ("RequestConfirmation", Some(hours(10)), 10),
+            ("Message", Some(hours(100)), 100),
+            ("Message", Some(hours(1_000)), 120),
+        ] {
+            assert_eq!(
+                expires_at(message_type, NOW, setting),
+                NOW + hours(expected),
+                "{message_type}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_sender_is_told_once_that_a_message_is_late() {
+        let later = NOW + DELAYED_AFTER;
+        assert!(!is_late(NOW + Duration::from_secs(3_600), &item()));
+        assert!(is_late(later, &item()));
+        let told = QueueItem {
+            told_delayed: true,
+            ..item()
+        };
+        assert!(!is_late(later, &told));
+    }
+
+    #[test]
+    fn a_message_is_given_up_when_it_expires_or_its_domain_is_gone_for_a_day() {
+        let day = PATIENCE_WITH_DOMAIN;
+        assert!(given_up(NOW + day, &item(), None).is_none());
+        let gone = Some((Lasting::NoDomain, NOW));
+        assert!(given_up(NOW + day - Duration::from_secs(1), &item(), gone).is_none());
+        let failure = given_up(NOW + day, &item(), gone).unwrap();
+        assert_eq!(failure.reason, Reason::NoDomain);
+        assert_eq!(failure.text, "for 24 hours: b.example does not exist");
+        // A message that was accepted later is waited for again, as is a domain that was lost later.
+        let fresh = QueueItem {
+            enqueued_at: NOW + Duration::from_secs(60),
+            ..item()
+        };
+        assert!(given_up(NOW + day, &fresh, gone).is_none());
+        let lately = Some((Lasting::NoDomain, NOW + Duration::from_secs(60)));
+        assert!(given_up(NOW + day, &item(), lately).is_none());
+        let failure = given_up(NOW + EXPIRY, &item(), None).unwrap();
+        assert_eq!(failure.reason, Reason::Expired);
+    }
+
+    #[test]
+    fn retries_are_a_fifth_of_first_attempts_and_one_per_second_in_any_case() {
+        let mut budget = RetryBudget::default();
+        let mut gone = 0;
+        for second in 0..60 {
+            let now = NOW + Duration::from_secs(second);
+            while budget.check(now).is_ok() {
+                budget.handle_retry(now);
+                gone += 1;
+            }
+        }
+        assert_eq!(gone, 60);
+        let now = NOW + Duration::from_secs(120);
+        for _ in 0..1_000 {
+            budget.handle_first(now);
+        }
+        gone = 0;
+        while budget.check(now).is_ok() {
+            budget.handle_retry(now);
+            gone += 1;
+        }
+        assert_eq!(gone, 200);
+        assert_eq!(budget.check(now), Err(now + Duration::from_secs(1)));
+        assert!(budget.check(now + Duration::from_secs(10)).is_ok());
+    }
+
+    #[test]
+    fn retries_of_one_moment_are_due_one_after_the_other() {
+        let mut budget = RetryBudget::default();
+        let wanted = NOW + Duration::from_secs(10);
+        let due: Vec<Timestamp> = (0..5).map(|_| budget.slot(NOW, wanted)).collect();
+        let expected: Vec<Timestamp> = (0..5).map(|n| wanted + Duration::from_secs(n)).collect();
+        assert_eq!(due, expected);
+    }
+}
