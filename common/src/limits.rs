@@ -351,11 +351,12 @@ pub const ITEMS_KEPT_WHILE_OPEN: usize = 8;
 pub const QUANTUM_BYTES: u32 = 64 * 1024;
 /// Interactive messages that go out before a bulk one does, where both wait (delivery §13).
 pub const INTERACTIVE_WEIGHT: u32 = 8;
-/// Percent of the node's transfers that destinations may hold which are not known to answer (delivery
-/// §13, the slow lane).
+/// Percent of the node's transfers that destinations may hold together that do not answer, or bear one slow
+/// transfer at a time (delivery §13, the slow lane).
 pub const SLOW_LANE_PERCENT: u32 = 30;
-/// Percent of the node's transfers, inside the slow lane, for destinations that are known not to answer.
-pub const DEAD_LANE_PERCENT: u32 = 15;
+/// Percent of the node's transfers that they may hold together with destinations that have not answered
+/// yet. The rest is always there for those that do.
+pub const UNPROVEN_LANE_PERCENT: u32 = 60;
 /// How long a destination is left alone at first when it does not answer (delivery §12.2).
 pub const BREAKER_OPEN_MIN: Duration = Duration::from_secs(5);
 /// How long at most; the time triples with every probe that fails.

@@ -30,8 +30,6 @@ pub struct Breaker {
     last_success: Option<Timestamp>,
     /// How long it stays open the next time.
     open_time: Duration,
-    /// The window as it was before the peer fell silent.
-    limit_before: f64,
     early_at: Option<Timestamp>,
 }
 
@@ -79,7 +77,6 @@ impl Default for Breaker {
             failures: 0,
             last_success: None,
             open_time: BREAKER_OPEN_MIN,
-            limit_before: 0.0,
             early_at: None,
         }
     }
@@ -91,7 +88,6 @@ impl Breaker {
     pub fn remembered(
         last_success: Option<Timestamp>,
         open: Option<(Timestamp, Duration)>,
-        limit_before: u32,
     ) -> Self {
         let state = open.map_or(State::Closed, |(until, _)| State::Open {
             since: Timestamp::default(),
@@ -104,7 +100,6 @@ impl Breaker {
             open_time: open.map_or(BREAKER_OPEN_MIN, |(_, time)| {
                 time.clamp(BREAKER_OPEN_MIN, BREAKER_OPEN_MAX)
             }),
-            limit_before: f64::from(limit_before),
             ..Self::default()
         }
     }
@@ -164,17 +159,6 @@ impl Breaker {
         self.cohort >= COHORT_FULL
     }
 
-    /// The window before it opened, rounded.
-    #[must_use]
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a window is between one and a u32"
-    )]
-    pub fn limit_before(&self) -> u32 {
-        self.limit_before as u32
-    }
-
     /// A probe is on its way.
     pub fn handle_probe_started(&mut self) {
         if let State::Open { probing, .. } = &mut self.state {
@@ -189,37 +173,37 @@ impl Breaker {
         }
     }
 
-    /// The peer answered after `latency`. If that closed the breaker: the window as it was before.
+    /// The peer answered after `latency`. Says whether that closed the breaker.
     pub fn handle_success(
         &mut self,
         now: Timestamp,
         latency: Duration,
         was_probe: bool,
         entropy: &mut dyn Entropy,
-    ) -> Option<f64> {
+    ) -> bool {
         if self.state != State::Closed && latency >= TRANSFER_SLOW {
             // It answers, though so late that more than a probe would time out.
             if was_probe {
                 self.open_again(now, entropy);
             }
-            return None;
+            return false;
         }
         self.cohort = 0.0;
         self.failures = 0;
         self.last_success = Some(now);
         if self.state == State::Closed {
-            return None;
+            return false;
         }
         self.state = State::Closed;
         self.open_time = BREAKER_OPEN_MIN;
-        Some(self.limit_before)
+        true
     }
 
     /// The peer failed while its window was `limit`. Says whether that opened the breaker.
     pub fn handle_failure(
         &mut self,
         now: Timestamp,
-        limit: f64,
+        limit: u32,
         was_probe: bool,
         entropy: &mut dyn Entropy,
     ) -> bool {
@@ -231,14 +215,13 @@ impl Breaker {
             return false;
         }
         self.failures += 1;
-        self.cohort += 1.0 / limit.floor().max(1.0);
+        self.cohort += 1.0 / f64::from(limit.max(1));
         let answered_lately = self
             .last_success
             .is_some_and(|success| now.since(success) < RECENT_SUCCESS);
         if !self.is_faltering() || self.failures < 2 || answered_lately {
             return false;
         }
-        self.limit_before = limit;
         self.open_time = BREAKER_OPEN_MIN;
         self.state = State::Open {
             since: now,
@@ -319,14 +302,14 @@ mod tests {
             }
         }
 
-        fn fail(&mut self, limit: f64) -> bool {
+        fn fail(&mut self, limit: u32) -> bool {
             self.breaker
                 .handle_failure(self.now, limit, false, &mut self.entropy)
         }
 
         fn open() -> Self {
             let mut stage = Self::new();
-            while !stage.fail(4.0) {}
+            while !stage.fail(4) {}
             stage
         }
 
@@ -339,7 +322,7 @@ mod tests {
             self.breaker.handle_probe_started();
             assert_eq!(self.breaker.permit(self.now), Permit::AfterProbe);
             self.breaker
-                .handle_failure(self.now, 1.0, true, &mut self.entropy);
+                .handle_failure(self.now, 1, true, &mut self.entropy);
             waited
         }
     }
@@ -348,11 +331,8 @@ mod tests {
     fn it_opens_after_a_whole_window_of_failures() {
         for window in [2_u32, 4, 10, 100] {
             let mut stage = Stage::new();
-            let failures = (1..=window)
-                .filter(|_| stage.fail(f64::from(window)))
-                .count();
+            let failures = (1..=window).filter(|_| stage.fail(window)).count();
             assert_eq!(failures, 1, "{window}");
-            assert_eq!(stage.breaker.limit_before(), window);
             assert_eq!(stage.breaker.state(stage.now), BreakerState::Open);
         }
     }
@@ -360,22 +340,22 @@ mod tests {
     #[test]
     fn it_never_opens_for_a_single_error() {
         let mut stage = Stage::new();
-        assert!(!stage.fail(1.0));
-        assert!(stage.fail(1.0));
+        assert!(!stage.fail(1));
+        assert!(stage.fail(1));
     }
 
     #[test]
     fn a_success_begins_the_count_anew_and_keeps_it_closed_for_five_seconds() {
         let mut stage = Stage::new();
         for _ in 0..10 {
-            (0..3).for_each(|_| assert!(!stage.fail(4.0)));
+            (0..3).for_each(|_| assert!(!stage.fail(4)));
             let (now, entropy) = (stage.now, &mut stage.entropy);
             stage.breaker.handle_success(now, FAST, false, entropy);
         }
-        (0..20).for_each(|_| assert!(!stage.fail(4.0)));
+        (0..20).for_each(|_| assert!(!stage.fail(4)));
         assert!(stage.breaker.is_faltering());
         stage.now = stage.now + Duration::from_secs(5);
-        assert!(stage.fail(4.0));
+        assert!(stage.fail(4));
     }
 
     #[test]
@@ -402,8 +382,7 @@ mod tests {
         stage.now = stage.breaker.reopens_at().unwrap();
         stage.breaker.handle_probe_started();
         let (now, entropy) = (stage.now, &mut stage.entropy);
-        let before = stage.breaker.handle_success(now, FAST, true, entropy);
-        assert_eq!(before, Some(4.0));
+        assert!(stage.breaker.handle_success(now, FAST, true, entropy));
         assert_eq!(stage.breaker.open_time(), BREAKER_OPEN_MIN);
         assert!(stage.breaker.is_closed());
     }
@@ -415,7 +394,7 @@ mod tests {
         stage.breaker.handle_probe_started();
         let (now, entropy) = (stage.now, &mut stage.entropy);
         let took = TRANSFER_SLOW;
-        assert_eq!(stage.breaker.handle_success(now, took, true, entropy), None);
+        assert!(!stage.breaker.handle_success(now, took, true, entropy));
         assert_eq!(stage.breaker.state(stage.now), BreakerState::Open);
         assert_eq!(stage.breaker.open_time(), 3 * BREAKER_OPEN_MIN);
     }
@@ -424,7 +403,7 @@ mod tests {
     fn transfers_that_were_under_way_do_not_prolong_it() {
         let mut stage = Stage::open();
         let until = stage.breaker.reopens_at();
-        (0..10).for_each(|_| assert!(!stage.fail(4.0)));
+        (0..10).for_each(|_| assert!(!stage.fail(4)));
         assert_eq!(stage.breaker.reopens_at(), until);
     }
 
@@ -450,11 +429,10 @@ mod tests {
     fn what_is_remembered_stays_open() {
         let until = NOW + Duration::from_secs(100);
         let open = Some((until, Duration::from_secs(405)));
-        let breaker = Breaker::remembered(None, open, 20);
+        let breaker = Breaker::remembered(None, open);
         assert_eq!(breaker.permit(NOW), Permit::NotBefore(until));
         assert_eq!(breaker.permit(until), Permit::Probe);
-        assert_eq!(breaker.limit_before(), 20);
-        let closed = Breaker::remembered(Some(NOW), None, 20);
+        let closed = Breaker::remembered(Some(NOW), None);
         assert_eq!(closed.permit(NOW), Permit::Window);
     }
 }

@@ -21,8 +21,8 @@
 //! ```
 //!
 //! What holds, whatever is called in whatever order: transfers in flight are never more than the
-//! budget; no item is in flight twice; destinations that are not known to answer never hold more than
-//! the slow lane. Starting a transfer takes O(log n) for n destinations, and mostly O(1).
+//! budget; no item is in flight twice; destinations that do not answer never hold more than the slow
+//! lane, nor together with those that have not answered yet more than three fifths. Starting a transfer takes O(log n) for n destinations, and mostly O(1).
 
 mod destination;
 mod lanes;
@@ -40,7 +40,6 @@ use self::destination::{Destination, Effect, Exchange, Flight, Readiness};
 pub use self::lanes::Lane;
 use self::lanes::{Entry, Lanes};
 pub use self::remembered::{Remembered, Standing};
-use self::stock::Stock;
 use super::attempt::Attempt;
 use super::controller::{Outcome, Rule};
 use super::fairness::Due;
@@ -102,8 +101,10 @@ pub struct Totals {
     pub budget: u32,
     /// Transfers in flight.
     pub in_flight: u32,
-    /// Of these, to destinations that are not known to answer.
-    pub in_flight_slow_lane: u32,
+    /// Of these, to destinations that do not answer, or bear one slow transfer at a time.
+    pub in_flight_slow: u32,
+    /// Of these, to destinations that have not answered yet.
+    pub in_flight_unproven: u32,
     /// Destinations in memory.
     pub destinations: usize,
     /// Whether what goes wrong is held to be our own trouble.
@@ -384,7 +385,7 @@ impl Pool {
             destination.stock.ask();
             let refill = Refill {
                 domain: Arc::clone(&destination.name),
-                rows_max: Stock::rows_wanted(destination.busy()),
+                rows_max: destination.rows_wanted(),
             };
             self.place(now, key);
             return Some(refill);
@@ -450,8 +451,8 @@ impl Pool {
         Totals {
             budget: self.governor.budget(),
             in_flight: self.in_flight(),
-            in_flight_slow_lane: self.lanes.in_flight(Lane::Slow)
-                + self.lanes.in_flight(Lane::Unproven),
+            in_flight_slow: self.lanes.in_flight(Lane::Slow),
+            in_flight_unproven: self.lanes.in_flight(Lane::Unproven),
             destinations: self.destinations.len(),
             is_ours: self.governor.is_ours(now),
             ..self.totals

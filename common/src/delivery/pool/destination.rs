@@ -16,7 +16,7 @@ use crate::delivery::retry::RetryBudget;
 use crate::delivery::{Class, Fate, ItemId};
 use crate::entropy::Entropy;
 use crate::limits::{
-    DESTINATION_IDLE, ITEMS_KEPT_WHILE_OPEN, QUANTUM_BYTES, WINDOW_REMEMBERED_MAX,
+    DESTINATION_IDLE, ITEMS_KEPT_WHILE_OPEN, ITEMS_LOADED_MAX, QUANTUM_BYTES, WINDOW_REMEMBERED_MAX,
 };
 use crate::time::Timestamp;
 
@@ -36,6 +36,8 @@ pub(super) struct Destination {
     pub(super) stock: Stock,
     window: Controller,
     pub(super) breaker: Breaker,
+    /// The window before the breaker opened.
+    limit_before: f64,
     retries: RetryBudget,
     /// It has answered since it last fell silent.
     proven: bool,
@@ -100,7 +102,7 @@ impl Destination {
         if let Some(remembered) = remembered {
             window.start_at(remembered.window.min(WINDOW_REMEMBERED_MAX));
             let open = remembered.open();
-            breaker = Breaker::remembered(remembered.last_success, open, remembered.window);
+            breaker = Breaker::remembered(remembered.last_success, open);
             proven = open.is_none()
                 && remembered
                     .last_success
@@ -114,6 +116,7 @@ impl Destination {
             stock: Stock::default(),
             window,
             breaker,
+            limit_before: remembered.map_or(0.0, |remembered| f64::from(remembered.window)),
             retries: RetryBudget::default(),
             proven,
             held: remembered.is_some_and(|remembered| remembered.held),
@@ -168,7 +171,7 @@ impl Destination {
         match self.breaker.permit(now) {
             Permit::AfterProbe => return Readiness::AfterEvent,
             Permit::NotBefore(at) => return Readiness::NotBefore(at),
-            Permit::Window if self.transfers() >= self.window.limit() => {
+            Permit::Window if self.transfers() >= self.limit() => {
                 return Readiness::AfterEvent;
             }
             Permit::Window | Permit::Probe => {}
@@ -189,6 +192,12 @@ impl Destination {
             return Ok(());
         }
         self.retries.check(now)
+    }
+
+    /// Transfers that may be in flight while the breaker is closed. First contact is one alone, so that
+    /// a great many destinations that turn out to be dead cost one place each.
+    fn limit(&self) -> u32 {
+        if self.proven { self.window.limit() } else { 1 }
     }
 
     pub(super) fn transfers(&self) -> u32 {
@@ -284,9 +293,16 @@ impl Destination {
         }
     }
 
-    /// Items that a reading shows though they are not to be taken.
-    pub(super) fn busy(&self) -> usize {
-        self.in_flight.len() + self.settling.len() + self.waiting.len()
+    /// How many rows a reading is to show, those included that are not to be taken. Where only probes go,
+    /// few are wanted.
+    pub(super) fn rows_wanted(&self) -> usize {
+        let busy = self.in_flight.len() + self.settling.len() + self.waiting.len();
+        let wanted = if self.breaker.is_closed() {
+            ITEMS_LOADED_MAX
+        } else {
+            ITEMS_KEPT_WHILE_OPEN
+        };
+        wanted + busy
     }
 
     /// Takes in what a transfer says about the destination. Nobody is blamed while the trouble is
@@ -337,8 +353,8 @@ impl Destination {
             .breaker
             .handle_success(now, exchange.took, exchange.is_probe, entropy);
         self.proven = self.breaker.is_closed();
-        if let Some(limit_before) = closed {
-            self.window.handle_recovery(now, limit_before);
+        if closed {
+            self.window.handle_recovery(now, self.limit_before);
             return Effect::default();
         }
         if ours {
@@ -357,11 +373,11 @@ impl Destination {
         sample: Sample,
         entropy: &mut dyn Entropy,
     ) -> bool {
-        let limit = self.window.exact_limit();
         let opened = self
             .breaker
-            .handle_failure(now, limit, exchange.is_probe, entropy);
+            .handle_failure(now, self.limit(), exchange.is_probe, entropy);
         if opened {
+            self.limit_before = self.window.exact_limit();
             self.proven = false;
             if let Some(due_at) = self.waiting.shrink_to(ITEMS_KEPT_WHILE_OPEN) {
                 self.stock.expect(due_at);
@@ -447,12 +463,12 @@ impl Destination {
     pub(super) fn remembered(&self, now: Timestamp) -> Remembered {
         let reopens_at = self.breaker.reopens_at();
         let window = match reopens_at {
-            Some(_) => self.breaker.limit_before(),
-            None => self.window.limit(),
+            Some(_) => self.limit_before,
+            None => self.window.exact_limit(),
         };
         Remembered {
             domain: self.name.to_string(),
-            window,
+            window: whole(window),
             reopens_at,
             open_time_s: reopens_at.map_or(0, |_| self.breaker.open_time().as_secs()),
             paused_until: (self.paused_until > now).then_some(self.paused_until),
@@ -467,7 +483,7 @@ impl Destination {
         let readiness = self.readiness(now);
         Standing {
             lane: self.lane(),
-            limit: self.window.limit(),
+            limit: self.limit(),
             in_flight: self.transfers(),
             waiting: self.waiting.len(),
             next_due: self.stock.next_due(),
@@ -480,6 +496,16 @@ impl Destination {
             remembered: self.remembered(now),
         }
     }
+}
+
+/// A window as it is written down.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a window is between zero and a u32"
+)]
+fn whole(window: f64) -> u32 {
+    window as u32
 }
 
 /// How long an exchange took, and beside what.

@@ -5,15 +5,15 @@
 
 use std::collections::VecDeque;
 
-use crate::limits::{DEAD_LANE_PERCENT, INTERACTIVE_WEIGHT, SLOW_LANE_PERCENT};
+use crate::limits::{INTERACTIVE_WEIGHT, SLOW_LANE_PERCENT, UNPROVEN_LANE_PERCENT};
 
 /// What is known of a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
     /// It answers.
     Proven,
-    /// Nothing is known yet. Counts towards the slow lane, so that even destinations that nobody has
-    /// heard of never hold all of the node.
+    /// It has not answered yet. It gets one transfer at a time until it does, and with the slow lane never
+    /// all of the node: there may be many that nobody has heard of.
     Unproven,
     /// It does not answer, or bears one transfer at a time, and that one slowly.
     Slow,
@@ -126,12 +126,12 @@ impl Lanes {
 
     fn has_room(&self, lane: Lane, budget: u32) -> bool {
         let slow = self.in_flight(Lane::Slow);
-        let not_known_to_answer = slow + self.in_flight(Lane::Unproven);
-        let slow_lane_has_room = not_known_to_answer < part(budget, SLOW_LANE_PERCENT);
+        let not_proven = slow + self.in_flight(Lane::Unproven);
+        let is_reserve_left = not_proven < part(budget, UNPROVEN_LANE_PERCENT);
         match lane {
             Lane::Proven => true,
-            Lane::Unproven => slow_lane_has_room,
-            Lane::Slow => slow_lane_has_room && slow < part(budget, DEAD_LANE_PERCENT),
+            Lane::Unproven => is_reserve_left,
+            Lane::Slow => is_reserve_left && slow < part(budget, SLOW_LANE_PERCENT),
         }
     }
 

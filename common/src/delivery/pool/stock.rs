@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::delivery::ItemId;
 use crate::delivery::fairness::Waiting;
-use crate::limits::{ITEMS_LOADED_LOW, ITEMS_LOADED_MAX};
+use crate::limits::ITEMS_LOADED_LOW;
 use crate::time::Timestamp;
 
 /// Time between two readings of which the first brought nothing new.
@@ -93,11 +93,6 @@ impl Stock {
             return None;
         }
         Some(self.next_due?.max(self.not_before))
-    }
-
-    /// Items a reading is to show, with `busy` of them in flight or not yet committed.
-    pub(super) fn rows_wanted(busy: usize) -> usize {
-        ITEMS_LOADED_MAX + busy
     }
 
     /// When the first item that is not in memory falls due.
