@@ -22,6 +22,7 @@
 
 pub mod admin;
 pub mod args;
+pub mod authority;
 pub mod config;
 pub mod data_dir;
 pub mod demo;

@@ -1,0 +1,88 @@
+//! What a peer answers, and the second tries that answers ask for (delivery §13, decision Q-64).
+
+use std::time::Duration;
+
+use mesh_common::delivery::End;
+use mesh_common::protocol::Code;
+use mesh_tests::peer::Deed;
+
+use crate::sender::{PEER, Sender, TIME_MAX, answered, doing, good};
+
+#[test]
+fn an_answer_is_told_as_it_is() {
+    let sender = Sender::published(good());
+    sender.deliver("M-0");
+    for (deed, status, extended) in [
+        (Deed::KeepForLater, 202, None),
+        (Deed::Refuse(Code::NotFound, None), 404, Some(6)),
+        (Deed::Refuse(Code::Refused, None), 403, Some(5)),
+        (Deed::Refuse(Code::TooLarge, None), 413, Some(8)),
+        (Deed::Refuse(Code::QuotaExceeded, None), 507, Some(113)),
+    ] {
+        sender.peer().behave(doing(deed));
+        let end = sender.post("M-1");
+        let answered = answered(&end);
+        assert_eq!((answered.status, answered.extended), (status, extended));
+    }
+}
+
+#[test]
+fn a_busy_peer_says_when_to_come_again() {
+    let wait = Duration::from_secs(30);
+    let sender = Sender::published(doing(Deed::Refuse(Code::RateLimited, Some(wait))));
+    let end = sender.post("M-1");
+    let answered = answered(&end);
+    assert_eq!(answered.status, 429);
+    assert_eq!(answered.retry_after, Some(wait));
+}
+
+#[test]
+fn a_ticket_that_is_not_taken_is_replaced_by_an_exchange_at_once() {
+    // Decision Q-64
+    let sender = Sender::published(good());
+    sender.deliver("M-1");
+    sender.peer().forget_tickets();
+    sender.deliver("M-2");
+    sender.deliver("M-3");
+    let seen = sender.peer().seen();
+    assert_eq!((seen.hellos, seen.exchanges, seen.messages.len()), (1, 2, 3));
+}
+
+#[test]
+fn a_redirection_is_followed_once() {
+    // Decision Q-64
+    let sender = Sender::to(&[(PEER, good()), ("other.test", good())], |_, _| {});
+    let other = sender.simulator.peer("other.test");
+    sender.publish(PEER);
+    sender.names.publish("other.test", other.address());
+    let loopback = meshd::authority::Said::Address(other.address().ip());
+    sender.names.say("other.test", loopback);
+    let there = format!("https://other.test:{}", other.address().port());
+    sender.peer().behave(doing(Deed::Redirect(there.clone())));
+    let end = sender.post("M-1");
+    assert_eq!(other.seen().posts, 1, "{end:?}");
+    other.behave(doing(Deed::Redirect(there)));
+    let end = sender.post("M-2");
+    assert_eq!(answered(&end).status, 307);
+    assert_eq!(other.seen().posts, 2);
+}
+
+#[test]
+fn an_answer_under_another_key_is_nobodys() {
+    let sender = Sender::published(doing(Deed::Garble));
+    let end = sender.post("M-1");
+    assert!(matches!(end, End::Foreign { .. }), "{end:?}");
+    sender.peer().behave(good());
+    sender.deliver("M-2");
+}
+
+#[test]
+fn a_peer_that_never_answers_is_given_up_in_time() {
+    let sender = Sender::published(doing(Deed::Never));
+    let attempt = sender.post_to(PEER, "M-1");
+    assert_eq!(attempt.end, End::TimedOut);
+    assert!(attempt.exchange <= TIME_MAX, "{:?}", attempt.exchange);
+    assert!(attempt.exchange >= TIME_MAX / 2, "{:?}", attempt.exchange);
+    sender.peer().behave(good());
+    sender.deliver("M-1");
+}
