@@ -5,6 +5,7 @@ use std::time::Duration;
 use mesh_common::delivery::End;
 use mesh_common::protocol::Code;
 use mesh_tests::peer::Deed;
+use meshd::authority::Said;
 
 use crate::sender::{PEER, Sender, TIME_MAX, answered, doing, good};
 
@@ -45,26 +46,40 @@ fn a_ticket_that_is_not_taken_is_replaced_by_an_exchange_at_once() {
     sender.deliver("M-2");
     sender.deliver("M-3");
     let seen = sender.peer().seen();
-    assert_eq!((seen.hellos, seen.exchanges, seen.messages.len()), (1, 2, 3));
+    assert_eq!(
+        (seen.hellos, seen.exchanges, seen.messages.len()),
+        (1, 2, 3)
+    );
+}
+
+/// A sender whose peer sends everybody to `there`, which has an address.
+fn redirected(there: &str) -> Sender {
+    let sender = Sender::to(&[(PEER, good()), ("other.test", good())], |_, _| {});
+    sender.publish(PEER);
+    let address = sender.simulator.peer(there).address();
+    sender.names.say(there, Said::Address(address.ip()));
+    let url = format!("https://{there}:{}", address.port());
+    sender.peer().behave(doing(Deed::Redirect(url)));
+    sender
+}
+
+#[test]
+fn a_redirection_is_followed() {
+    // Decision Q-64
+    let sender = redirected("other.test");
+    let end = sender.post("M-1");
+    // The simulated peer there has accounts of its own domain only.
+    assert_eq!(answered(&end).status, 404, "{end:?}");
+    assert_eq!(sender.simulator.peer("other.test").seen().exchanges, 1);
 }
 
 #[test]
 fn a_redirection_is_followed_once() {
     // Decision Q-64
-    let sender = Sender::to(&[(PEER, good()), ("other.test", good())], |_, _| {});
-    let other = sender.simulator.peer("other.test");
-    sender.publish(PEER);
-    sender.names.publish("other.test", other.address());
-    let loopback = meshd::authority::Said::Address(other.address().ip());
-    sender.names.say("other.test", loopback);
-    let there = format!("https://other.test:{}", other.address().port());
-    sender.peer().behave(doing(Deed::Redirect(there.clone())));
+    let sender = redirected(PEER);
     let end = sender.post("M-1");
-    assert_eq!(other.seen().posts, 1, "{end:?}");
-    other.behave(doing(Deed::Redirect(there)));
-    let end = sender.post("M-2");
     assert_eq!(answered(&end).status, 307);
-    assert_eq!(other.seen().posts, 2);
+    assert_eq!(sender.peer().seen().posts, 2);
 }
 
 #[test]

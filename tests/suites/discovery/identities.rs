@@ -54,7 +54,10 @@ fn another_service_under_the_same_name_gets_nothing() {
     assert_eq!(sender.peer().kept(), 1);
     let forgotten = sender.peers.forget(PEER);
     sender.runtime.block_on(forgotten).unwrap();
-    assert!(sender.greet().is_ok(), "an operator said that it is another one");
+    assert!(
+        sender.greet().is_ok(),
+        "an operator said that it is another one"
+    );
 }
 
 #[test]
@@ -62,7 +65,9 @@ fn the_service_that_dns_names_is_the_only_one_at_first_sight() {
     // Decision Q-52
     let sender = Sender::published(good());
     let udf = |udf: &str| Said::Text(vec![format!("udf={udf}")]);
-    sender.names.say(SERVICE, udf("MBSC-YIGU-GPCJ-YQGJ-763A-X6Y4-DDZN"));
+    sender
+        .names
+        .say(SERVICE, udf("MBSC-YIGU-GPCJ-YQGJ-763A-X6Y4-DDZN"));
     let trouble = sender.trouble("M-1");
     assert!(matches!(trouble, Unreachable::Identity(_)), "{trouble:?}");
     sender.names.unsay(SERVICE);
@@ -80,7 +85,10 @@ fn a_certificate_with_a_flaw_is_told_as_such() {
             ..good()
         });
         let trouble = sender.trouble("M-1");
-        assert!(matches!(trouble, Unreachable::Certificate(_)), "{flaw:?}: {trouble:?}");
+        assert!(
+            matches!(trouble, Unreachable::Certificate(_)),
+            "{flaw:?}: {trouble:?}"
+        );
         assert_eq!(sender.peer().seen().hellos, 0);
     }
 }

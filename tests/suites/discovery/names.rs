@@ -140,13 +140,19 @@ fn a_private_address_beside_a_permitted_one_is_left_out() {
 fn an_address_is_not_a_domain() {
     let sender = Sender::with(good());
     let end = sender.post_to("127.0.0.1", "M-1").end;
-    assert!(matches!(end, End::Unreachable(Unreachable::Lookup(_))), "{end:?}");
+    assert!(
+        matches!(end, End::Unreachable(Unreachable::Lookup(_))),
+        "{end:?}"
+    );
 }
 
 #[test]
 fn requests_go_to_the_path_that_dns_names() {
     let sender = Sender::published(good());
-    sender.names.say(SERVICE, Said::Text(vec!["version=3.0".into(), "path=/elsewhere".into()]));
+    sender.names.say(
+        SERVICE,
+        Said::Text(vec!["version=3.0".into(), "path=/elsewhere".into()]),
+    );
     // The simulated peer answers at the well-known path only.
     let end = sender.post("M-1");
     assert!(matches!(end, End::Foreign { http: 404, .. }), "{end:?}");

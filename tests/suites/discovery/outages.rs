@@ -30,17 +30,19 @@ fn a_domain_that_cannot_be_looked_up_is_not_said_to_be_gone() {
         sender.names.fail(PEER, trouble);
         let began = moment();
         let told = sender.trouble("M-1");
-        assert!(matches!(told, Unreachable::Lookup(_)), "{trouble:?}: {told:?}");
+        assert!(
+            matches!(told, Unreachable::Lookup(_)),
+            "{trouble:?}: {told:?}"
+        );
         let took = moment().duration_since(began);
         assert!(took < Duration::from_secs(3), "{trouble:?}: {took:?}");
         assert_eq!(sender.peer().seen().connections, 0);
         sender.names.recover(PEER);
         sender.clock.pass(Duration::from_secs(3));
         // A lookup that nobody waits for any more may still be under way, and ends by itself.
-        assert!((0..4).any(|_| matches!(
-            sender.post("M-2"),
-            mesh_common::delivery::End::Answered(_)
-        )));
+        assert!(
+            (0..4).any(|_| matches!(sender.post("M-2"), mesh_common::delivery::End::Answered(_)))
+        );
     }
 }
 
@@ -84,7 +86,9 @@ fn many_transfers_share_one_lookup_one_hello_and_one_exchange() {
 fn dead_name_servers_do_not_keep_others_from_their_turn() {
     // Their lookups failed once; from then on they have no more than their share of the turns.
     let sender = Sender::with(good());
-    let domains: Vec<String> = (0..60).map(|number| format!("dead-{number}.test")).collect();
+    let domains: Vec<String> = (0..60)
+        .map(|number| format!("dead-{number}.test"))
+        .collect();
     for domain in &domains {
         sender.names.fail(domain, Trouble::Silence);
     }

@@ -53,7 +53,10 @@ fn connections_of_many_transfers_are_kept_up_to_their_bound() {
         assert_delivered(&attempt.end);
     }
     let kept = sender.peers.idle_connections();
-    assert!(kept <= mesh_common::limits::PEER_IDLE_CONNECTIONS_MAX, "{kept}");
+    assert!(
+        kept <= mesh_common::limits::PEER_IDLE_CONNECTIONS_MAX,
+        "{kept}"
+    );
     assert!(kept >= 1);
 }
 
