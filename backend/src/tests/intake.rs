@@ -2,6 +2,7 @@
 //! it is poison; told to whoever sent it (cluster §8, architecture ).
 
 mod access;
+mod aside;
 mod faults;
 
 use mesh_common::account::intake::{ForwardingService, IntakeMessage, MessageSender};

@@ -4,6 +4,7 @@
 mod batches;
 mod connections;
 mod containment;
+mod desk;
 mod faults;
 mod gated;
 mod intake;

@@ -20,7 +20,7 @@ use super::*;
 use crate::store::{Limit, Order, Read, Tx as _, TxOptions};
 
 /// A service that takes what strangers send.
-fn serving() -> BackendConfig {
+pub(super) fn serving() -> BackendConfig {
     let mut config = BackendConfig::default();
     config
         .policy
@@ -46,7 +46,7 @@ fn signed(tag: &str, id: &str, payload: Vec<u8>) -> Envelope {
     envelope
 }
 
-fn contact(id: &str) -> Envelope {
+pub(super) fn contact(id: &str) -> Envelope {
     signed("RequestContact", id, b"{\"RequestContact\":{}}".to_vec())
 }
 
@@ -59,7 +59,12 @@ fn sealed(id: &str, octets: usize) -> Envelope {
 
 impl Person {
     /// A Post, whose messages a front-end found to be signed by the person's device.
-    fn post(&self, now: Timestamp, accounts: &[String], messages: Vec<Envelope>) -> AccountRequest {
+    pub(super) fn post(
+        &self,
+        now: Timestamp,
+        accounts: &[String],
+        messages: Vec<Envelope>,
+    ) -> AccountRequest {
         let device = SigningDevice {
             key_udf: self.key.clone(),
             connection_digest: [0; 32],
