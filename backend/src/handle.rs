@@ -147,7 +147,11 @@ impl<S: Store> Inner<S> {
         Ok(started)
     }
 
-    async fn send<M>(&self, partition: PartitionId, command: M) -> Result<(), ServiceError>
+    pub(crate) async fn send<M>(
+        &self,
+        partition: PartitionId,
+        command: M,
+    ) -> Result<(), ServiceError>
     where
         M: Message<Result = ()> + Send + 'static,
         PartitionActor<S>: Handler<M> + Actor<Context = Context<PartitionActor<S>>>,
@@ -156,7 +160,7 @@ impl<S: Store> Inner<S> {
         sent.map_err(|error| ServiceError::unavailable(format!("the partition ended: {error}")))
     }
 
-    async fn view(
+    pub(crate) async fn view(
         &self,
         account: &AccountAddress,
         is_for_keys: bool,
@@ -210,9 +214,7 @@ impl<S: Store> Inner<S> {
         let partition = PartitionId::of(&request.account);
         let (operation, answer) = Operation::new(request);
         self.send(partition, Perform(operation)).await?;
-        answer
-            .await
-            .unwrap_or_else(|_| Err(ServiceError::unavailable("the partition ended").into()))
+        answer.await.unwrap_or_else(|_| Err(ended()))
     }
 
     async fn read(&self, request: &Verified<AccountRequest>) -> Outcome {
@@ -257,10 +259,9 @@ impl<S: Store> Inner<S> {
                     .await
                     .map_err(refusal)
             }
-            (Decision::Read(_) | Decision::Commit(_), _) => Err(ServiceError::internal(
-                "a request that only reads was decided otherwise",
-            )
-            .into()),
+            (Decision::Read(_) | Decision::Commit(_) | Decision::Report { .. }, _) => Err(
+                ServiceError::internal("a request that only reads was decided otherwise").into(),
+            ),
         }
     }
 
@@ -449,6 +450,24 @@ impl<S: Store> Backend for BackendHandle<S> {
         })
     }
 
+    fn receive(&self, request: Verified<AccountRequest>) -> BoxFuture<'_, Outcome> {
+        Box::pin(async move {
+            let (inner, deadline) = (&self.inner, request.deadline);
+            let outcome = inner.in_time(deadline, inner.receive(request)).await;
+            let labels = [&status_of(&outcome)];
+            let forwarded = &inner.shared.metrics.forwarded;
+            forwarded.with_label_values(&labels).inc();
+            outcome
+        })
+    }
+
+    fn heard_from(&self, domain: &str) {
+        let shared = &self.inner.shared;
+        if shared.depths.of_destination(domain).items > 0 {
+            shared.heard.ring(domain.to_owned());
+        }
+    }
+
     fn watch<'a>(&'a self, account: &'a AccountAddress) -> BoxFuture<'a, Option<Watch>> {
         let shown = self.inner.shared.shown(PartitionId::of(account));
         Box::pin(std::future::ready(shown.watch(account)))
@@ -465,6 +484,11 @@ impl<S: Store> Backend for BackendHandle<S> {
                 .in_time(deadline, self.inner.published(account, id)),
         )
     }
+}
+
+/// What is known of an operation whose partition ended over it: nothing.
+pub(crate) fn ended() -> CallFailure {
+    CallFailure::Away(ServiceError::unavailable("the partition ended"))
 }
 
 /// Whether a transaction never writes, so that it needs no place in the queue.
@@ -484,16 +508,19 @@ const fn only_reads(transaction: Transaction) -> bool {
 
 /// Counts an outcome by transaction and code.
 fn count(metrics: &Metrics, transaction: Transaction, outcome: &Outcome) {
-    let status = match outcome {
+    let labels = [transaction.request_tag(), &status_of(outcome)];
+    metrics.operations.with_label_values(&labels).inc();
+}
+
+fn status_of(outcome: &Outcome) -> String {
+    match outcome {
         Ok(Answer { response, .. }) => response
             .outcome()
             .code()
             .map_or_else(|| "other".to_owned(), status_text),
-        Err(CallFailure::Refused(error)) => status_text(error.code),
+        Err(CallFailure::Refused(error) | CallFailure::Away(error)) => status_text(error.code),
         Err(CallFailure::Stale) => "stale".to_owned(),
-    };
-    let labels = [transaction.request_tag(), &status];
-    metrics.operations.with_label_values(&labels).inc();
+    }
 }
 
 fn status_text(code: Code) -> String {

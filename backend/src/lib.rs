@@ -13,6 +13,7 @@
 //! | [`partition`] | one owner per partition: queue, batches, fence, rows, upkeep |
 //! | [`node`] | starting: meta, claims, threads |
 //! | [`handle`] | the back-end as front-ends call it |
+//! | `inbound` | what comes from other services |
 //! | `bell` | who is told that something was left for them |
 //! | [`outbound`] | what leaves for other services |
 //! | [`desk`] | the queues as their operator sees and steers them |
@@ -24,6 +25,7 @@ mod bell;
 pub mod config;
 pub mod desk;
 pub mod handle;
+mod inbound;
 pub mod metrics;
 pub mod node;
 pub mod operator;

@@ -102,6 +102,12 @@ const INTAKE_SET_ASIDE: Row = (
     "Entries of intakes that could be received in no way and wait for the operator.",
 );
 
+const FORWARDED: Row = (
+    "mesh_forwarded_total",
+    &["status"],
+    "Messages that other services posted, by Mesh status/extended status.",
+);
+
 /// Every measure of this crate.
 const TABLE: &[Row] = &[
     OPERATIONS,
@@ -123,6 +129,7 @@ const TABLE: &[Row] = &[
     INTAKE_DRAIN_SECONDS,
     INTAKE_ENTRIES,
     INTAKE_SET_ASIDE,
+    FORWARDED,
 ];
 
 /// The measures of one back-end. Cloning names the same values.
@@ -148,6 +155,7 @@ pub struct Metrics {
     pub(crate) intake_drain_seconds: Histogram,
     pub(crate) intake_entries: IntCounterVec,
     pub(crate) intake_set_aside: IntCounter,
+    pub(crate) forwarded: IntCounterVec,
 }
 
 impl Metrics {
@@ -191,6 +199,7 @@ impl Metrics {
             )?,
             intake_entries: counts(INTAKE_ENTRIES)?,
             intake_set_aside: IntCounter::new(INTAKE_SET_ASIDE.0, INTAKE_SET_ASIDE.2)?,
+            forwarded: counts(FORWARDED)?,
         })
     }
 
@@ -217,7 +226,8 @@ impl Metrics {
         registry.register(Box::new(self.intake_age.clone()))?;
         registry.register(Box::new(self.intake_drain_seconds.clone()))?;
         registry.register(Box::new(self.intake_entries.clone()))?;
-        registry.register(Box::new(self.intake_set_aside.clone()))
+        registry.register(Box::new(self.intake_set_aside.clone()))?;
+        registry.register(Box::new(self.forwarded.clone()))
     }
 
     /// Name, labels and help of every measure, for the operator's documentation.
@@ -237,6 +247,7 @@ mesh_batch_bytes
 mesh_batch_operations
 mesh_commit_seconds result
 mesh_fence_rejections_total
+mesh_forwarded_total status
 mesh_intake_age_seconds
 mesh_intake_drain_seconds
 mesh_intake_entries_total result
@@ -279,6 +290,7 @@ mesh_upkeep_total kind
         metrics.store_errors.with_label_values(&["commit"]).inc();
         metrics.upkeep.with_label_values(&["replay"]).inc();
         metrics.intake_entries.with_label_values(&["taken"]).inc();
+        metrics.forwarded.with_label_values(&["201"]).inc();
         let frames = &metrics.retention_frames;
         frames.with_label_values(&["deleted"]).inc();
         let mut shown: Vec<String> = registry

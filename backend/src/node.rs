@@ -15,6 +15,7 @@ use crate::bell::Bell;
 use crate::config::{BackendConfig, ConfigError};
 use crate::desk::standing::StandingOrders;
 use crate::handle::BackendHandle;
+use crate::inbound::LeftMeanwhile;
 use crate::metrics::Metrics;
 use crate::outbound::bell::QueueBell;
 use crate::outbound::depths::Depths;
@@ -143,6 +144,8 @@ impl<S: Store> BackendHandle<S> {
             bell: Bell::default(),
             queue_bell: QueueBell::default(),
             depths: Depths::default(),
+            heard: Bell::default(),
+            left_meanwhile: LeftMeanwhile::default(),
             orders,
             #[cfg(test)]
             poison: std::sync::Mutex::default(),

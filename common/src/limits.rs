@@ -149,6 +149,8 @@ pub const INTAKE_ENTRIES_MAX: usize = 64;
 pub const INTAKE_BYTES_MAX: usize = 512 * 1024;
 /// Time between two looks at intakes whose owners nobody nudged (cluster §8).
 pub const INTAKE_POLL_INTERVAL: Duration = Duration::from_secs(2);
+/// Messages of other services left for a partition while its owner is away; above: 503.
+pub const INTAKE_AWAY_ENTRIES_MAX: usize = 1_000;
 
 // ---- Complaints (service §8, X-61) ----
 
@@ -443,6 +445,14 @@ pub const IDLE_CONNECTION_TIME_MAX: Duration = Duration::from_secs(45);
 pub const GREETING_LIFE: Duration = Duration::from_secs(24 * 3_600);
 /// Time between two fetches of one profile because a key is not known from the last.
 pub const GREETING_REPEAT_INTERVAL: Duration = Duration::from_secs(60);
+/// Time for one call-back to a service that authenticates (decision Q-60).
+pub const CALL_BACK_TIME_MAX: Duration = Duration::from_secs(2);
+/// Call-backs under way at once.
+pub const CALL_BACKS_MAX: usize = 16;
+/// Time for which a domain whose call-back failed is not asked again.
+pub const CALL_BACK_FAILED_LIFE: Duration = Duration::from_secs(60);
+/// Domains of which a front-end remembers what came of the call-back.
+pub const CALL_BACK_DOMAINS_MAX: u64 = 16_384;
 /// Peers whose greetings and sessions are remembered; those longest unused are forgotten.
 pub const PEERS_REMEMBERED_MAX: usize = 16_384;
 
@@ -464,3 +474,14 @@ pub const RATE_FAILED_AUTHENTICATION_PAUSE: Duration = Duration::from_secs(600);
 pub const RATE_DEVICE_PER_SECOND: u32 = 20;
 /// Requests a device may make at once before the rate counts.
 pub const RATE_DEVICE_BURST: u32 = 100;
+/// Messages per second from one forwarding service, sustained (service §8).
+pub const RATE_FORWARDING_PER_SECOND: u32 = 50;
+/// Messages a forwarding service may post at once.
+pub const RATE_FORWARDING_BURST: u32 = 100;
+/// Messages to accounts that do not exist, per forwarding service and minute, before it pauses
+/// (decision Q-57).
+pub const RATE_UNKNOWN_PER_MINUTE: u32 = 60;
+/// That pause.
+pub const RATE_UNKNOWN_PAUSE: Duration = Duration::from_secs(60);
+/// Domains per second for which one source makes us call back (decision Q-60).
+pub const RATE_NEW_DOMAINS_PER_SECOND: u32 = 1;

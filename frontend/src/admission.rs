@@ -22,6 +22,10 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::config::{FrontendConfig, RateConfig};
 
+mod forwarding;
+
+use forwarding::Forwarding;
+
 /// Octets of the portions in which bodies take their room.
 const ROOM_BYTES: usize = 16 * 1024;
 
@@ -39,6 +43,7 @@ struct Rates {
     fetch: Rate<Source>,
     failed: Rate<Source>,
     device: Rate<Udf>,
+    forwarding: Forwarding,
     paused: Cache<Source, ()>,
 }
 
@@ -240,6 +245,37 @@ impl Admission {
     }
 }
 
+impl Admission {
+    /// Counts a request of a service, instead of its device.
+    ///
+    /// # Errors
+    /// 429 with the time to wait.
+    pub(crate) fn count_service(&self, domain: &str, service: &Udf) -> Result<(), ServiceError> {
+        match &self.rates {
+            Some(rates) => rates.forwarding.count(domain, service),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes that a service posted for an account that does not exist.
+    pub(crate) fn unknown_recipient(&self, domain: &str) {
+        if let Some(rates) = &self.rates {
+            rates.forwarding.unknown(domain);
+        }
+    }
+
+    /// Counts a domain that `source` makes us call back.
+    ///
+    /// # Errors
+    /// 429 with the time to wait.
+    pub(crate) fn new_domain(&self, source: Source) -> Result<(), ServiceError> {
+        match &self.rates {
+            Some(rates) => rates.forwarding.new_domain(source),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Rates {
     fn new(config: &RateConfig) -> Self {
         let at_least_one = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
@@ -252,6 +288,7 @@ impl Rates {
             connect: Rate::new(Quota::per_hour(at_least_one(config.connect_per_hour))),
             failed: Rate::new(Quota::per_minute(failed)),
             device: Rate::new(device),
+            forwarding: Forwarding::new(config),
             paused: Cache::builder()
                 .max_capacity(RATE_KEYS_MAX)
                 .time_to_live(RATE_FAILED_AUTHENTICATION_PAUSE)

@@ -8,11 +8,13 @@ use mesh_common::dare::Envelope;
 use mesh_common::error::ServiceError;
 use mesh_common::protocol::{Code, Request};
 use mesh_common::session::{
-    Authenticated, Examined, Mode, Opened, OpenedExchange, examine, parse_request,
+    Authenticated, Examined, Mode, Opened, OpenedExchange, authentication_failed, examine,
+    parse_request,
 };
 use mesh_common::time::Timestamp;
 
 use crate::admission::Source;
+use crate::callback::{Claim, Moment};
 use crate::edge::Edge;
 use crate::identity::ServiceIdentity;
 
@@ -34,7 +36,7 @@ impl Edge {
         // An exchange is rare, and what it has to keep would make every request large: it is kept
         // elsewhere.
         let authenticated = if examined.is_exchange() {
-            Box::pin(self.exchanged(examined, deadline)).await
+            Box::pin(self.exchanged(examined, source, now, deadline)).await
         } else {
             by_ticket(examined)
         };
@@ -49,14 +51,26 @@ impl Edge {
     async fn exchanged(
         &self,
         examined: Examined,
+        source: Source,
+        now: Timestamp,
         deadline: Timestamp,
     ) -> Result<Authenticated, ServiceError> {
         let exchange = match self.arithmetic.run(move || examined.open()).await?? {
             Opened::Ticket(authenticated) => return Ok(*authenticated),
             Opened::Exchange(exchange) => exchange,
         };
-        if exchange.mode() != Mode::Profile {
-            return self.arithmetic.run(move || exchange.verify_alone()).await?;
+        match exchange.mode() {
+            Mode::Profile => {}
+            Mode::Service => {
+                let moment = Moment {
+                    now,
+                    left: deadline.since(now),
+                };
+                return self.service(exchange, source, moment).await;
+            }
+            Mode::Device | Mode::Interop => {
+                return self.arithmetic.run(move || exchange.verify_alone()).await?;
+            }
         }
         let keys = match exchange.account() {
             Some(account) => self.signers.keys(account, deadline).await?,
@@ -65,6 +79,40 @@ impl Edge {
         self.arithmetic
             .run(move || verify_profile(exchange, keys))
             .await?
+    }
+}
+
+impl Edge {
+    /// Check 6 of a service: the credential, then the domain that it names is called back (decisions
+    /// A domain of ours has no other service.
+    async fn service(
+        &self,
+        exchange: Box<OpenedExchange>,
+        source: Source,
+        moment: Moment,
+    ) -> Result<Authenticated, ServiceError> {
+        let key = exchange.client_key().clone();
+        let authenticated = self
+            .arithmetic
+            .run(move || exchange.verify_alone())
+            .await??;
+        let caller = &authenticated.caller;
+        let (Some(domain), Some(service_udf)) = (&caller.domain, &caller.profile_udf) else {
+            return Err(authentication_failed("the credential names no service"));
+        };
+        if self.rules.serves(domain) {
+            return Err(authentication_failed(
+                "the credential names a domain of ours",
+            ));
+        }
+        let claim = Claim {
+            domain: domain.clone(),
+            service_udf: service_udf.clone(),
+            key,
+        };
+        let may_ask = || self.admission.new_domain(source);
+        self.call_backs.check(&claim, moment, may_ask).await?;
+        Ok(authenticated)
     }
 }
 

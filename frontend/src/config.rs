@@ -79,6 +79,16 @@ pub struct RateConfig {
     pub device_per_second: u32,
     /// Requests a device may make at once.
     pub device_burst: u32,
+    /// Requests of one forwarding service per second, sustained.
+    pub forwarding_per_second: u32,
+    /// Requests a forwarding service may make at once.
+    pub forwarding_burst: u32,
+    /// Messages of one forwarding service per minute to accounts that do not exist, before a pause
+    /// of a minute.
+    pub forwarding_unknown_per_minute: u32,
+    /// Forwarding services, by domain or by UDF of their ProfileService, that get another rate than
+    /// all: requests per second. Those that get none are blocked by `backend.policy.inbound`.
+    pub throttled_services: BTreeMap<String, u32>,
     /// Messages to others per account and day. Counted by the account's home.
     pub outbound_per_day: u32,
     /// Messages to others per account and minute. Counted by the account's home.
@@ -207,6 +217,10 @@ impl Default for RateConfig {
             failed_authentication_per_minute: limits::RATE_FAILED_AUTHENTICATION_PER_MINUTE,
             device_per_second: limits::RATE_DEVICE_PER_SECOND,
             device_burst: limits::RATE_DEVICE_BURST,
+            forwarding_per_second: limits::RATE_FORWARDING_PER_SECOND,
+            forwarding_burst: limits::RATE_FORWARDING_BURST,
+            forwarding_unknown_per_minute: limits::RATE_UNKNOWN_PER_MINUTE,
+            throttled_services: BTreeMap::new(),
             outbound_per_day: limits::RATE_OUTBOUND_PER_DAY,
             outbound_per_minute: limits::RATE_OUTBOUND_PER_MINUTE,
             new_account_days: limits::RATE_NEW_ACCOUNT_DAYS,
@@ -291,6 +305,27 @@ impl FrontendConfig {
                 self.rate.device_per_second as usize,
             ),
             ("limits.rate.device_burst", self.rate.device_burst as usize),
+            (
+                "limits.rate.forwarding_per_second",
+                self.rate.forwarding_per_second as usize,
+            ),
+            (
+                "limits.rate.forwarding_burst",
+                self.rate.forwarding_burst as usize,
+            ),
+            (
+                "limits.rate.forwarding_unknown_per_minute",
+                self.rate.forwarding_unknown_per_minute as usize,
+            ),
+            (
+                "limits.rate.throttled_services",
+                self.rate
+                    .throttled_services
+                    .values()
+                    .copied()
+                    .min()
+                    .unwrap_or(1) as usize,
+            ),
             (
                 "limits.rate.outbound_per_day",
                 self.rate.outbound_per_day as usize,

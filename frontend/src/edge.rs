@@ -4,6 +4,7 @@
 //! (decision Q-1).
 
 mod bare;
+mod forwarded;
 mod policies;
 mod poll;
 
@@ -22,14 +23,15 @@ use mesh_common::error::ServiceError;
 use mesh_common::limits::TRANSACTION_TIME_MAX;
 use mesh_common::protocol::{Code, Outcome, Request, Response, Transaction};
 use mesh_common::session::{
-    Authenticated, BareRequest, Body, Leniency, RequestId, TicketKeys, account_for, check_mode,
-    has_signed_content, parse_request, read_body,
+    Authenticated, BareRequest, Body, Leniency, Mode, RequestId, TicketKeys, account_for,
+    check_mode, has_signed_content, parse_request, read_body,
 };
 use mesh_common::time::{Clock, Timestamp};
 use mesh_common::udf::Udf;
 
 use crate::admission::{Admission, Source};
 use crate::arithmetic::Arithmetic;
+use crate::callback::{CallBack, CallBacks};
 use crate::config::FrontendConfig;
 use crate::evidence::{Acknowledging, Signers};
 use crate::hello;
@@ -51,6 +53,7 @@ pub struct Edge {
     pub(crate) rules: HttpRules,
     pub(crate) admission: Admission,
     pub(crate) arithmetic: Arc<Arithmetic>,
+    pub(crate) call_backs: CallBacks,
     pub(crate) signers: Signers,
     pub(crate) tickets: Arc<ArcSwap<TicketKeys>>,
     pub(crate) metrics: FrontendMetrics,
@@ -80,6 +83,8 @@ pub struct Components {
     pub entropy: EntropySource,
     /// Where measures go.
     pub metrics: FrontendMetrics,
+    /// Asks domains who their services are.
+    pub call_back: Arc<dyn CallBack>,
 }
 
 /// A reply, and what the log says of it.
@@ -122,6 +127,7 @@ impl Edge {
             admission: Admission::new(config),
             signers: Signers::new(backend, Arc::clone(&arithmetic)),
             arithmetic,
+            call_backs: CallBacks::new(components.call_back),
             tickets: components.tickets,
             polls: Polls::new(config.polls_max, components.metrics.clone()),
             metrics: components.metrics,
@@ -244,11 +250,22 @@ impl Edge {
         check_mode(caller, transaction)?;
         let account = account_for(authenticated, &request)?;
         self.admission.shed(transaction, caller.mode)?;
-        self.admission
-            .count(arrival.source, &caller.key_udf, transaction)?;
+        match (&caller.domain, &caller.profile_udf) {
+            (Some(domain), Some(service)) => self.admission.count_service(domain, service)?,
+            _ => {
+                let source = arrival.source;
+                self.admission.count(source, &caller.key_udf, transaction)?;
+            }
+        }
         if transaction == Transaction::Hello {
             return Ok(answered(account, self.hello(arrival)));
         }
+        let request = match *request {
+            Request::Post(post) if caller.mode == Mode::Service => {
+                return Box::pin(self.receive(authenticated, post, arrival)).await;
+            }
+            other => other,
+        };
         let account = account.ok_or_else(not_offered)?;
         self.check_name(&request, &account)?;
         let call = Box::new(AccountRequest {
@@ -258,7 +275,7 @@ impl Edge {
             request_digest: digest_for_retries(&request, &authenticated.plaintext),
             received_at: arrival.now,
             deadline: arrival.deadline,
-            request: *request,
+            request,
             evidence: Evidence::Nothing,
         });
         let again = may_be_stale(&call.request).then(|| call.clone());
@@ -280,7 +297,7 @@ impl Edge {
                 context: answer.context,
                 retry_after: answer.retry_after,
             }),
-            Err(CallFailure::Refused(error)) => Err(error),
+            Err(CallFailure::Refused(error) | CallFailure::Away(error)) => Err(error),
             Err(CallFailure::Stale) => Err(still_stale()),
         }
     }
@@ -346,16 +363,25 @@ impl Edge {
 
     /// Hands the request to the account's home, for as long as an answer is of use.
     async fn perform(&self, call: Box<AccountRequest>) -> Result<Answer, CallFailure> {
-        let left = call.deadline.since(self.clock.now());
-        tokio::time::timeout(left, self.backend.perform(Verified::declare(*call)))
-            .await
-            .unwrap_or_else(|_| {
-                let sentence = "the transaction took too long, repeat the request";
-                Err(CallFailure::Refused(ServiceError::new(
-                    Code::Timeout,
-                    sentence,
-                )))
-            })
+        let deadline = call.deadline;
+        let performing = self.backend.perform(Verified::declare(*call));
+        self.in_time(deadline, performing).await
+    }
+
+    /// Waits for the home of an account until `deadline`.
+    async fn in_time(
+        &self,
+        deadline: Timestamp,
+        work: impl Future<Output = Result<Answer, CallFailure>>,
+    ) -> Result<Answer, CallFailure> {
+        let left = deadline.since(self.clock.now());
+        tokio::time::timeout(left, work).await.unwrap_or_else(|_| {
+            let sentence = "the transaction took too long, repeat the request";
+            Err(CallFailure::Refused(ServiceError::new(
+                Code::Timeout,
+                sentence,
+            )))
+        })
     }
 
     /// The name of a new account, before any signature is verified for it (decision Q-69): its form,
@@ -464,7 +490,7 @@ fn refused(transaction: Option<Transaction>, error: ServiceError) -> Outcomed {
     }
 }
 
-/// Without an account there is Post between services, which is not offered yet.
+/// Without an account nothing else is done for anybody.
 fn not_offered() -> ServiceError {
     ServiceError::new(
         Code::UnknownOperation,

@@ -21,6 +21,7 @@
 //! | `body` | reading a body within its bound |
 //! | [`edge`] | the story of one request, from its octets to its reply |
 //! | `authenticate` | exchange and ticket to caller and request |
+//! | [`callback`] | whether a service is the one of the domain it names |
 //! | `arithmetic` | the threads for agreements and signatures, with a bounded queue before them |
 //! | `evidence` | signature checks over a request's content, with the account's keys |
 //! | `prefer`, `polls` | how long a Status may wait; places, and the end of all waiting |
@@ -34,6 +35,7 @@ mod admission;
 mod arithmetic;
 mod authenticate;
 mod body;
+pub mod callback;
 pub mod config;
 pub mod edge;
 mod evidence;

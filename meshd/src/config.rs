@@ -16,6 +16,7 @@ use mesh_common::limits::POLLS_MAX;
 use mesh_frontend::config::{
     ConfigError as FrontendError, FrontendConfig, HttpConfig, InteropConfig, RateConfig,
 };
+use mesh_peer::{DiscoverySettings, SettingsError};
 use serde::{Deserialize, Serialize};
 
 use crate::telemetry::TelemetryConfig;
@@ -36,6 +37,8 @@ pub struct MeshdConfig {
     pub backend: BackendConfig,
     /// The embedded store.
     pub store: StoreConfig,
+    /// How other services are found.
+    pub discovery: DiscoverySettings,
     /// HTTP details.
     pub http: HttpConfig,
     /// Rates and bounds.
@@ -109,6 +112,9 @@ pub enum ConfigError {
     /// A setting of the back-end cannot be.
     #[error(transparent)]
     Backend(#[from] BackendError),
+    /// A setting of discovery cannot be.
+    #[error(transparent)]
+    Discovery(#[from] SettingsError),
     /// The admin listener is open to others.
     #[error(
         "admin.listen = {listen} is not on loopback: it shows internals to whoever reaches it; write 127.0.0.1 and a port"
@@ -128,6 +134,7 @@ impl Default for MeshdConfig {
             frontend: FrontendConfig::default(),
             backend: BackendConfig::default(),
             store: StoreConfig::default(),
+            discovery: DiscoverySettings::default(),
             http: HttpConfig::default(),
             limits: LimitsConfig::default(),
             interop: InteropConfig::default(),
@@ -197,6 +204,7 @@ impl MeshdConfig {
     pub fn check(&self) -> Result<(), ConfigError> {
         self.effective_frontend().check()?;
         self.effective_backend().check()?;
+        self.discovery.check()?;
         if !self.admin.listen.ip().is_loopback() {
             return Err(ConfigError::AdminExposed {
                 listen: self.admin.listen,

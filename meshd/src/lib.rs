@@ -12,6 +12,7 @@
 //! | [`identity`] | the service's profiles and keys |
 //! | [`development_ca`] | a CA and a certificate for `localhost`, for first steps |
 //! | [`ticket_keys`] | the secrets tickets are sealed under, and their rotation |
+//! | [`peers`] | the other services, as this one reaches them |
 //! | [`service`] | a running service: store, back-end, front-end, admin listener |
 //! | [`admin`] | `/metrics`, `/livez`, `/readyz`, and the API of operators |
 //! | [`operate`] | the commands of operators |
@@ -30,6 +31,7 @@ pub mod development_ca;
 pub mod identity;
 pub mod open_files;
 pub mod operate;
+pub mod peers;
 pub mod run;
 pub mod service;
 pub mod telemetry;

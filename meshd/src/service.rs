@@ -13,11 +13,13 @@ use mesh_backend::{BackendHandle, ServiceKeys, ServiceSecrets, SystemClock, Syst
 use mesh_common::entropy::Entropy;
 use mesh_common::time::Clock;
 use mesh_common::udf::Udf;
+use mesh_frontend::callback::CallBack;
 use mesh_frontend::edge::{Components, Edge};
 use mesh_frontend::identity::Identities;
 use mesh_frontend::metrics::FrontendMetrics;
 use mesh_frontend::server::Frontend;
 use mesh_frontend::tls::{CertificateSlot, TlsError};
+use mesh_peer::{MemoryPins, PeersError};
 use prometheus::Registry;
 use prometheus::process_collector::ProcessCollector;
 
@@ -26,6 +28,7 @@ use crate::config::{ConfigError, MeshdConfig};
 use crate::data_dir::{self, DataDir, DataDirError};
 use crate::development_ca;
 use crate::identity::{self, IdentityError};
+use crate::peers::peers;
 use crate::ticket_keys::TicketKeyFile;
 
 /// How often ticket keys are looked after: far more often than their epochs change.
@@ -74,6 +77,9 @@ pub enum StartError {
         #[source]
         cause: std::io::Error,
     },
+    /// How other services are reached.
+    #[error(transparent)]
+    Peers(#[from] PeersError),
     /// A measure was registered twice.
     #[error("the measures cannot be registered")]
     Metrics(#[from] prometheus::Error),
@@ -107,6 +113,17 @@ impl Service {
     /// # Errors
     /// [`StartError`], with what to do about it. What was started before is stopped.
     pub async fn start(config: &MeshdConfig) -> Result<Self, StartError> {
+        Self::start_with(config, None).await
+    }
+
+    /// The same with another way to call back services that post here; for tests.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_with(
+        config: &MeshdConfig,
+        call_back: Option<Arc<dyn CallBack>>,
+    ) -> Result<Self, StartError> {
         // Here too: no way leads around what only loopback may have.
         config.check()?;
         let clock = SystemClock;
@@ -130,15 +147,18 @@ impl Service {
         let metrics = FrontendMetrics::register(&registry)?;
         let secrets = identity::secrets(&folder.identity(), &identity)?;
         let (backend, released) = start_backend(config, &folder, &registry, secrets).await?;
+        let identities = Identities::single(identity);
+        let peers = peers(config, identities.clone(), Arc::new(MemoryPins::default()))?;
         let edge = Edge::new(
             &config.effective_frontend(),
             Components {
-                identities: Identities::single(identity),
+                identities,
                 backend: Arc::new(backend.clone()),
                 tickets: tickets.shared(),
                 clock: Arc::new(clock),
                 entropy: Arc::new(|| -> Box<dyn Entropy + Send> { Box::new(SystemEntropy) }),
                 metrics,
+                call_back: call_back.unwrap_or_else(|| Arc::new(peers)),
             },
         );
         let stopping = Arc::new(AtomicBool::new(false));

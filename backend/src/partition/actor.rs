@@ -21,6 +21,7 @@ use mesh_common::address::AccountAddress;
 use mesh_common::cluster::PartitionId;
 use mesh_common::error::ServiceError;
 use mesh_common::limits::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX};
+use mesh_common::protocol::Code;
 use tokio::sync::oneshot;
 
 use self::draining::Draining;
@@ -221,10 +222,10 @@ impl<S: Store> PartitionActor<S> {
         }
     }
 
-    /// Refuses everything that waits to write.
+    /// Refuses everything that waits to write: nobody is here to do it.
     fn refuse_operations(&mut self, error: &ServiceError) {
         for operation in self.queue.remove(|_| true) {
-            operation.refuse(error.clone());
+            operation.give_back(error.clone());
         }
         // Both are asked for again; until then nothing here asks the store again and again.
         self.is_tending_due = false;
@@ -389,8 +390,13 @@ impl<S: Store> PartitionActor<S> {
             "a batch was not committed"
         );
         let refusal = batch::refusal_of(&error);
+        let is_fault = refusal.code == Code::Overload;
         for operation in operations {
-            operation.refuse(refusal.clone());
+            if is_fault {
+                operation.give_back(refusal.clone());
+            } else {
+                operation.refuse(refusal.clone());
+            }
         }
     }
 
@@ -506,7 +512,7 @@ impl<S: Store> Handler<Perform> for PartitionActor<S> {
 
     fn handle(&mut self, Perform(operation): Perform, ctx: &mut Self::Context) {
         if self.stopping.is_some() {
-            return operation.refuse(ServiceError::unavailable("the partition is stopping"));
+            return operation.give_back(ServiceError::unavailable("the partition is stopping"));
         }
         if operation.is_late(self.shared.now()) {
             return operation.refuse(batch::too_late());

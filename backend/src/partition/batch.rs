@@ -158,6 +158,10 @@ impl Draft {
         match decided {
             None => self.panicked(shared, operation),
             Some(Decision::Answer(answer)) => self.hold(operation, Ok(*answer)),
+            Some(Decision::Report { answer, incidents }) => {
+                report_incidents(operation.account(), &incidents);
+                self.hold(operation, Ok(*answer));
+            }
             Some(Decision::Stale) => self.hold(operation, Err(CallFailure::Stale)),
             Some(Decision::Commit(transition)) => self.add(shared, operation, *transition),
             Some(Decision::Read(_)) => operation.refuse(ServiceError::internal(
@@ -256,7 +260,7 @@ impl Draft {
             self.rows.left_for().for_each(|one| shared.bell.ring(one));
             let committed = self.working.values().flat_map(|one| &one.transitions);
             for transition in committed {
-                report_incidents(transition);
+                report_incidents(&transition.address, &transition.incidents);
             }
         }
         let result = match result {
@@ -300,9 +304,9 @@ fn tell_queues<S: Store>(
 }
 
 /// Tells the operator what happened to an account that somebody should look at.
-fn report_incidents(transition: &Transition) {
-    for incident in &transition.incidents {
-        tracing::warn!(account = %transition.address, incident, "incident");
+fn report_incidents(account: &AccountAddress, incidents: &[String]) {
+    for incident in incidents {
+        tracing::warn!(account = %account, incident, "incident");
     }
 }
 
@@ -315,6 +319,8 @@ async fn lookups<T: Tx>(
     let needs = needs(&working.standing, operation.request());
     let account = working.standing.account_id();
     let mut lookups = reading::look_up(tx, account, &needs).await?;
+    lookups.contacts.clone_from(&operation.beside().contacts);
+    lookups.service_level = operation.beside().service_level;
     for transition in &working.transitions {
         if Some(transition.account) == account {
             lookups.absorb(transition);

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use actix::Message;
 use futures_util::FutureExt as _;
 use mesh_common::account::Standing;
+use mesh_common::account::intake::ContactIndex;
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::{AccountRequest, Answer, CallFailure, Verified};
+use mesh_common::conduct::Level;
 use mesh_common::error::ServiceError;
 use mesh_common::time::Timestamp;
 use tokio::sync::oneshot;
@@ -21,24 +23,49 @@ use super::upkeep::Tended;
 /// What an operation comes to.
 pub(crate) type Outcome = Result<Answer, CallFailure>;
 
+/// What an operation is judged by that takes long to read, or curve arithmetic: found out before it
+/// comes to the partition.
+#[derive(Debug, Default)]
+pub(crate) struct Beside {
+    /// What the account's contacts say, where that matters.
+    pub(crate) contacts: Option<Arc<ContactIndex>>,
+    /// How the service stands that posts the message.
+    pub(crate) service_level: Level,
+}
+
 /// One request that may write, and where its answer goes.
 #[derive(Debug)]
 pub(crate) struct Operation {
-    request: Box<Verified<AccountRequest>>,
+    request: Arc<Verified<AccountRequest>>,
     bytes: usize,
+    beside: Beside,
     reply: oneshot::Sender<Outcome>,
 }
 
 impl Operation {
     pub(crate) fn new(request: Verified<AccountRequest>) -> (Self, oneshot::Receiver<Outcome>) {
+        Self::forwarded(Arc::new(request), Beside::default())
+    }
+
+    /// The Post of another service, with what it is judged by. Whoever asks keeps the
+    /// request, for the case that nobody answers.
+    pub(crate) fn forwarded(
+        request: Arc<Verified<AccountRequest>>,
+        beside: Beside,
+    ) -> (Self, oneshot::Receiver<Outcome>) {
         let (reply, answer) = oneshot::channel();
-        let bytes = payload_bytes(&request);
         let operation = Self {
-            request: Box::new(request),
-            bytes,
+            bytes: payload_bytes(&request),
+            request,
+            beside,
             reply,
         };
         (operation, answer)
+    }
+
+    /// What was found out beside the partition.
+    pub(crate) const fn beside(&self) -> &Beside {
+        &self.beside
     }
 
     pub(crate) fn request(&self) -> &Verified<AccountRequest> {
@@ -69,6 +96,11 @@ impl Operation {
     /// Answers with a refusal.
     pub(crate) fn refuse(self, error: ServiceError) {
         self.answer(Err(CallFailure::Refused(error)));
+    }
+
+    /// Answers that the owner is away, or does not know whether it was carried out.
+    pub(crate) fn give_back(self, error: ServiceError) {
+        self.answer(Err(CallFailure::Away(error)));
     }
 }
 

@@ -174,7 +174,11 @@ pub(crate) fn payload_bytes(request: &AccountRequest) -> usize {
             let updates: usize = upload.updates.iter().map(|one| of(&one.envelopes)).sum();
             updates + of(&upload.self_messages)
         }
-        Request::Post(post) => of(&post.messages) + of(&post.self_messages),
+        Request::Post(post) => {
+            let forwarded = request.evidence.forwarded();
+            let forwarded = forwarded.map_or(0, |message| message.envelope.payload.0.len());
+            of(&post.messages) + of(&post.self_messages) + forwarded
+        }
         Request::CreateAccount(create) => [
             &create.signed_profile_mesh,
             &create.signed_assertion_account,

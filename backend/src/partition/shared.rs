@@ -17,6 +17,7 @@ use super::shown::Shown;
 use crate::bell::Bell;
 use crate::config::BackendConfig;
 use crate::desk::standing::StandingOrders;
+use crate::inbound::LeftMeanwhile;
 use crate::metrics::Metrics;
 use crate::outbound::bell::QueueBell;
 use crate::outbound::depths::Depths;
@@ -124,6 +125,10 @@ pub(crate) struct Shared<S> {
     pub(crate) queue_bell: QueueBell,
     /// How much waits for other services.
     pub(crate) depths: Depths,
+    /// Rung for services that spoke, authenticated, while something waits for them (delivery §12.2).
+    pub(crate) heard: Bell<String>,
+    /// What was left for partitions whose owners were away.
+    pub(crate) left_meanwhile: LeftMeanwhile,
     /// What operators ordered to be held, or sent another way.
     pub(crate) orders: StandingOrders,
     /// For tests: an operation that makes deciding it panic.

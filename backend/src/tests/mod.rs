@@ -369,7 +369,7 @@ fn first_result(response: &Response) -> (EntryResult, Option<u64>) {
 fn code_of(outcome: &Result<Answer, CallFailure>) -> Code {
     match outcome {
         Ok(answer) => answer.response.outcome().code().unwrap(),
-        Err(CallFailure::Refused(error)) => error.code,
+        Err(CallFailure::Refused(error) | CallFailure::Away(error)) => error.code,
         Err(CallFailure::Stale) => panic!("the evidence is stale"),
     }
 }

@@ -8,6 +8,7 @@ use super::connect;
 use super::create;
 use super::delete;
 use super::download::{self, DownloadPlan};
+use super::inbound;
 use super::needs::{Lookups, Needs};
 use super::policy::AccountPolicy;
 use super::post;
@@ -27,6 +28,13 @@ use crate::time::Timestamp;
 pub enum Decision {
     /// Nothing is written: answer.
     Answer(Box<Answer>),
+    /// Nothing is written: answer, and tell the operator what happened.
+    Report {
+        /// The answer.
+        answer: Box<Answer>,
+        /// What the operator must learn.
+        incidents: Vec<String>,
+    },
     /// Write, apply, then answer.
     Commit(Box<Transition>),
     /// Read frames into a [`super::DownloadAssembly`], then answer.
@@ -61,6 +69,9 @@ pub fn needs(standing: &Standing, request: &AccountRequest) -> Needs {
         Request::Upload(upload) if access::admit(state, request).is_ok() => {
             upload::add_needs(state, upload, &mut needs);
         }
+        Request::Post(_) if request.caller.mode == Mode::Service => {
+            inbound::add_needs(state, request, &mut needs);
+        }
         Request::Post(post) if access::admit(state, request).is_ok() => {
             post::add_needs(state, post, request.received_at, &mut needs);
         }
@@ -94,6 +105,9 @@ pub fn decide(
         }
         Request::Hello(_) => {
             return Decision::Answer(Box::new(refusal::not_offered(request)));
+        }
+        Request::Post(_) if request.caller.mode == Mode::Service => {
+            inbound::decide(&scene, standing)
         }
         _ => scene.decide_for_device(standing),
     };

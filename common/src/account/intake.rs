@@ -13,7 +13,7 @@
 //! ```
 
 pub(super) mod append;
-mod checks;
+pub(super) mod checks;
 pub(super) mod complaint;
 pub mod contacts;
 pub mod control;
@@ -32,6 +32,7 @@ use serde::{Deserialize, Serialize};
 use super::compact;
 use crate::address::AccountAddress;
 use crate::cluster::PartitionId;
+use crate::crypto::digest::sha512;
 use crate::dare::{Digest64, Envelope};
 use crate::entropy::{self, Entropy};
 use crate::spool::MessageState;
@@ -54,6 +55,26 @@ impl IntakeId {
     /// Draws an id.
     pub fn draw(entropy: &mut dyn Entropy) -> Self {
         Self(entropy::draw(entropy))
+    }
+}
+
+impl IntakeMessage {
+    /// The id of the entry by which the message is left for `recipient`: however often it is left,
+    /// it is drained once (decision Q-59).
+    #[must_use]
+    pub fn entry_id(&self, recipient: &AccountAddress) -> IntakeId {
+        let digest = sha512(&[
+            b"message forwarded",
+            self.sender.account_udf.as_str().as_bytes(),
+            &[0],
+            &self.payload_digest,
+            self.unique_id.as_bytes(),
+            &[0],
+            recipient.canonical().as_bytes(),
+        ]);
+        let mut id = [0; 16];
+        id.copy_from_slice(&digest[..16]);
+        IntakeId(id)
     }
 }
 

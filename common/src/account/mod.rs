@@ -25,6 +25,7 @@ pub mod devices;
 pub mod download;
 pub mod frame;
 pub mod heads;
+pub mod inbound;
 pub mod intake;
 pub mod needs;
 pub mod policy;

@@ -14,7 +14,7 @@ use super::intake::{
 };
 use super::post::PostingCounts;
 use super::state::ContainerNumber;
-use crate::conduct::{Conduct, Subject};
+use crate::conduct::{Conduct, Level, Subject};
 use crate::delivery::QueueScope;
 use crate::time::Timestamp;
 
@@ -94,6 +94,8 @@ pub struct Lookups {
     pub conduct: Conduct,
     /// How many messages wait for other services, by what a bound is set on; nothing is none.
     pub waiting: BTreeMap<QueueScope, u64>,
+    /// How the service stands that posts the message.
+    pub service_level: Level,
     /// What the account's contacts say; `None` where nobody read them.
     pub contacts: Option<Arc<ContactIndex>>,
 }

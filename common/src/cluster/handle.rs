@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::changes::Watch;
+use crate::account::IntakeMessage;
 use crate::account::connect::Publication;
 use crate::address::AccountAddress;
 use crate::assertion::Permission;
@@ -46,6 +47,21 @@ pub trait Backend: Send + Sync + 'static {
         &self,
         request: Verified<AccountRequest>,
     ) -> BoxFuture<'_, Result<Answer, CallFailure>>;
+
+    /// Takes in the Post of another service: directly if the recipient's owner is there, which then
+    /// checks everything and answers 201 or the refusal; else into its intake, which is 202
+    /// (decision Q-5). The request has [`Evidence::Forwarded`].
+    ///
+    /// # Errors
+    /// [`CallFailure`]: a refusal; 503 when neither was possible.
+    fn receive(
+        &self,
+        request: Verified<AccountRequest>,
+    ) -> BoxFuture<'_, Result<Answer, CallFailure>>;
+
+    /// The service of `domain` (canonical) spoke, authenticated: if nothing could be delivered there,
+    /// it may be tried again sooner (delivery §12.2).
+    fn heard_from(&self, domain: &str);
 
     /// Begins to watch `account`: whatever is committed for it after this is ready wakes the watch.
     /// `None` if as many watch it as may, or if its home cannot be watched at present. Costs the home
@@ -128,6 +144,9 @@ pub enum Evidence {
     Content(Box<ContentEvidence>),
     /// Connect: the RequestConnection verifies, and this is its acknowledgement.
     Connection(Box<ConnectEvidence>),
+    /// Post of another service: the message, its signatures and its sender verified. The request
+    /// itself no longer holds it.
+    Forwarded(Box<IntakeMessage>),
 }
 
 impl Evidence {
@@ -136,7 +155,16 @@ impl Evidence {
     pub fn content(&self) -> Option<&ContentEvidence> {
         match self {
             Self::Content(content) => Some(content),
-            Self::Nothing | Self::Create(_) | Self::Connection(_) => None,
+            Self::Nothing | Self::Create(_) | Self::Connection(_) | Self::Forwarded(_) => None,
+        }
+    }
+
+    /// The message that another service posts, if it is that.
+    #[must_use]
+    pub fn forwarded(&self) -> Option<&IntakeMessage> {
+        match self {
+            Self::Forwarded(message) => Some(message),
+            Self::Nothing | Self::Create(_) | Self::Content(_) | Self::Connection(_) => None,
         }
     }
 }
@@ -276,6 +304,9 @@ pub struct Answer {
 pub enum CallFailure {
     /// Refused before the account machine could answer.
     Refused(ServiceError),
+    /// The account's owner is away, or ended over the request: whether it was carried out is not
+    /// known. To a client the same as a refusal.
+    Away(ServiceError),
     /// The account's profiles changed since the evidence was made: verify again and repeat once
     /// (decision Q-51).
     Stale,

@@ -8,6 +8,8 @@
 pub enum Code {
     /// Done.
     Ok,
+    /// Accepted, and not done yet: a message for an account whose home is away (decision Q-5).
+    Accepted,
     /// The account moved for good: ask there.
     RedirectPermanent,
     /// The account is elsewhere for now: ask there this time.
@@ -87,6 +89,7 @@ pub enum Code {
 /// `(Code, Status, StatusExtended, HTTP)`, the whole table.
 pub const TABLE: &[(Code, u16, Option<u16>, u16)] = &[
     (Code::Ok, 201, None, 201),
+    (Code::Accepted, 202, None, 202),
     (Code::RedirectPermanent, 303, Some(7), 200),
     (Code::RedirectTemporary, 307, Some(7), 200),
     (Code::Pending, 350, Some(110), 200),
@@ -180,6 +183,7 @@ impl Code {
             | Self::QueueFull
             | Self::Pending => true,
             Self::Ok
+            | Self::Accepted
             | Self::RedirectPermanent
             | Self::RedirectTemporary
             | Self::Malformed

@@ -109,6 +109,12 @@ impl OpenedExchange {
         self.account.as_ref()
     }
 
+    /// S_c: the key whose secret the sender knows. Whose it is is not verified yet.
+    #[must_use]
+    pub const fn client_key(&self) -> &PublicKey {
+        &self.client
+    }
+
     /// The request's JSON. Its sender is not verified yet.
     #[must_use]
     pub fn plaintext(&self) -> &[u8] {

@@ -92,7 +92,8 @@ impl Sealer {
     }
 
     /// Whether an answer with `code` to a request of `transaction` carries a ticket: never to a
-    /// revoked device (decision Q-56); in a Device-mode exchange after Hello, CreateAccount and
+    /// revoked device (decision Q-56), nor to a service that has one, which is called back for the
+    /// next (decision Q-52); in a Device-mode exchange after Hello, CreateAccount and
     /// Connect only; else always, also when it refuses (decision Q-1). The exception to the last is a
     /// connection that only the profiles of a CreateAccount vouch for, once that is refused: its
     /// ticket would be one of somebody else's account.
@@ -102,7 +103,7 @@ impl Sealer {
             return TicketGrant::Withhold;
         }
         let withholds = match &self.kind {
-            Kind::Ticket { .. } => false,
+            Kind::Ticket { ticket, .. } => ticket.caller.mode == Mode::Service,
             Kind::Exchange(exchange) if exchange.vouched_by == VouchedBy::Presented => {
                 !matches!(code, Some(Code::Ok | Code::Pending))
             }

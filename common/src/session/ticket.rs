@@ -2,9 +2,12 @@
 //! has, so that further requests cost no curve arithmetic (service §4.5, X-21, decision Q-54).
 //!
 //! ```text
-//!  Ticket = 1 ‖ keyID(4) ‖ salt(32) ‖ GCM(K, N, T, aad = 1 ‖ keyID ‖ salt ‖ service UDF)
-//!  T      = 1 ‖ (length(2) ‖ field)*     SK, mode, account, device, key, credential, issued, expires
+//!  Ticket = 2 ‖ keyID(4) ‖ salt(32) ‖ GCM(K, N, T, aad = 2 ‖ keyID ‖ salt ‖ service UDF)
+//!  T      = 2 ‖ (length(2) ‖ field)*     SK, mode, account, device, key, credential, issued, expires
 //! ```
+//!
+//! Version 1 was issued to services that nobody had called back (decision Q-60): no ticket of it is
+//! good any more.
 //!
 //! A key is named by its epoch: the number of [`TICKET_KEY_EPOCH`]s since 1970. Keys are there two
 //! epochs ahead, so that no front-end meets one that it does not know.
@@ -29,7 +32,7 @@ use crate::time::Timestamp;
 use crate::udf::Udf;
 
 /// Version octet of the ticket and of its text.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Octets of the salt a ticket is sealed with.
 pub(super) const SEAL_SALT_BYTES: usize = 32;
 /// Octets before the cipher text: version, keyID, salt.

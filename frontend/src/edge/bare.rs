@@ -102,7 +102,7 @@ impl Edge {
         });
         match self.perform(call).await {
             Ok(answer) => Ok(answer.response),
-            Err(CallFailure::Refused(error)) => Err(error),
+            Err(CallFailure::Refused(error) | CallFailure::Away(error)) => Err(error),
             Err(CallFailure::Stale) => Err(still_stale()),
         }
     }

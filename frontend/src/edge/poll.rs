@@ -133,7 +133,9 @@ impl Edge {
                 retry_after: answer.retry_after,
                 ..answered(Some(poll.account.clone()), answer.response)
             },
-            Err(CallFailure::Refused(error)) => refused(transaction, error),
+            Err(CallFailure::Refused(error) | CallFailure::Away(error)) => {
+                refused(transaction, error)
+            }
             Err(CallFailure::Stale) => refused(transaction, still_stale()),
         };
         if let Some(id) = &poll.request.id {

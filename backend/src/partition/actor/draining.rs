@@ -173,6 +173,7 @@ impl<S: Store> PartitionActor<S> {
         }
         match found {
             Ok(page) if page.is_empty() => {
+                this.shared.left_meanwhile.drained(this.partition);
                 this.draining.stage = Stage::Idle;
                 this.draining.answer();
             }
@@ -263,6 +264,9 @@ impl<S: Store> PartitionActor<S> {
         }
         for address in drained.tainted {
             self.forget(&address);
+        }
+        if !drained.more {
+            self.shared.left_meanwhile.drained(self.partition);
         }
         let draining = &mut self.draining;
         draining.drained += drained.entries;

@@ -4,7 +4,8 @@
 //! Whatever the reason, the sender of a message that is turned away learns `Refused` and no more
 //! an account that does not exist refuses in the same way. Draft: decision Q-6 has
 //! `Failed` for an unknown account; a sender served here would learn from it which addresses exist,
-//! from which only services are exempt (decision Q-57).
+//! from which only services are exempt (decision Q-57): they have their answers from
+//! [`crate::account::inbound`], which asks the same questions.
 
 use super::append::{self, AppendError, Appended};
 use super::complaint;
@@ -17,7 +18,7 @@ use super::{IntakeEntry, IntakeMessage};
 use crate::account::change::{Change, MessageKey, MessageRow};
 use crate::account::connect::{self, answers_pending};
 use crate::account::needs::{Lookups, Needs};
-use crate::account::state::{AccountState, AccountStatus, Standing};
+use crate::account::state::{AccountState, AccountStatus, Standing, Tip};
 use crate::address::AccountAddress;
 use crate::assertion::{Assertion, ConnectionAccount, grants};
 use crate::dare::{ContainerKind, Envelope};
@@ -30,7 +31,12 @@ const RESPOND_CONNECTION: &str = "RespondConnection";
 /// References of an answer that are looked up.
 const REFERENCES_MAX: usize = 8;
 
-pub(super) fn add_needs(state: &AccountState, message: &IntakeMessage, needs: &mut Needs) {
+/// What must be looked up before `message` can be decided.
+pub(in crate::account) fn add_needs(
+    state: &AccountState,
+    message: &IntakeMessage,
+    needs: &mut Needs,
+) {
     for kind in [ContainerKind::Inbound, ContainerKind::Local] {
         needs.messages.extend(key_in(kind, state, message));
     }
@@ -91,13 +97,25 @@ pub(super) fn receive(
     };
     let check = Check {
         state,
-        entry,
+        recipient: &entry.account,
         message,
         lookups,
         setting,
     };
     match check.decide() {
-        Ok(reception) => reception.telling(entry, MessageState::Received, now),
+        Ok(Fate::Taken { tip, mut changes }) => {
+            connect::follow(state, &mut changes, now);
+            Reception::of(state, entry, tip, changes, now, ReceptionResult::Taken).telling(
+                entry,
+                MessageState::Received,
+                now,
+            )
+        }
+        Ok(Fate::Repeated) => Reception::noted(entry, now, ReceptionResult::Repeated).telling(
+            entry,
+            MessageState::Received,
+            now,
+        ),
         Err(refusal) => {
             let mut reception =
                 Reception::noted(entry, now, refusal).telling(entry, MessageState::Refused, now);
@@ -109,16 +127,32 @@ pub(super) fn receive(
     }
 }
 
-struct Check<'a> {
-    state: &'a AccountState,
-    entry: &'a IntakeEntry,
-    message: &'a IntakeMessage,
-    lookups: &'a Lookups,
-    setting: &'a Setting<'a>,
+/// One message before the account it is for.
+pub(in crate::account) struct Check<'a> {
+    pub(in crate::account) state: &'a AccountState,
+    pub(in crate::account) recipient: &'a AccountAddress,
+    pub(in crate::account) message: &'a IntakeMessage,
+    pub(in crate::account) lookups: &'a Lookups,
+    pub(in crate::account) setting: &'a Setting<'a>,
+}
+
+/// What becomes of a message that is not turned away.
+#[derive(Debug)]
+pub(in crate::account) enum Fate {
+    /// It is new, and these rows put it into its spool.
+    Taken {
+        /// The tip with the octets used; its sequence is not counted on yet.
+        tip: Tip,
+        /// Everything but the tip.
+        changes: Vec<Change>,
+    },
+    /// It is there already (architecture A-13).
+    Repeated,
 }
 
 impl Check<'_> {
-    fn decide(&self) -> Result<Reception, ReceptionResult> {
+    /// Checks 2 to 9 of service §7.4, as far as they need the account.
+    pub(in crate::account) fn decide(&self) -> Result<Fate, ReceptionResult> {
         if self.state.record.status != AccountStatus::Connected {
             return Err(ReceptionResult::NoRecipient);
         }
@@ -126,8 +160,7 @@ impl Check<'_> {
         self.check_addresses(&identified)?;
         let spool = self.spool(&identified);
         if self.is_there(spool)? {
-            let result = ReceptionResult::Repeated;
-            return Ok(Reception::noted(self.entry, self.setting.now, result));
+            return Ok(Fate::Repeated);
         }
         let tally = self.tally();
         let is_stranger = spool == ContainerKind::Inbound && self.control(&identified, &tally)?;
@@ -175,7 +208,7 @@ impl Check<'_> {
         };
         let is_well_addressed = is_its_own
             && agrees(readable.and_then(Message::sender), sender)
-            && agrees(readable.and_then(Message::recipient), &self.entry.account);
+            && agrees(readable.and_then(Message::recipient), self.recipient);
         if is_well_addressed {
             Ok(())
         } else {
@@ -247,7 +280,7 @@ impl Check<'_> {
         spool: ContainerKind,
         mut tally: Tally,
         is_stranger: bool,
-    ) -> Result<Reception, ReceptionResult> {
+    ) -> Result<Fate, ReceptionResult> {
         let now = self.setting.now;
         let appended = append::message(
             self.state,
@@ -280,31 +313,26 @@ impl Check<'_> {
         });
         tally.count(is_stranger.then_some(&sender.account_udf));
         changes.push(Change::Tally(Box::new(tally)));
-        connect::follow(self.state, &mut changes, now);
-        let result = ReceptionResult::Taken;
-        Ok(Reception::of(
-            self.state, self.entry, tip, changes, now, result,
-        ))
+        Ok(Fate::Taken { tip, changes })
     }
 
     /// What the operator must learn of a refusal (architecture ); with a peer waiting for
     /// no answer, of every one (decision Q-5).
     fn incident(&self, refusal: ReceptionResult) -> Option<String> {
-        let is_abuse = match refusal {
-            ReceptionResult::Ruled(reason) => reason.is_incident(),
-            ReceptionResult::IdReused | ReceptionResult::Misaddressed => true,
-            _ => self.message.service.is_some(),
-        };
-        is_abuse.then(|| {
-            let service = self.message.service.as_ref();
-            format!(
-                "a message from {} by way of {} was refused: {}",
-                self.message.sender.address,
-                service.map_or("this service", |service| service.domain.as_str()),
-                refusal.name()
-            )
-        })
+        let is_abuse = refusal.is_incident() || self.message.service.is_some();
+        is_abuse.then(|| incident(self.message, refusal))
     }
+}
+
+/// What the operator reads of a message that was turned away.
+pub(in crate::account) fn incident(message: &IntakeMessage, refusal: ReceptionResult) -> String {
+    let service = message.service.as_ref();
+    format!(
+        "a message from {} by way of {} was refused: {}",
+        message.sender.address,
+        service.map_or("this service", |service| service.domain.as_str()),
+        refusal.name()
+    )
 }
 
 /// Octets of `Subject` and `Self` (rule 6); of the whole payload where they cannot be read.

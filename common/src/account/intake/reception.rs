@@ -78,6 +78,15 @@ impl ReceptionResult {
         }
     }
 
+    /// Whether the refusal is recorded as an incident by itself (architecture ).
+    #[must_use]
+    pub const fn is_incident(self) -> bool {
+        match self {
+            Self::Ruled(reason) => reason.is_incident(),
+            _ => matches!(self, Self::IdReused | Self::Misaddressed),
+        }
+    }
+
     /// Whether a message was turned away.
     #[must_use]
     pub const fn is_refusal(self) -> bool {

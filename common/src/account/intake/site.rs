@@ -86,7 +86,7 @@ const WITHIN_AN_ACCOUNT: [&str; 5] = [
 
 impl InboundPolicy {
     /// Whether the site takes nothing from this sender (rule 1).
-    pub(super) fn blocks(
+    pub(in crate::account) fn blocks(
         &self,
         sender: &MessageSender,
         service: Option<&ForwardingService>,
@@ -94,6 +94,12 @@ impl InboundPolicy {
         self.blocked_accounts.contains(&sender.address)
             || lists_profile(&self.blocked_profiles, sender)
             || lists_service(&self.blocked_services, sender, service)
+    }
+
+    /// Whether the site takes nothing from this service, whoever the sender is.
+    #[must_use]
+    pub fn blocks_service(&self, service: &ForwardingService) -> bool {
+        names_service(&self.blocked_services, &service.domain, Some(&service.udf))
     }
 
     /// Whether the site takes messages of this type (rule 2).
@@ -140,8 +146,12 @@ fn lists_service(
     service: Option<&ForwardingService>,
 ) -> bool {
     let domain = service.map_or_else(|| sender.address.domain(), |one| one.domain.as_str());
+    names_service(list, domain, service.map(|service| &service.udf))
+}
+
+fn names_service(list: &BTreeSet<String>, domain: &str, udf: Option<&Udf>) -> bool {
     list.iter().any(|entry| {
         canonical_domain(entry).is_ok_and(|listed| listed == domain)
-            || service.is_some_and(|service| Udf::parse(entry).as_ref() == Ok(&service.udf))
+            || udf.is_some_and(|udf| Udf::parse(entry).as_ref() == Ok(udf))
     })
 }

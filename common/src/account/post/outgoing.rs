@@ -113,12 +113,17 @@ impl<'a> Outgoing<'a> {
     }
 }
 
-fn block_octets(envelope: &Envelope) -> usize {
+/// Octets of header and trailer.
+pub(in crate::account) fn block_octets(envelope: &Envelope) -> usize {
     let octets = octets_of(&envelope.header) + envelope.trailer.as_ref().map_or(0, octets_of);
     usize::try_from(octets).unwrap_or(usize::MAX)
 }
 
-fn check_block(envelope: &Envelope) -> Result<(), Verdict> {
+/// Header and trailer within their bound.
+///
+/// # Errors
+/// The Reject: 413/8.
+pub(in crate::account) fn check_block(envelope: &Envelope) -> Result<(), Verdict> {
     let octets = block_octets(envelope);
     if octets <= MESSAGE_BLOCK_BYTES_MAX {
         return Ok(());

@@ -138,6 +138,10 @@ impl Shell {
         let standing = self.standing(&request.account);
         match self.decide(&request) {
             Decision::Answer(answer) => *answer,
+            Decision::Report { answer, incidents } => {
+                self.incidents.extend(incidents);
+                *answer
+            }
             Decision::Commit(transition) => {
                 self.commit(&transition);
                 transition.answer

@@ -156,7 +156,7 @@ fn misshapen_tickets_are_refused() {
     let sealed = keys.seal(&ticket(), NOW, &mut entropy).unwrap();
     assert!(sealed.len() <= TICKET_BYTES_MAX);
     let mut version = sealed.clone();
-    version[0] = 2;
+    version[0] = 1;
     assert_eq!(keys.open(&version, NOW), Err(TicketError::Version));
     let mut epoch = sealed.clone();
     epoch[4] ^= 1;
@@ -182,7 +182,7 @@ fn the_ticket_has_the_published_layout() {
     let mut keys = TicketKeys::new(service());
     keys.insert(Epoch::at(NOW), key(1));
     let sealed = keys.seal(&ticket(), NOW, &mut entropy).unwrap();
-    assert_eq!(sealed[0], 1);
+    assert_eq!(sealed[0], 2);
     assert_eq!(sealed[1..5], Epoch::at(NOW).0.to_be_bytes());
     let prk = hkdf512_extract(&sealed[5..37], &[1; 32]);
     let aad = [&sealed[..37], service().as_str().as_bytes()].concat();
@@ -193,7 +193,7 @@ fn the_ticket_has_the_published_layout() {
         &sealed[37..],
     )
     .unwrap();
-    let mut expected = vec![1, 0, 64];
+    let mut expected = vec![2, 0, 64];
     expected.extend([3; 64]);
     expected.extend([0, 1, 1, 0, 0]);
     for _ in 0..2 {
