@@ -186,7 +186,7 @@ impl Default for FrontendConfig {
             host_names: Vec::new(),
             path: None,
             workers: 0,
-            connections_max: 25_000,
+            connections_max: 50_000,
             in_flight_max: 4_096,
             http: HttpConfig::default(),
             rate: RateConfig::default(),
