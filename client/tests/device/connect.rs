@@ -1,5 +1,6 @@
 //! Devices that ask to be connected: by witness and by PIN, interrupted anywhere, and removed again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_client::connect::{ConnectError, NewRequest, PinStanding, Requested, Standing, Terms};
@@ -9,7 +10,7 @@ use mesh_common::message::Pin;
 use mesh_common::protocol::{Code, Transaction};
 
 use crate::people::{ALICE, Scene, bookmark, connect_by_pin};
-use crate::service::{Disturbance, URL};
+use crate::service::{Disturbance, Overtaking, URL};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -157,6 +158,52 @@ async fn a_pin_is_answered_by_whichever_administrator_synchronizes_first() {
     let report = laptop.sync(None).await.unwrap();
     assert!(report.devices.is_empty(), "{:?}", report.devices);
     assert!(tablet.poll_connection().await.unwrap().is_some());
+}
+
+// I-P-8.2-a
+// Two administrators race: whichever request of the one the other overtakes, a PIN connects one device.
+#[tokio::test]
+async fn a_pin_that_two_administrators_answer_at_once_connects_one_device() {
+    let mut overtaken = 0;
+    loop {
+        let (scene, mut laptop) = Scene::with_alice().await;
+        let mut phone = scene.device("phone");
+        let administrator = Terms {
+            administrator: true,
+            ..Terms::default()
+        };
+        connect_by_pin(&mut laptop, &mut phone, "phone", &administrator).await;
+        laptop.sync(None).await.unwrap();
+        let pin = pin_of(&mut laptop).await;
+        phone.sync(None).await.unwrap();
+        for name in ["tablet", "thief"] {
+            let mut device = scene.device(name);
+            let asked = request_with(&pin, name);
+            device.request_connection(Some(&asked)).await.unwrap();
+        }
+        let race = Arc::new(Overtaking::new(&scene.service, phone, overtaken));
+        let mut laptop = scene.device_over("laptop", laptop, Arc::clone(&race));
+        laptop.sync(None).await.unwrap();
+        if race.requests() <= overtaken {
+            assert!(overtaken > 3, "a race with some requests");
+            return;
+        }
+        let mut phone = scene.device("phone");
+        phone.sync(None).await.unwrap();
+        laptop.sync(None).await.unwrap();
+        for administrator in [&mut laptop, &mut phone] {
+            let names: Vec<_> = administrator.devices().unwrap();
+            assert_eq!(names.len(), 3, "request {overtaken} overtaken: {names:?}");
+        }
+        let connected = scene.device("tablet").poll_connection().await.unwrap();
+        assert!(connected.is_some(), "request {overtaken}: the first to ask");
+        let thief = scene.device("thief").poll_connection().await;
+        assert!(
+            !matches!(thief, Ok(Some(_))),
+            "request {overtaken}: {thief:?}"
+        );
+        overtaken += 1;
+    }
 }
 
 // I-P-8.2-a

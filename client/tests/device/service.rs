@@ -216,27 +216,41 @@ impl Transport for LocalService {
     }
 }
 
-/// The same service, at which another device synchronizes before the second request arrives.
+/// The same service, at which another device synchronizes before a certain request arrives.
 pub(crate) struct Overtaking {
     service: Arc<LocalService>,
     other: tokio::sync::Mutex<Option<Client>>,
     requests: AtomicUsize,
+    overtaken: usize,
 }
 
 impl Overtaking {
-    pub(crate) fn new(service: &Arc<LocalService>, other: Client) -> Self {
+    /// The other device is faster than the request with the number `overtaken`, from 0.
+    pub(crate) fn new(service: &Arc<LocalService>, other: Client, overtaken: usize) -> Self {
         Self {
             service: Arc::clone(service),
             other: tokio::sync::Mutex::new(Some(other)),
             requests: AtomicUsize::new(0),
+            overtaken,
         }
+    }
+}
+
+#[allow(
+    dead_code,
+    reason = "the suite that plays a service that lies has this scene too"
+)]
+impl Overtaking {
+    /// How many requests arrived.
+    pub(crate) fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
     }
 }
 
 impl Transport for Overtaking {
     fn post<'a>(&'a self, url: &'a str, body: Vec<u8>) -> Posting<'a> {
         Box::pin(async move {
-            if self.requests.fetch_add(1, Ordering::SeqCst) == 1
+            if self.requests.fetch_add(1, Ordering::SeqCst) == self.overtaken
                 && let Some(mut other) = self.other.lock().await.take()
             {
                 other.sync(None).await.unwrap();

@@ -78,7 +78,7 @@ async fn the_loser_of_a_race_after_its_status_puts_its_frames_behind() {
     laptop.add(&bookmark("mine", "https://l.example")).unwrap();
     phone.add(&bookmark("theirs", "https://p.example")).unwrap();
     // The laptop's Status is answered, then the phone is faster, then the laptop uploads.
-    let transport = Arc::new(crate::service::Overtaking::new(&scene.service, phone));
+    let transport = Arc::new(crate::service::Overtaking::new(&scene.service, phone, 1));
     let mut laptop = scene.device_over("laptop", laptop, Arc::clone(&transport));
     let report = laptop.sync(None).await.unwrap();
     assert_eq!(report.rebases, 1);
