@@ -17,6 +17,7 @@
 //! | [`golden`] | transcripts compared with files, what differs by nature masked |
 //! | [`peer`] | services that other services deliver to, good and bad ones |
 //! | [`relay`] | a fixed address in front of a process that comes back elsewhere |
+//! | [`stored`] | rows of a store that no service has open |
 //! | [`load`] | a load generator: many connections, bodies made beforehand |
 //! | [`measured`] | server processes, and what they cost |
 
@@ -34,6 +35,7 @@ pub mod polling;
 pub mod process;
 pub mod relay;
 pub mod service;
+pub mod stored;
 pub mod wire;
 
 pub use client::{Answer, Client, Form};

@@ -15,7 +15,7 @@ use mesh_common::session::client::ClientIdentity;
 use mesh_common::udf::Udf;
 use mesh_tests::client::Circumstances;
 use mesh_tests::connecting::{acknowledged, answer, complete, connect, request, service_keys};
-use mesh_tests::{Client, Device, Form, Person, TestService, alice, bob, frames, mallet};
+use mesh_tests::{Client, Device, Form, Person, TestService, alice, bob, frames, mallet, stored};
 
 use crate::{alices_service, sealed};
 
@@ -305,6 +305,26 @@ fn the_same_request_gets_the_same_acknowledgement() {
     let replayed = on_phone.by_ticket_as(&other, &how);
     let slug = "the-request-id-of-another-request";
     sealed(CONNECT, Code::Replay, slug, &replayed);
+}
+
+//
+#[test]
+fn what_waits_at_an_account_that_was_blocked_is_not_told() {
+    let (mut service, _client) = alices_service();
+    let (alice, phone) = (alice(), phone());
+    let mut on_phone = bound(&service, &phone);
+    let asked = ask(&service, &mut on_phone, &phone, "one");
+    let question = complete(&alice.address, &asked.response_id);
+    on_phone.ask(&question).must_be(Code::Pending);
+    service.restart_after(|data| stored::block(data, &alice.address.parse().unwrap()));
+    on_phone.connection = service.connect();
+    let refused = on_phone.by_ticket(&question);
+    sealed(
+        COMPLETE,
+        Code::Refused,
+        "of-an-account-that-is-blocked",
+        &refused,
+    );
 }
 
 //
