@@ -13,8 +13,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::store::battery::{battery, everything, get, keys, put};
 use crate::store::{
-    CommitError, KeyRange, Limit, Order, Plan, PlanError, Read, Tx, Version,
-    commit_with_probe, keys as table,
+    CommitError, KeyRange, Limit, Order, Plan, PlanError, Read, Tx, Version, commit_with_probe,
+    keys as table,
 };
 
 /// The cluster file of a real cluster.
