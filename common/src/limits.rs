@@ -359,6 +359,9 @@ pub const SLOW_LANE_PERCENT: u32 = 30;
 /// Percent of the node's transfers that they may hold together with destinations that have not answered
 /// yet. The rest is always there for those that do.
 pub const UNPROVEN_LANE_PERCENT: u32 = 60;
+/// Percent of the node's transfers that destinations may hold which answer, but not fast. A fifth at least
+/// is left to those that do (bench G-10).
+pub const UNHURRIED_LANE_PERCENT: u32 = 20;
 /// How long a destination is left alone at first when it does not answer (delivery §12.2).
 pub const BREAKER_OPEN_MIN: Duration = Duration::from_secs(5);
 /// How long at most; the time triples with every probe that fails.

@@ -2,6 +2,8 @@
 //!
 //! | module | holds |
 //! | --- | --- |
+//! | `crowd` | healthy peers beside dead and slow ones, in virtual time |
 //! | `program` | the program `peer-simulator` |
 
+mod crowd;
 mod program;

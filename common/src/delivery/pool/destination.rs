@@ -16,7 +16,8 @@ use crate::delivery::retry::RetryBudget;
 use crate::delivery::{Class, Fate, ItemId};
 use crate::entropy::Entropy;
 use crate::limits::{
-    DESTINATION_IDLE, ITEMS_KEPT_WHILE_OPEN, ITEMS_LOADED_MAX, QUANTUM_BYTES, WINDOW_REMEMBERED_MAX,
+    DESTINATION_IDLE, ITEMS_KEPT_WHILE_OPEN, ITEMS_LOADED_MAX, QUANTUM_BYTES, TRANSFER_FAST,
+    WINDOW_REMEMBERED_MAX,
 };
 use crate::time::Timestamp;
 
@@ -41,6 +42,8 @@ pub(super) struct Destination {
     retries: RetryBudget,
     /// It has answered since it last fell silent.
     proven: bool,
+    /// How long its exchanges take, the latest ones before all others.
+    typical: Option<Duration>,
     pub(super) held: bool,
     paused_until: Timestamp,
     lasting: Option<(Lasting, Timestamp)>,
@@ -119,6 +122,7 @@ impl Destination {
             limit_before: remembered.map_or(0.0, |remembered| f64::from(remembered.window)),
             retries: RetryBudget::default(),
             proven,
+            typical: None,
             held: remembered.is_some_and(|remembered| remembered.held),
             paused_until: remembered
                 .and_then(|remembered| remembered.paused_until)
@@ -142,10 +146,12 @@ impl Destination {
     pub(super) fn lane(&self) -> Lane {
         if !self.breaker.is_closed() || self.window.is_crawling() {
             Lane::Slow
-        } else if self.proven {
-            Lane::Proven
-        } else {
+        } else if !self.proven {
             Lane::Unproven
+        } else if self.typical.is_some_and(|took| took >= TRANSFER_FAST) {
+            Lane::Unhurried
+        } else {
+            Lane::Proven
         }
     }
 
@@ -353,6 +359,10 @@ impl Destination {
             .breaker
             .handle_success(now, exchange.took, exchange.is_probe, entropy);
         self.proven = self.breaker.is_closed();
+        self.typical = Some(match self.typical {
+            Some(typical) => (typical * 3 + exchange.took) / 4,
+            None => exchange.took,
+        });
         if closed {
             self.window.handle_recovery(now, self.limit_before);
             return Effect::default();

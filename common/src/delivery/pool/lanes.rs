@@ -1,17 +1,22 @@
-//! Whose turn it is between destinations: rings of those that are ready, in three lanes by what is
+//! Whose turn it is between destinations: rings of those that are ready, in four lanes by what is
 //! known of them, with bounds on what the lanes hold (delivery §13, isolation and fairness).
 //!
 //! Everything here takes constant time, however many destinations are ready.
 
 use std::collections::VecDeque;
 
-use crate::limits::{INTERACTIVE_WEIGHT, SLOW_LANE_PERCENT, UNPROVEN_LANE_PERCENT};
+use crate::limits::{
+    INTERACTIVE_WEIGHT, SLOW_LANE_PERCENT, UNHURRIED_LANE_PERCENT, UNPROVEN_LANE_PERCENT,
+};
 
 /// What is known of a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
-    /// It answers.
+    /// It answers, and fast.
     Proven,
+    /// It answers, and takes its time: what it is sent stays in flight for so long that many of its kind
+    /// would hold all of the node.
+    Unhurried,
     /// It has not answered yet. It gets one transfer at a time until it does, and with the slow lane never
     /// all of the node: there may be many that nobody has heard of.
     Unproven,
@@ -24,7 +29,7 @@ const TURNS: [Lane; 10] = [
     Lane::Proven,
     Lane::Unproven,
     Lane::Proven,
-    Lane::Proven,
+    Lane::Unhurried,
     Lane::Slow,
     Lane::Proven,
     Lane::Proven,
@@ -51,7 +56,7 @@ pub(super) struct Entry {
 /// All rings, and the transfers that their destinations have in flight.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Lanes {
-    lanes: [LaneRings; 3],
+    lanes: [LaneRings; 4],
     turn: usize,
 }
 
@@ -130,6 +135,7 @@ impl Lanes {
         let is_reserve_left = not_proven < part(budget, UNPROVEN_LANE_PERCENT);
         match lane {
             Lane::Proven => true,
+            Lane::Unhurried => self.in_flight(lane) < part(budget, UNHURRIED_LANE_PERCENT),
             Lane::Unproven => is_reserve_left,
             Lane::Slow => is_reserve_left && slow < part(budget, SLOW_LANE_PERCENT),
         }

@@ -110,6 +110,42 @@ fn healthy_destinations_get_theirs_beside_nine_times_as_many_dead_ones() {
 }
 
 #[test]
+fn slow_destinations_leave_room_for_those_that_answer_fast() {
+    let mut world = World::new(10, PoolSettings::default());
+    for number in 0..300 {
+        world.add_peer(&format!("slow{number}.example"), Server::new(20, 2_500));
+        world.queue_endlessly(&format!("slow{number}.example"));
+    }
+    world.add_peer("good.example", Server::new(20, 20));
+    world.run(seconds(60));
+    world.queue("good.example", 1_000);
+    world.run(seconds(5));
+    assert_eq!(world.records["good.example"].delivered, 1_000);
+    let (in_flight, totals) = (world.pool.in_flight(), world.pool.totals(world.now));
+    assert!(in_flight <= totals.budget / 5, "{in_flight} slow ones");
+    let all_are_served = world.records.values().all(|record| record.delivered > 0);
+    assert!(all_are_served, "some slow destination is left out");
+}
+
+#[test]
+fn one_transfer_finds_out_whether_a_destination_answers() {
+    let mut world = World::new(11, PoolSettings::default());
+    world.add_peer("hole.example", Dead(Way::BlackHole));
+    world.add_peer("good.example", Server::new(50, 100));
+    world.queue("hole.example", 100);
+    world.queue("good.example", 100);
+    world.run(Duration::from_millis(50));
+    assert_eq!(world.records["hole.example"].in_flight, 1);
+    assert_eq!(world.records["good.example"].in_flight, 1);
+    world.run(Duration::from_millis(200));
+    assert_eq!(world.records["hole.example"].in_flight, 1);
+    assert!(
+        world.records["good.example"].in_flight >= 4,
+        "its window is open"
+    );
+}
+
+#[test]
 fn ten_thousand_destinations_with_one_message_each_are_all_started_within_a_minute() {
     let mut world = World::new(6, PoolSettings::default());
     for number in 0..10_000 {
