@@ -28,6 +28,7 @@ use crate::metrics::Metrics;
 use crate::partition::commands::{
     Drain, Operation, Outcome, Perform, Tend, View, contained_future,
 };
+use crate::partition::conduct;
 use crate::partition::reading::{self, ReadError};
 use crate::partition::shared::{Shared, chain};
 use crate::partition::{Fence, PartitionActor, Tended, is_due, too_late};
@@ -403,6 +404,15 @@ impl<S: Store> Inner<S> {
                     {
                         inner.tend(partition).await;
                     }
+                }
+                let Some(inner) = weak.upgrade().filter(|inner| !inner.is_stopping()) else {
+                    return;
+                };
+                if let Err(error) = conduct::forget_old(&inner.shared).await {
+                    tracing::warn!(
+                        cause = chain(&*error),
+                        "old incidents are not forgotten yet"
+                    );
                 }
             }
         });

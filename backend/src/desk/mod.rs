@@ -16,10 +16,12 @@
 //! | [`select`] | which messages an order is about |
 //! | `queue`, `explain` | what waits, and where one message is |
 //! | `aside`, `quarantine` | what can be handled in no way, listed, put back, dropped |
+//! | `conduct` | who draws complaints |
 //! | `standing` | orders that stand until they are revoked |
 //! | [`view`] | what operators are shown, as the API writes it |
 
 mod aside;
+mod conduct;
 mod explain;
 mod quarantine;
 mod queue;

@@ -2,11 +2,13 @@
 //! believed for a moment, so that a service that posts much costs one read now and then.
 
 use mesh_common::conduct::{ConductPolicy, Level, Subject};
-use mesh_common::limits::{CONDUCT_BELIEVED, RATE_KEYS_MAX};
+use mesh_common::limits::{CONDUCT_BELIEVED, INCIDENTS_KEPT, RATE_KEYS_MAX, UPKEEP_ROWS_MAX};
+use mesh_common::time::Timestamp;
 
 use super::reading::{self, ReadError};
+use super::records;
 use super::shared::Shared;
-use crate::store::{Store, TxOptions};
+use crate::store::{Limit, Order, Read, Store, Tx, TxOptions, keys};
 
 /// The scores of services, by their domains.
 pub(crate) type ConductCache = moka::sync::Cache<String, f64>;
@@ -38,4 +40,33 @@ pub(crate) async fn of_service<S: Store>(
     let score = reading::conduct(&tx, &subject, now).await?.score(now);
     shared.conduct.insert(domain.to_owned(), score);
     Ok(policy.level(score))
+}
+
+/// Removes incidents that are on record for longer than [`INCIDENTS_KEPT`], a bounded number at a time.
+/// Anybody may: what is removed counts no longer.
+///
+/// # Errors
+/// The store cannot be read, or takes no writes.
+pub(crate) async fn forget_old<S: Store>(
+    shared: &Shared<S>,
+) -> Result<usize, Box<dyn std::error::Error + Send + Sync>> {
+    let kept = i64::try_from(INCIDENTS_KEPT.as_millis()).unwrap_or(i64::MAX);
+    let end = Timestamp::from_millis(shared.now().as_millis().saturating_sub(kept).max(0));
+    let mut tx = shared.store.begin(shared.writing());
+    let range = keys::conduct::incidents_before(end);
+    let limit = Limit::rows(UPKEEP_ROWS_MAX);
+    let page = tx
+        .range(&range, limit, Order::Forward, Read::Snapshot)
+        .await?;
+    if page.rows.is_empty() {
+        return Ok(0);
+    }
+    for row in &page.rows {
+        tx.clear(&row.key);
+        if let Ok(incident) = records::incident(&row.value) {
+            tx.clear(&keys::conduct::counts(&incident));
+        }
+    }
+    tx.commit().await?;
+    Ok(page.rows.len())
 }
