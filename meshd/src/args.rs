@@ -31,6 +31,8 @@ pub enum Command {
     ///
     /// Exits with 0 only if every step went as it should.
     Demo(DemoArguments),
+    /// Print the DNS records by which others find the service of a domain, as lines of a zone file.
+    DnsRecords(DnsRecordsArguments),
     /// Messages that wait for other services: look, hold, retry, end, send another way.
     Queue(Queue),
     /// Say where a message is, what it waits for, and when it is tried next.
@@ -60,6 +62,19 @@ pub struct RunArguments {
     /// Folder for everything that is kept; overrides the configuration's `data_dir`.
     #[arg(long, env = "MESHD_HOME", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+}
+
+/// What `dns-records` is told.
+#[derive(Debug, Clone, Args)]
+pub struct DnsRecordsArguments {
+    /// The domain, one of frontend.domains.
+    pub domain: String,
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArguments,
+    /// The port others connect to, if it is not the first one of frontend.listen.
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
 }
 
 /// What `demo` is told.

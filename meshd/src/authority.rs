@@ -5,6 +5,7 @@
 //! told of does not exist.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,6 +44,33 @@ pub enum Said {
     Address(IpAddr),
     /// CNAME.
     Alias(String),
+}
+
+/// As a zone file has it, behind name and class.
+impl fmt::Display for Said {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service {
+                priority,
+                weight,
+                port,
+                host,
+            } => write!(
+                formatter,
+                "SRV {priority} {weight} {port} {}.",
+                canonical(host)
+            ),
+            Self::Text(strings) => {
+                formatter.write_str("TXT")?;
+                strings
+                    .iter()
+                    .try_for_each(|string| write!(formatter, " {string:?}"))
+            }
+            Self::Address(IpAddr::V4(address)) => write!(formatter, "A {address}"),
+            Self::Address(IpAddr::V6(address)) => write!(formatter, "AAAA {address}"),
+            Self::Alias(target) => write!(formatter, "CNAME {}.", canonical(target)),
+        }
+    }
 }
 
 /// How a name server fails.

@@ -13,6 +13,7 @@ use mesh_common::encoding::json;
 use mesh_common::entropy::Entropy;
 use mesh_common::session::HostKeys;
 use mesh_common::time::Timestamp;
+use mesh_common::udf::Udf;
 use mesh_frontend::identity::ServiceIdentity;
 
 use crate::data_dir::{self, DataDirError};
@@ -77,6 +78,20 @@ pub fn load_or_make(
         make(folder, now, entropy)?;
     }
     load(folder)
+}
+
+/// UDF of the service whose identity is in `folder`; `None` if there is none yet. Makes nothing.
+///
+/// # Errors
+/// [`IdentityError`].
+pub fn udf(folder: &Path) -> Result<Option<Udf>, IdentityError> {
+    let path = folder.join(PROFILE_SERVICE);
+    if data_dir::read(&path)?.is_none() {
+        return Ok(None);
+    }
+    let service = ProfileService::verify(&read_envelope(&path)?)
+        .map_err(|cause| unreadable(&path, "a signed ProfileService", cause))?;
+    Ok(Some(service.udf().clone()))
 }
 
 /// Whether none of the identity's files is there.

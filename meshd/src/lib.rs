@@ -17,6 +17,8 @@
 //! | [`admin`] | `/metrics`, `/livez`, `/readyz`, and the API of operators |
 //! | [`operate`] | the commands of operators |
 //! | [`telemetry`] | logs, and traces by OTLP |
+//! | [`dns_records`] | what a domain's zone must say for others to find this service |
+//! | [`authority`] | a small name server that says so, for the demonstration and for tests |
 //! | [`open_files`] | how many connections the limit of open files allows |
 //! | [`demo`] | the whole story in one process, as a transcript |
 //! | [`run`] | `meshd run`: start, say where, wait for signals, stop |
@@ -28,6 +30,7 @@ pub mod config;
 pub mod data_dir;
 pub mod demo;
 pub mod development_ca;
+pub mod dns_records;
 pub mod identity;
 pub mod open_files;
 pub mod operate;

@@ -12,9 +12,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use mesh_backend::SystemClock;
 use mesh_common::time::Clock as _;
-use meshd::args::{Arguments, Command, ConfigArguments, RunArguments};
+use meshd::args::{Arguments, Command, ConfigArguments, DnsRecordsArguments, RunArguments};
 use meshd::config::{ConfigError, MeshdConfig};
-use meshd::{demo, operate, run};
+use meshd::{demo, dns_records, operate, run};
 
 #[global_allocator]
 static ALLOCATOR: meshd::Allocator = meshd::Allocator;
@@ -23,6 +23,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Run(arguments) => run_service(&arguments),
         Command::CheckConfig(arguments) => check_config(&arguments),
+        Command::DnsRecords(arguments) => dns_records(&arguments),
         Command::Demo(arguments) => return demo::main(&arguments, |line| println!("{line}")),
         Command::Queue(queue) => return operate(&operate::Command::Queue(queue)),
         Command::Explain(explain) => return operate(&operate::Command::Explain(explain)),
@@ -76,6 +77,13 @@ fn check_config(arguments: &ConfigArguments) -> Result<(), Box<dyn Error>> {
     }
     println!("  admin     {}", config.admin.listen);
     println!("  data      {}", config.data_dir.display());
+    Ok(())
+}
+
+fn dns_records(arguments: &DnsRecordsArguments) -> Result<(), Box<dyn Error>> {
+    let records = dns_records::print(arguments)?;
+    // A reader that went away has seen enough.
+    let _unread = std::io::stdout().write_all(records.as_bytes());
     Ok(())
 }
 

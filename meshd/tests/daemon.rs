@@ -40,6 +40,7 @@ fn help_texts_are_the_manual() {
         ("help-run.txt", &["help", "run"]),
         ("help-check-config.txt", &["help", "check-config"]),
         ("help-demo.txt", &["help", "demo"]),
+        ("help-dns-records.txt", &["help", "dns-records"]),
         ("help-queue.txt", &["help", "queue"]),
         ("help-queue-list.txt", &["help", "queue", "list"]),
         ("help-queue-show.txt", &["help", "queue", "show"]),

@@ -37,6 +37,8 @@ struct Talk {
     attempt: Attempt<'static>,
     /// Hosts that said they have no time.
     avoided: Vec<String>,
+    /// What the last of them said of when to come again.
+    busy: Option<End>,
 }
 
 impl Transfer<'_> {
@@ -112,6 +114,7 @@ impl Transfer<'_> {
             attempt: session.begin(&self.request, entropy.as_mut()),
             session,
             avoided: Vec::new(),
+            busy: None,
         };
         drop(entropy);
         loop {
@@ -120,8 +123,14 @@ impl Transfer<'_> {
             let is_exchange = !talk.session.has_ticket(now);
             let (sealed, back) = self.sealed(talk, now, is_exchange).await?;
             talk = back;
-            let answer = self.sent(way, &talk, sealed).await?;
+            let answer = match (self.sent(way, &talk, sealed).await, talk.busy.take()) {
+                (Ok(answer), _) => answer,
+                // That one has no time says more than that the next is not there.
+                (Err(End::Unreachable(_)), Some(busy)) => return Err(busy),
+                (Err(end), _) => return Err(end),
+            };
             if answer.status == 503 && talk.avoided.len() + 1 < way.route.targets.len() {
+                talk.busy = Some(foreign(&answer, None));
                 talk.avoided.push(answer.host);
                 continue;
             }

@@ -91,6 +91,7 @@ fn an_answer_under_another_key_is_nobodys() {
     sender.deliver("M-2");
 }
 
+// P-9.1.2.1-b
 #[test]
 fn a_peer_that_never_answers_is_given_up_in_time() {
     let sender = Sender::published(doing(Deed::Never));

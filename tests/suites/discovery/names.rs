@@ -23,6 +23,7 @@ fn service(priority: u16, port: u16, host: &str) -> Said {
     }
 }
 
+// I-P-4.1-b, P-9.1.2-c
 #[test]
 fn a_service_is_found_by_its_srv_record() {
     let sender = Sender::published(good());
@@ -57,6 +58,7 @@ fn with_fallback() -> Sender {
     })
 }
 
+// I-P-4.1-b
 #[test]
 fn without_srv_the_fallback_host_is_the_service() {
     // Decisions
