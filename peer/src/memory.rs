@@ -110,10 +110,9 @@ impl Session {
     /// Goes by `ticket` no longer: the peer does not take it.
     pub(crate) fn drop_ticket(&self, ticket: &StoredTicket) {
         let mut state = locked(&self.state);
-        let kept = state.session.take_if(|kept| kept.ticket() == Some(ticket));
-        state.session = kept
-            .map(|kept| kept.with_ticket(None))
-            .or(state.session.take());
+        if let Some(kept) = state.session.take_if(|kept| kept.ticket() == Some(ticket)) {
+            state.session = Some(kept.with_ticket(None));
+        }
     }
 
     /// Begins anew next time.

@@ -234,7 +234,7 @@ impl Inner {
             Place::Domain { domain, .. } if domain.parse::<IpAddr>().is_ok() => {
                 return Err(Unreachable::Lookup("an address is not a domain".into()));
             }
-            Place::Domain { domain, at } => match at.as_ref().or(self.places.get(domain)) {
+            Place::Domain { domain, at } => match at.as_ref().or_else(|| self.places.get(domain)) {
                 Some((host, port)) => self.set(host, *port, time_max).await?,
                 None => self.locator.locate(place, time_max).await?,
             },
