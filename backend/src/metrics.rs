@@ -1,11 +1,16 @@
 //! Names and help of every measure this crate keeps, in one table (cluster §17), and the values.
 //!
-//! Labels are few and closed: no account, no partition, no peer is ever one.
+//! Labels are few and closed: no account and no partition is ever one, and of peers only the busiest.
+
+mod destinations;
+pub(crate) mod outbound;
 
 use prometheus::{
     Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
     Registry,
 };
+
+use self::outbound::OutboundMetrics;
 
 /// One measure: name, labels, help.
 type Row = (&'static str, &'static [&'static str], &'static str);
@@ -156,6 +161,8 @@ pub struct Metrics {
     pub(crate) intake_entries: IntCounterVec,
     pub(crate) intake_set_aside: IntCounter,
     pub(crate) forwarded: IntCounterVec,
+    /// What leaves for other services.
+    pub(crate) outbound: OutboundMetrics,
 }
 
 impl Metrics {
@@ -200,6 +207,7 @@ impl Metrics {
             intake_entries: counts(INTAKE_ENTRIES)?,
             intake_set_aside: IntCounter::new(INTAKE_SET_ASIDE.0, INTAKE_SET_ASIDE.2)?,
             forwarded: counts(FORWARDED)?,
+            outbound: OutboundMetrics::new()?,
         })
     }
 
@@ -227,12 +235,13 @@ impl Metrics {
         registry.register(Box::new(self.intake_drain_seconds.clone()))?;
         registry.register(Box::new(self.intake_entries.clone()))?;
         registry.register(Box::new(self.intake_set_aside.clone()))?;
-        registry.register(Box::new(self.forwarded.clone()))
+        registry.register(Box::new(self.forwarded.clone()))?;
+        self.outbound.register(registry)
     }
 
     /// Name, labels and help of every measure, for the operator's documentation.
     pub fn table() -> impl Iterator<Item = (&'static str, &'static [&'static str], &'static str)> {
-        TABLE.iter().copied()
+        TABLE.iter().chain(outbound::TABLE).copied()
     }
 }
 
@@ -245,7 +254,11 @@ mod tests {
 mesh_accounts_loaded
 mesh_batch_bytes
 mesh_batch_operations
+mesh_bounces_total reason
+mesh_breaker_opens_total
+mesh_breaker_state dest
 mesh_commit_seconds result
+mesh_controller_changes_total rule
 mesh_fence_rejections_total
 mesh_forwarded_total status
 mesh_intake_age_seconds
@@ -255,12 +268,24 @@ mesh_intake_partitions_waiting
 mesh_intake_set_aside_total
 mesh_mailbox_depth
 mesh_operations_total transaction,status
+mesh_outq_bytes class
+mesh_outq_enqueued_total
+mesh_outq_finished_total result
+mesh_outq_items class
+mesh_outq_oldest_seconds
 mesh_panics_contained_total where
 mesh_partitions_started
+mesh_quarantine_items
 mesh_retention_frames_total reason
 mesh_retention_octets_total
 mesh_store_errors_total what
 mesh_store_up
+mesh_transfer_budget
+mesh_transfer_inflight dest
+mesh_transfer_limit dest
+mesh_transfer_seconds dest,phase
+mesh_transfer_slow_ratio dest
+mesh_transfers_total end
 mesh_upkeep_total kind
 ";
 
@@ -291,6 +316,7 @@ mesh_upkeep_total kind
         metrics.upkeep.with_label_values(&["replay"]).inc();
         metrics.intake_entries.with_label_values(&["taken"]).inc();
         metrics.forwarded.with_label_values(&["201"]).inc();
+        outbound::tests::exercise(&metrics.outbound);
         let frames = &metrics.retention_frames;
         frames.with_label_values(&["deleted"]).inc();
         let mut shown: Vec<String> = registry

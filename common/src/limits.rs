@@ -319,6 +319,10 @@ pub const QUEUE_TENANT_SHARE: u64 = 4;
 pub const QUEUE_FULL_PAUSE: Duration = Duration::from_secs(60);
 /// Shards that destinations are divided into; fixed when a service is first started.
 pub const OUTBOUND_SHARDS: u16 = 256;
+/// Destinations with a label of their own in measures: the busiest.
+pub const DESTINATIONS_LABELLED_MAX: usize = 50;
+/// Destinations whose traffic is counted in order to find the busiest.
+pub const DESTINATIONS_COUNTED_MAX: usize = 1_000;
 /// Standing orders of operators: each is looked at for every item that is about to be sent.
 pub const STANDING_ORDERS_MAX: usize = 256;
 /// Destinations that wait in memory for their owner to hear that something was queued. Above: it is told
