@@ -6,7 +6,7 @@
 //! else (lookups, deciding, reading frames) happens on the caller's time.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use actix::prelude::*;
 use mesh_common::account::connect::{Publication, publication, publication_needs};
@@ -25,6 +25,7 @@ use tokio::sync::oneshot;
 
 use crate::bell;
 use crate::metrics::Metrics;
+use crate::outbound::Outbound;
 use crate::partition::commands::{
     Drain, Operation, Outcome, Perform, Tend, View, contained_future,
 };
@@ -63,6 +64,8 @@ pub(crate) struct Inner<S: Store> {
     /// The same threads, until they are ended.
     arbiters: Mutex<Vec<Arbiter>>,
     pub(crate) is_stopping: AtomicBool,
+    /// The queue to other services, once it is emptied from here.
+    pub(crate) outbound: OnceLock<Outbound<S>>,
 }
 
 /// Where a partition runs, if it does.
@@ -93,6 +96,7 @@ impl<S: Store> BackendHandle<S> {
             threads: arbiters.iter().map(Arbiter::handle).collect(),
             arbiters: Mutex::new(arbiters),
             is_stopping: AtomicBool::new(false),
+            outbound: OnceLock::new(),
         });
         inner.begin_rounds();
         inner.begin_nudging();
@@ -286,6 +290,12 @@ impl<S: Store> Inner<S> {
             .await
             .map_err(|error| error.to_refusal())?;
         Ok(publication(state, policy, id, &lookups))
+    }
+
+    /// A further thread, ended with the others.
+    pub(crate) fn keep_thread(&self, arbiter: Arbiter) {
+        let mut arbiters = self.arbiters.lock().unwrap_or_else(PoisonError::into_inner);
+        arbiters.push(arbiter);
     }
 
     /// Tells all threads to end; whoever gets them may wait for it.

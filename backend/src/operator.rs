@@ -80,8 +80,13 @@ impl<S: Store> BackendHandle<S> {
         Ok(())
     }
 
-    /// Refuses new work, waits for what is being committed, and ends every partition and its thread.
+    /// Sends nothing more to other services, refuses new work, waits for what is being committed, and ends
+    /// every partition and its thread.
     pub async fn stop(&self) {
+        if let Some(outbound) = self.outbound() {
+            // First: what is in flight may still tell partitions something.
+            outbound.stop().await;
+        }
         self.inner.is_stopping.store(true, Ordering::SeqCst);
         let mut stopped = Vec::new();
         for slot in &self.inner.partitions {

@@ -328,6 +328,27 @@ pub const STANDING_ORDERS_MAX: usize = 256;
 /// Destinations that wait in memory for their owner to hear that something was queued. Above: it is told
 /// to look into the store.
 pub const OUTBOUND_RUNG_MAX: usize = 4_096;
+/// Rows of one destination that are passed over to find items which are not held. Beyond, the rest waits
+/// for the next reading.
+pub const OUTBOUND_LOAD_ROWS_MAX: usize = 16_384;
+/// Outcomes that are committed together (delivery §11).
+pub const OUTBOUND_OUTCOMES_MAX: usize = 64;
+/// How long outcomes wait for others to be committed with, at most (delivery §11).
+pub const OUTBOUND_OUTCOMES_TIME_MAX: Duration = Duration::from_millis(100);
+/// Outcomes that wait to be committed. Above: nothing is sent until the store has taken them.
+pub const OUTBOUND_UNCOMMITTED_MAX: usize = 1_024;
+/// Destinations in memory at once. Above: those that do not answer wait in the store alone.
+pub const OUTBOUND_DESTINATIONS_MAX: usize = 16_384;
+/// Items in memory at once, over all destinations: each of many has fewer than [`ITEMS_LOADED_MAX`].
+pub const OUTBOUND_ITEMS_MAX: usize = 65_536;
+/// Orders and questions that wait for the owner of the shards. Above: who asks waits.
+pub const OUTBOUND_COMMANDS_MAX: usize = 256;
+/// Time between two looks for what was queued and not told (delivery §11).
+pub const OUTBOUND_POLL_INTERVAL: Duration = Duration::from_secs(2);
+/// Time between two rounds over the whole queue: for what is late, over, or was never told.
+pub const OUTBOUND_ROUND_INTERVAL: Duration = Duration::from_secs(30);
+/// Time that transfers have to end when the service stops (cluster §15).
+pub const OUTBOUND_STOP_TIME_MAX: Duration = Duration::from_secs(5);
 /// Octets of a peer's sentence that are kept and told.
 pub const PEER_TEXT_BYTES_MAX: usize = 256;
 /// Transfers to all destinations together that are in flight at once, unless set otherwise (delivery

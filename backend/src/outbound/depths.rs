@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mesh_common::delivery::Class;
+use mesh_common::time::Timestamp;
 
 /// How much waits somewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,6 +51,7 @@ struct Counts {
     tenants: HashMap<Box<str>, Count>,
     interactive: Count,
     bulk: Count,
+    oldest_at: Option<Timestamp>,
 }
 
 impl Counts {
@@ -121,6 +123,15 @@ impl Depths {
             Class::Interactive => counts.interactive.depth(),
             Class::Bulk => counts.bulk.depth(),
         }
+    }
+
+    /// When the oldest item was accepted that the last round over the queue found.
+    pub(crate) fn oldest_at(&self) -> Option<Timestamp> {
+        self.lock().oldest_at
+    }
+
+    pub(crate) fn note_oldest(&self, oldest_at: Option<Timestamp>) {
+        self.lock().oldest_at = oldest_at;
     }
 
     /// Destinations with anything in the queue.

@@ -35,7 +35,7 @@ mod upkeep;
 
 pub(crate) use accounts::NodeAccounts;
 pub(crate) use actor::PartitionActor;
-pub(crate) use batch::{commit, too_late};
+pub(crate) use batch::{commit, is_too_large, too_late};
 pub use codec::RowError;
 pub(crate) use codec::{Reader, Writer};
 pub(crate) use ownership::Claimant;

@@ -59,7 +59,7 @@ impl BatchId {
 /// Rows to be set or cleared together: absolute values, so that writing them twice is writing them
 /// once. What is appended to intakes is not absolute: an entry that was appended twice is told by
 /// its id (decision Q-59).
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Rows {
     absolute: BTreeMap<Vec<u8>, Option<Bytes>>,
     /// By partition, in the order of their making.
@@ -79,6 +79,11 @@ impl Rows {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.absolute.is_empty() && self.intake.is_empty()
+    }
+
+    /// Whether `key` is cleared, and not set.
+    pub(crate) fn clears(&self, key: &[u8]) -> bool {
+        matches!(self.absolute.get(key), Some(None))
     }
 
     /// Adds rows; one that is there already is replaced.

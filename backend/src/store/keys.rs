@@ -41,15 +41,16 @@
 //! | `32` wake-out | `s` | versionstamp of the last commit that queued something |
 //! | `33` quarantine | `s id kind` | an item that cannot be handled: `e` verbatim, `b` its message, `w` why |
 //! | `34` shard | `s` | unclean ends of the owners of `s`, and the item under suspicion |
+//! | `35` pin | `domain` | the service that another domain had before |
 //! | `40` admin | `'o' hash16` | a standing order of an operator: messages that are held or take another way |
 //!
 //! Reserved: `01` node, `03` route, `11`–`13` domains, `20` acct `'g'` gate,
 //! `'e'` EARL content, `22` wake-in, `41` migrations.
 //!
 //! `s` is the shard of the destination. Shards are owned as partitions are: table `02` has them behind
-//! the partitions. `queue` builds the keys of tables 30 to 34.
+//! the partitions. `queue` builds the keys of tables 30 to 35.
 //!
-//! Draft: cluster §5 has no tables 23, 24 and 34, and eight octets of a destination where there are
+//! Draft: cluster §5 has no tables 23, 24, 34 and 35, and eight octets of a destination where there are
 //! sixteen here. Everything that expires or is purged leaves a row in table 23, so that work which is due
 //! is found by one range read, however many accounts there are. Table 32 is written with every commit that
 //! queues something, not only when a nudge failed: nobody has to know whether it did.
@@ -64,8 +65,8 @@ use sha2::{Digest, Sha512};
 
 pub use self::queue::{
     QueuePlace, Zone, all_quarantined, all_queues, destination, parse_quarantined,
-    parse_queue_item, quarantined, queue, queue_body, queue_item, queues, shard, shard_of_suspect,
-    shard_of_wake, suspect, suspects, wake, wakes,
+    parse_queue_item, pin, quarantined, queue, queue_body, queue_item, queues, shard,
+    shard_of_suspect, shard_of_wake, suspect, suspects, wake, wakes,
 };
 use super::KeyRange;
 

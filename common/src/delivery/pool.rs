@@ -421,6 +421,12 @@ impl Pool {
         Some(self.destination(domain)?.standing(now))
     }
 
+    /// Whether a destination is in memory.
+    #[must_use]
+    pub fn knows(&self, domain: &str) -> bool {
+        self.keys.contains_key(domain)
+    }
+
     /// All destinations in memory, in the order in which they came.
     pub fn domains(&self) -> impl Iterator<Item = &Arc<str>> {
         self.destinations

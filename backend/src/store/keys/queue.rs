@@ -1,4 +1,4 @@
-//! The keys of what waits for other services: tables 30 to 34, and the ownership records of shards
+//! The keys of what waits for other services: tables 30 to 35, and the ownership records of shards
 //! (delivery §11 and §13).
 
 use mesh_common::cluster::PartitionId;
@@ -14,6 +14,7 @@ const BODY: u8 = 0x31;
 const WAKE: u8 = 0x32;
 const QUARANTINE: u8 = 0x33;
 const SHARD: u8 = 0x34;
+const PIN: u8 = 0x35;
 
 /// The ownership record of a shard: the fence of what waits for its destinations.
 #[must_use]
@@ -223,6 +224,12 @@ pub fn shard_of_suspect(key: &[u8]) -> Option<ShardId> {
     Some(ShardId(u16::from_be_bytes([high, low])))
 }
 
+/// Which service the domain `domain` (canonical) had before.
+#[must_use]
+pub fn pin(domain: &str) -> Vec<u8> {
+    concat(&[&[PIN], domain.as_bytes()])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,6 +262,7 @@ mod tests {
             (body, format!("3300fe{id}62")),
             (why, format!("3300fe{id}77")),
             (suspect(ShardId(0x00fe)), "3400fe".to_owned()),
+            (pin("a.example"), "35612e6578616d706c65".to_owned()),
         ];
         for (key, promised) in rows {
             assert_eq!(hex(&key), promised);

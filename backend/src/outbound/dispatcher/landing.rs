@@ -1,0 +1,590 @@
+//! What the futures bring back, and what follows from it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use mesh_common::account::IntakeEntry;
+use mesh_common::cluster::Backend as _;
+use mesh_common::dare::Envelope;
+use mesh_common::delivery::pool::Remembered;
+use mesh_common::delivery::{
+    Attempt, BreakerState, Due, Fate, ItemId, Judgement, QueueItem, ShardId, retry,
+};
+use mesh_common::error::ServiceError;
+use mesh_common::limits::{OUTBOUND_DESTINATIONS_MAX, TRANSFER_TIME_MAX};
+use mesh_common::spool::MessageState;
+use mesh_common::time::Timestamp;
+
+use super::{Dispatcher, Done, RETRY_TIME, complain, report};
+use crate::desk::What;
+use crate::handle::BackendHandle;
+use crate::outbound::load::{Loaded, Unreadable};
+use crate::outbound::local;
+use crate::outbound::settle::{Place, Settled, Settlement, Then, Unsettled};
+use crate::outbound::transfer::{Carried, Errand};
+use crate::partition::is_too_large;
+use crate::partition::records::Rows;
+use crate::partition::shared::chain;
+use crate::store::{ProbeError, Read, Store, StoreError, Tx, TxOptions, Versionstamp, keys};
+
+/// An item that waits on lies elsewhere than before.
+const SOONEST: Duration = Duration::from_millis(1);
+/// Destinations that leave memory together where there are too many.
+const EVICTED_TOGETHER: usize = OUTBOUND_DESTINATIONS_MAX / 16;
+
+impl<S: Store> Dispatcher<S> {
+    pub(super) fn handle_done(&mut self, done: Done) {
+        let now = self.shared.now();
+        match done {
+            Done::Opened { domain, remembered } => self.handle_opened(now, domain, remembered),
+            Done::Loaded { domain, loaded } => self.handle_loaded(now, &domain, loaded),
+            Done::Carried { errand, carried } => self.handle_carried(now, errand, carried),
+            Done::Local {
+                errand,
+                item,
+                entry,
+            } => self.handle_local(now, errand, &item, entry),
+            Done::Poison {
+                item,
+                place,
+                reason,
+                body,
+            } => self.handle_poison(now, (item, place, reason), body),
+            Done::Settled(Ok(settled)) => self.handle_settled(now, settled),
+            Done::Settled(Err(unsettled)) => self.handle_unsettled(now, unsettled),
+            Done::Looked(looked) => self.handle_looked(looked),
+            Done::Scanned { shard, domains } => self.handle_scanned(now, shard, domains),
+            Done::Round { range, page } => self.handle_round(now, range, page),
+            Done::Aside { unreadable, body } => self.handle_aside(&unreadable, body),
+        }
+    }
+
+    // ---- Destinations ----
+
+    fn handle_opened(
+        &mut self,
+        now: Timestamp,
+        domain: String,
+        remembered: Result<Option<Remembered>, StoreError>,
+    ) {
+        self.opening.remove(&domain);
+        let remembered = match remembered {
+            Ok(remembered) => remembered.filter(|one| one.domain == domain),
+            Err(error) => {
+                complain(&error, "destination");
+                self.again.insert((now + RETRY_TIME, domain));
+                return;
+            }
+        };
+        if !self.holding.holds(ShardId::of(&domain)) || !self.has_room(now, remembered.as_ref()) {
+            return;
+        }
+        self.pool.add_destination(now, &domain, remembered.as_ref());
+        if let Some(remembered) = &remembered {
+            self.records.opened(&domain, remembered);
+        }
+        self.obey(now, &domain);
+        self.pool.handle_news(now, &domain);
+    }
+
+    /// Holds a destination, or lets it go, as operators have it.
+    pub(super) fn obey(&mut self, now: Timestamp, domain: &str) {
+        let order = self.shared.orders.of_destination(What::Hold, domain);
+        if order.is_some() {
+            self.pool.hold(now, domain);
+        } else {
+            self.pool.resume(now, domain);
+        }
+    }
+
+    /// Whether one more destination has room in memory. Where there is none, those leave that do not answer
+    /// and are not tried soon; the round over the queue brings them back in time.
+    fn has_room(&mut self, now: Timestamp, remembered: Option<&Remembered>) -> bool {
+        let destinations = self.pool.totals(now).destinations;
+        if destinations < OUTBOUND_DESTINATIONS_MAX - EVICTED_TOGETHER {
+            return true;
+        }
+        let is_away = remembered.is_some_and(|one| one.reopens_at.is_some_and(|at| at > now));
+        if is_away {
+            return false;
+        }
+        if destinations >= OUTBOUND_DESTINATIONS_MAX {
+            self.evict(now);
+        }
+        self.pool.totals(now).destinations < OUTBOUND_DESTINATIONS_MAX
+    }
+
+    fn evict(&mut self, now: Timestamp) {
+        let is_away = |domain: &&Arc<str>| {
+            let standing = self.pool.describe(now, domain);
+            standing.is_some_and(|one| {
+                one.breaker == BreakerState::Open
+                    && one.in_flight == 0
+                    && one.ready_at.is_some_and(|at| at > now)
+            })
+        };
+        let away: Vec<Arc<str>> = self
+            .pool
+            .domains()
+            .filter(is_away)
+            .take(EVICTED_TOGETHER)
+            .map(Arc::clone)
+            .collect();
+        for domain in away {
+            self.close(now, &domain);
+        }
+    }
+
+    fn handle_loaded(&mut self, now: Timestamp, domain: &str, loaded: Result<Loaded, StoreError>) {
+        let loaded = match loaded {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                complain(&error, "items");
+                let again_at = Some(now + RETRY_TIME);
+                return self.pool.handle_offer(now, domain, Vec::new(), again_at);
+            }
+        };
+        let mut due = Vec::with_capacity(loaded.items.len());
+        for item in &loaded.items {
+            match self.pool.given_up(now, item) {
+                Some(_) if self.busy.contains(&item.id) => {}
+                Some(failure) => {
+                    report(&self.shared, item, "failed", Some(&failure.text));
+                    let told = (MessageState::Failed, Some(failure.text.as_str()));
+                    let settlement = Settlement::over(item, Place::of(item), told, now);
+                    self.ledger.add(settlement);
+                }
+                None => due.push(Due::of(item)),
+            }
+        }
+        for unreadable in loaded.unreadable {
+            self.move_aside(unreadable);
+        }
+        self.pool.handle_offer(now, domain, due, loaded.next_due);
+    }
+
+    fn handle_looked(&mut self, looked: Result<Vec<(ShardId, Versionstamp)>, StoreError>) {
+        self.is_looking = false;
+        match looked {
+            Ok(looked) => {
+                for (shard, stamp) in looked {
+                    let known = self.told.insert(shard, stamp);
+                    // What was there at the start is found by the first round.
+                    let is_new = known.is_none_or(|known| known < stamp);
+                    if is_new && self.round.is_counted() {
+                        self.scan(shard);
+                    }
+                }
+            }
+            Err(error) => complain(&error, "wakes"),
+        }
+    }
+
+    fn handle_scanned(
+        &mut self,
+        now: Timestamp,
+        shard: ShardId,
+        domains: Result<Vec<String>, StoreError>,
+    ) {
+        match domains {
+            Ok(domains) => {
+                for domain in domains {
+                    self.handle_news(now, &domain);
+                }
+            }
+            Err(error) => {
+                complain(&error, "destinations");
+                self.shared.queue_bell.doubt([shard]);
+            }
+        }
+    }
+
+    // ---- Transfers ----
+
+    fn handle_carried(&mut self, now: Timestamp, errand: Errand, carried: Carried) {
+        match carried {
+            Carried::Attempted { item, attempt } => {
+                self.flights -= 1;
+                self.handle_attempt(now, errand, &item, &attempt);
+            }
+            Carried::Local { item, envelope } => self.leave_here(errand, item, *envelope),
+            Carried::Gone | Carried::Held => self.release(now, &errand),
+            Carried::StoreAway(error) => {
+                complain(&error, "message");
+                self.release_for_a_moment(now, &errand);
+            }
+            Carried::Unreadable { unreadable, body } => {
+                report_aside(&unreadable);
+                let settlement = Settlement::moved_aside(&unreadable, body);
+                self.settle_and_release(errand, settlement);
+            }
+            Carried::Bodyless { item, body, reason } => {
+                report_quarantine(&item, &reason);
+                let place = Place::of(&item);
+                let settlement = Settlement::quarantined(&item, place, body, &reason, now);
+                self.settle_and_release(errand, settlement);
+            }
+        }
+    }
+
+    /// Nothing was sent; the errand is over once that is written.
+    fn settle_and_release(&mut self, errand: Errand, mut settlement: Settlement) {
+        let shard = settlement.shard;
+        self.holding.note_suspect(shard, None, &mut settlement.rows);
+        settlement.then = Then::Released(errand);
+        self.ledger.add(settlement);
+    }
+
+    /// The errand came to nothing: nothing is held against anybody.
+    fn release(&mut self, now: Timestamp, errand: &Errand) {
+        self.flights -= 1;
+        self.busy.remove(&errand.id);
+        self.pool.handle_released(now, &errand.domain, errand.id);
+        self.clear_suspicion(errand);
+    }
+
+    /// The same, and its destination is looked at again.
+    fn release_for_a_moment(&mut self, now: Timestamp, errand: &Errand) {
+        self.release(now, errand);
+        let domain = errand.domain.to_string();
+        self.again.insert((now + RETRY_TIME, domain));
+    }
+
+    /// Nothing is being handled any more in the item's shard.
+    fn clear_suspicion(&mut self, errand: &Errand) {
+        let (shard, mut rows) = (ShardId::of(&errand.domain), Rows::default());
+        self.holding.note_suspect(shard, None, &mut rows);
+        if !rows.is_empty() {
+            self.ledger.add(Settlement::of_rows(shard, rows));
+        }
+    }
+
+    fn handle_attempt(
+        &mut self,
+        now: Timestamp,
+        errand: Errand,
+        item: &QueueItem,
+        attempt: &Attempt,
+    ) {
+        let mut entropy = self.shared.entropy.clone();
+        let domain = &errand.domain;
+        let judgement = self
+            .pool
+            .handle_finished(now, domain, item, attempt, &mut entropy);
+        self.records.touch(domain);
+        let place = Place {
+            key: errand.key.clone(),
+            expected: None,
+        };
+        if judgement.fate == Fate::Poison {
+            let reason = judgement.trouble.map_or_else(String::new, |one| one.text);
+            return self.read_poison(item.clone(), place, reason);
+        }
+        if judgement.fate == Fate::Stays && retry::is_late(now, item) {
+            self.tell_delayed(now, item, place.clone(), judgement.trouble.clone());
+        }
+        match self.settlement_of(now, item, place, judgement) {
+            Some(settlement) => self.settle_transfer(settlement),
+            None => {
+                self.busy.remove(&errand.id);
+                self.clear_suspicion(&errand);
+            }
+        }
+    }
+
+    fn settle_transfer(&mut self, settlement: Settlement) {
+        let mut settlement = settlement.after_transfer();
+        self.holding
+            .note_suspect(settlement.shard, None, &mut settlement.rows);
+        self.ledger.add(settlement);
+    }
+
+    /// Handling an item has failed here too often: it goes aside with its message.
+    fn read_poison(&mut self, item: QueueItem, place: Place, reason: String) {
+        let shared = Arc::clone(&self.shared);
+        self.tasks.spawn(async move {
+            let tx = shared.store.begin(TxOptions::default());
+            let key = keys::queue_body(item.shard(), item.id);
+            let body = tx.get(&key, Read::Snapshot).await;
+            let item = Box::new(item);
+            Done::Poison {
+                item,
+                place,
+                reason,
+                body,
+            }
+        });
+    }
+
+    fn handle_poison(
+        &mut self,
+        now: Timestamp,
+        (item, place, reason): (Box<QueueItem>, Place, String),
+        body: Result<Option<Bytes>, StoreError>,
+    ) {
+        match body {
+            Ok(body) => {
+                report_quarantine(&item, &reason);
+                let settlement = Settlement::quarantined(&item, place, body, &reason, now);
+                self.settle_transfer(settlement);
+            }
+            Err(error) => {
+                complain(&error, "message");
+                let after = QueueItem {
+                    due_at: now + RETRY_TIME,
+                    ..(*item).clone()
+                };
+                self.settle_transfer(Settlement::waits(&item, place, &after));
+            }
+        }
+    }
+
+    /// What is to be written after a transfer; nothing if nothing was learned about the message.
+    fn settlement_of(
+        &self,
+        now: Timestamp,
+        item: &QueueItem,
+        place: Place,
+        judgement: Judgement,
+    ) -> Option<Settlement> {
+        let Judgement { fate, trouble, .. } = judgement;
+        let over = |state, word, reason: Option<&str>| {
+            report(&self.shared, item, word, reason);
+            Some(Settlement::over(item, place.clone(), (state, reason), now))
+        };
+        match fate {
+            Fate::Received => over(MessageState::Received, "received", None),
+            Fate::Sent => over(MessageState::Sent, "sent", None),
+            Fate::Refused(failure) => over(MessageState::Refused, "refused", Some(&failure.text)),
+            Fate::Failed(failure) => over(MessageState::Failed, "failed", Some(&failure.text)),
+            Fate::Stays => {
+                let text = trouble.as_ref().map(|one| one.text.as_str());
+                tracing::debug!(item = %item.id, reason = text, "a transfer did not begin");
+                None
+            }
+            Fate::Later { due_at } => {
+                let after = QueueItem {
+                    attempts: item.attempts + 1,
+                    due_at: due_at.max(item.due_at + SOONEST),
+                    last_trouble: trouble,
+                    ..item.clone()
+                };
+                Some(self.waits_on(now, item, place, after))
+            }
+            Fate::Mishandled { due_at } => {
+                let after = QueueItem {
+                    attempts_internal: item.attempts_internal + 1,
+                    due_at: due_at.max(item.due_at + SOONEST),
+                    last_trouble: trouble,
+                    ..item.clone()
+                };
+                Some(self.waits_on(now, item, place, after))
+            }
+            Fate::Poison => None,
+        }
+    }
+
+    fn waits_on(
+        &self,
+        now: Timestamp,
+        item: &QueueItem,
+        place: Place,
+        after: QueueItem,
+    ) -> Settlement {
+        let text = after.last_trouble.as_ref().map(|one| one.text.as_str());
+        if retry::is_late(now, item) {
+            report(&self.shared, &after, "delayed", text);
+            return Settlement::delayed(item, place, after, now);
+        }
+        report(&self.shared, &after, "later", text);
+        Settlement::waits(item, place, &after)
+    }
+
+    /// Moves a row aside that does not read, with the message it may belong to.
+    pub(super) fn move_aside(&mut self, unreadable: Unreadable) {
+        let shared = Arc::clone(&self.shared);
+        self.tasks.spawn(async move {
+            let (shard, id) = unreadable.id;
+            let tx = shared.store.begin(TxOptions::default());
+            let body = tx.get(&keys::queue_body(shard, id), Read::Snapshot).await;
+            let unreadable = Box::new(unreadable);
+            Done::Aside { unreadable, body }
+        });
+    }
+
+    fn handle_aside(&mut self, unreadable: &Unreadable, body: Result<Option<Bytes>, StoreError>) {
+        match body {
+            Ok(body) => {
+                report_aside(unreadable);
+                self.ledger.add(Settlement::moved_aside(unreadable, body));
+            }
+            // The next round finds it again.
+            Err(error) => complain(&error, "message"),
+        }
+    }
+
+    // ---- Domains that are served here by now ----
+
+    fn leave_here(&mut self, errand: Errand, item: Box<QueueItem>, envelope: Envelope) {
+        let (shared, home) = (Arc::clone(&self.shared), self.home.upgrade());
+        self.tasks.spawn(async move {
+            let now = shared.now();
+            let keys = match home {
+                Some(inner) => {
+                    let handle = BackendHandle { inner };
+                    let deadline = now + TRANSFER_TIME_MAX;
+                    handle.signing_keys(&item.sender, deadline).await
+                }
+                None => Err(ServiceError::unavailable("the back-end is stopping")),
+            };
+            let entry = keys.map(|keys| {
+                let keys = keys.as_ref();
+                keys.map(|keys| Box::new(local::entry(&item, envelope, keys, now)))
+            });
+            Done::Local {
+                errand,
+                item,
+                entry,
+            }
+        });
+    }
+
+    /// The message is left for its recipient, as one of here; the sender's account, if it is gone, cannot
+    /// vouch for it any more.
+    fn handle_local(
+        &mut self,
+        now: Timestamp,
+        errand: Errand,
+        item: &QueueItem,
+        entry: Result<Option<Box<IntakeEntry>>, ServiceError>,
+    ) {
+        let place = Place {
+            key: errand.key.clone(),
+            expected: None,
+        };
+        match entry {
+            Err(_away) => self.release_for_a_moment(now, &errand),
+            Ok(Some(entry)) => {
+                report(&self.shared, item, "sent", None);
+                let mut settlement = Settlement::over(item, place, (MessageState::Sent, None), now);
+                settlement.rows.leave(&entry);
+                self.settle_and_release(errand, settlement);
+            }
+            Ok(None) => {
+                let reason = "the sender's account is gone";
+                report(&self.shared, item, "failed", Some(reason));
+                let told = (MessageState::Failed, Some(reason));
+                self.settle_and_release(errand, Settlement::over(item, place, told, now));
+            }
+        }
+    }
+
+    // ---- Commits ----
+
+    fn handle_settled(&mut self, now: Timestamp, settled: Settled) {
+        self.ledger.landed();
+        for (settlement, done) in settled.settlements {
+            if let Some(reply) = settlement.reply {
+                let _gone = reply.send(done);
+            }
+            match settlement.then {
+                Then::Nothing => {}
+                Then::Carry(errand) => self.carry(errand),
+                Then::Released(errand) => self.release(now, &errand),
+                Then::Settled { domain, id } => {
+                    self.busy.remove(&id);
+                    self.pool.handle_settled(now, &domain, id);
+                }
+                Then::Changed { domain, id } => self.handle_changed(now, &domain, id),
+            }
+        }
+    }
+
+    /// Somebody else than who sends it changed an item.
+    fn handle_changed(&mut self, now: Timestamp, domain: &str, id: ItemId) {
+        self.pool.withdraw(now, domain, id);
+        self.handle_news(now, domain);
+    }
+
+    fn handle_unsettled(&mut self, now: Timestamp, unsettled: Unsettled) {
+        let Unsettled {
+            settlements,
+            error,
+            lost,
+        } = unsettled;
+        let (gone, left): (Vec<_>, Vec<_>) = settlements
+            .into_iter()
+            .partition(|one| lost.contains(&one.shard));
+        let is_fenced = matches!(error, ProbeError::Refused(_));
+        if !is_fenced {
+            tracing::error!(
+                cause = chain(&error),
+                outcomes = left.len(),
+                "outcomes of deliveries are not committed; they are tried again"
+            );
+        }
+        self.ledger
+            .put_back(left, is_fenced && !lost.is_empty(), is_too_large(&error));
+        if !lost.is_empty() {
+            self.lose(now, &lost, gone);
+        }
+    }
+
+    /// Others hold these shards: nothing more is sent for them from here, and nothing written.
+    fn lose(&mut self, now: Timestamp, lost: &BTreeSet<ShardId>, mut gone: Vec<Settlement>) {
+        tracing::error!(
+            shards = lost.len(),
+            incident = "another owner holds shards of the queue",
+            "incident"
+        );
+        for shard in lost {
+            self.holding.held.remove(shard);
+            self.holding.cautious.remove(shard);
+        }
+        gone.extend(self.ledger.take_out(lost));
+        for settlement in gone {
+            match settlement.then {
+                Then::Carry(errand) | Then::Released(errand) => {
+                    self.flights -= 1;
+                    self.busy.remove(&errand.id);
+                }
+                Then::Settled { id, .. } => {
+                    self.busy.remove(&id);
+                }
+                Then::Changed { .. } | Then::Nothing => {}
+            }
+        }
+        let domains = self.pool.domains();
+        let theirs: Vec<Arc<str>> = domains
+            .filter(|domain| lost.contains(&ShardId::of(domain)))
+            .map(Arc::clone)
+            .collect();
+        for domain in theirs {
+            self.pool.remove_destination(now, &domain);
+            self.records.closed(&domain);
+        }
+    }
+}
+
+fn report_aside(unreadable: &Unreadable) {
+    tracing::error!(
+        item = %unreadable.id.1,
+        reason = unreadable.reason,
+        incident = "a row of the queue does not read and was set aside",
+        "incident"
+    );
+}
+
+fn report_quarantine(item: &QueueItem, reason: &str) {
+    tracing::error!(
+        message = item.unique_id,
+        item = %item.id,
+        tenant = item.tenant(),
+        destination = item.destination(),
+        reason,
+        incident = "an item of the queue was set aside",
+        "incident"
+    );
+}

@@ -1,0 +1,515 @@
+//! The owner of shards at work (delivery §11): it moves things between the pool, which decides, and the
+//! futures that read, carry and commit. Nothing it does itself waits.
+//!
+//! ```text
+//!  bell, look, round ─▶ news ─▶ record is read ─▶ Pool ─▶ refill ─▶ items are read ─▶ offer
+//!                                                  │
+//!                                start ─▶ transfer ─▶ finished ─▶ Ledger ─▶ settle ─▶ settled
+//! ```
+//!
+//! One life of it knows nothing of those before: everything is in the store. Whatever was in flight is
+//! found again, since its row is cleared by the commit that says what became of it and by nothing else.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | `landing` | what the futures bring back |
+//! | `ledger` | what waits to be committed |
+//! | `records` | what is written of destinations |
+//! | `round` | the slow look at everything |
+//! | `orders` | what operators and others ask |
+
+mod landing;
+mod ledger;
+pub(super) mod orders;
+mod records;
+mod round;
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use mesh_common::account::IntakeEntry;
+use mesh_common::delivery::pool::{Pool, PoolSettings, Refill, Remembered, Start};
+use mesh_common::delivery::{ItemId, QueueItem, ShardId};
+use mesh_common::error::ServiceError;
+use mesh_common::limits::{
+    ITEMS_LOADED_MAX, OUTBOUND_DESTINATIONS_MAX, OUTBOUND_ITEMS_MAX, OUTBOUND_POLL_INTERVAL,
+    OUTBOUND_STOP_TIME_MAX, OUTBOUND_UNCOMMITTED_MAX,
+};
+use mesh_common::time::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use self::ledger::Ledger;
+use self::orders::Command;
+use self::records::Records;
+use self::round::{Round, RoundPage};
+use super::bell::Rung;
+use super::carrier::Carrier;
+use super::load::{self, Loaded, Unreadable};
+use super::settle::{Place, Settled, Settlement, Then, Unsettled, settle};
+use super::takeover::{self, CAUTION_TIME, Holding};
+use super::transfer::{self, Carried, Errand};
+use crate::handle::Inner;
+use crate::partition::records::Rows;
+use crate::partition::shared::{Shared, chain};
+use crate::store::{KeyRange, Store, StoreError, Versionstamp, keys};
+
+/// Items that each of very many destinations may have in memory.
+const ITEMS_EACH_MIN: usize = 8;
+/// Time to the next try where the store could not be read.
+const RETRY_TIME: Duration = Duration::from_secs(1);
+
+/// What a future brings back.
+#[derive(Debug)]
+enum Done {
+    /// What is remembered of a destination.
+    Opened {
+        domain: String,
+        remembered: Result<Option<Remembered>, StoreError>,
+    },
+    /// The next items of a destination.
+    Loaded {
+        domain: Arc<str>,
+        loaded: Result<Loaded, StoreError>,
+    },
+    /// A transfer is over.
+    Carried { errand: Errand, carried: Carried },
+    /// What is left for a recipient who has come to live here.
+    Local {
+        errand: Errand,
+        item: Box<QueueItem>,
+        entry: Result<Option<Box<IntakeEntry>>, ServiceError>,
+    },
+    /// The message of an item that goes into quarantine.
+    Poison {
+        item: Box<QueueItem>,
+        place: Place,
+        reason: String,
+        body: Result<Option<Bytes>, StoreError>,
+    },
+    /// A batch is committed, or not.
+    Settled(Result<Settled, Unsettled>),
+    /// The last commits that queued something.
+    Looked(Result<Vec<(ShardId, Versionstamp)>, StoreError>),
+    /// The destinations of a shard.
+    Scanned {
+        shard: ShardId,
+        domains: Result<Vec<String>, StoreError>,
+    },
+    /// A page of the round over the queue.
+    Round {
+        range: KeyRange,
+        page: Result<RoundPage, StoreError>,
+    },
+    /// The message of a row that does not read.
+    Aside {
+        unreadable: Box<Unreadable>,
+        body: Result<Option<Bytes>, StoreError>,
+    },
+}
+
+/// Why a life of the dispatcher is over.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// It was told to stop.
+    Stopped,
+    /// Something in it panicked: another one begins with what the store has.
+    Broken,
+}
+
+/// One life of the owner of shards.
+pub(super) struct Dispatcher<S: Store> {
+    shared: Arc<Shared<S>>,
+    /// Where the keys of senders' accounts are asked for.
+    home: Weak<Inner<S>>,
+    carrier: Arc<dyn Carrier>,
+    pool: Pool,
+    holding: Holding,
+    ledger: Ledger,
+    records: Records,
+    round: Round,
+    tasks: JoinSet<Done>,
+    /// Destinations whose records are being read.
+    opening: HashSet<String>,
+    /// Items under way, or waiting for what became of them to be committed.
+    busy: HashSet<ItemId>,
+    /// Transfers under way.
+    flights: usize,
+    /// The last commit known for each shard.
+    told: BTreeMap<ShardId, Versionstamp>,
+    /// Destinations to be looked at again.
+    again: BTreeSet<(Timestamp, String)>,
+    look_at: Timestamp,
+    is_looking: bool,
+    /// Until when one item is handled at a time, if so.
+    cautious_until: Option<Timestamp>,
+    stopping: Option<Stopping>,
+    /// Who waits until nothing is to be done.
+    idlers: Vec<oneshot::Sender<()>>,
+}
+
+/// The end of a life that was asked for.
+struct Stopping {
+    until: Instant,
+    replies: Vec<oneshot::Sender<()>>,
+}
+
+impl<S: Store> Dispatcher<S> {
+    pub(super) fn new(
+        shared: Arc<Shared<S>>,
+        home: Weak<Inner<S>>,
+        carrier: Arc<dyn Carrier>,
+        settings: PoolSettings,
+        holding: Holding,
+    ) -> Self {
+        let now = shared.now();
+        let is_cautious = !holding.cautious.is_empty();
+        Self {
+            shared,
+            home,
+            carrier,
+            pool: Pool::new(now, settings),
+            holding,
+            ledger: Ledger::default(),
+            records: Records::default(),
+            round: Round::new(now),
+            tasks: JoinSet::new(),
+            opening: HashSet::new(),
+            busy: HashSet::new(),
+            flights: 0,
+            told: BTreeMap::new(),
+            again: BTreeSet::new(),
+            look_at: now,
+            is_looking: false,
+            cautious_until: is_cautious.then(|| now + CAUTION_TIME),
+            stopping: None,
+            idlers: Vec::new(),
+        }
+    }
+
+    /// Works until it is told to stop, or something in it panics. Who broke leaves its commit, if one was in
+    /// flight, in doubt: the next life claims the shards anew.
+    pub(super) async fn run(mut self, commands: &mut mpsc::Receiver<Command>) -> End {
+        loop {
+            self.turn();
+            if let Some(replies) = self.has_stopped() {
+                takeover::release(&self.shared, &self.holding).await;
+                for reply in replies {
+                    let _gone = reply.send(());
+                }
+                return End::Stopped;
+            }
+            let wake = self.wake();
+            tokio::select! {
+                done = self.tasks.join_next(), if !self.tasks.is_empty() => match done {
+                    Some(Ok(done)) => self.handle_done(done),
+                    Some(Err(error)) if error.is_panic() => return End::Broken,
+                    Some(Err(_)) | None => {}
+                },
+                command = commands.recv() => match command {
+                    Some(command) => self.handle_command(command),
+                    None => self.begin_to_stop(None),
+                },
+                () = self.shared.queue_bell.rung() => {}
+                () = tokio::time::sleep_until(wake) => {}
+            }
+        }
+    }
+
+    /// Begins whatever can be begun.
+    fn turn(&mut self) {
+        let now = self.shared.now();
+        self.listen(now);
+        self.look(now);
+        self.go_round(now);
+        self.look_again(now);
+        self.end_caution(now);
+        if !self.is_stopping() {
+            while self.may_start()
+                && let Some(start) = self.pool.poll_start(now)
+            {
+                self.start(start);
+            }
+            while let Some(refill) = self.pool.poll_refill(now) {
+                self.refill(now, refill);
+            }
+            while let Some(domain) = self.pool.poll_idle(now) {
+                self.close(now, &domain);
+            }
+            self.write_records(now);
+        }
+        self.commit();
+        if self.is_idle(now) {
+            for idler in self.idlers.drain(..) {
+                let _gone = idler.send(());
+            }
+        }
+    }
+
+    // ---- What is new ----
+
+    /// Takes in what was told.
+    fn listen(&mut self, now: Timestamp) {
+        let Rung {
+            destinations,
+            told,
+            doubtful,
+        } = self.shared.queue_bell.take();
+        self.told.extend(told);
+        for domain in destinations {
+            self.handle_news(now, &domain);
+        }
+        for shard in doubtful {
+            self.scan(shard);
+        }
+    }
+
+    /// Something for `domain` is in the store.
+    fn handle_news(&mut self, now: Timestamp, domain: &str) {
+        if !self.holding.holds(ShardId::of(domain)) {
+            return;
+        }
+        if self.pool.knows(domain) {
+            return self.pool.handle_news(now, domain);
+        }
+        if self.opening.len() >= OUTBOUND_DESTINATIONS_MAX || self.opening.contains(domain) {
+            return;
+        }
+        self.opening.insert(domain.to_owned());
+        let (shared, domain) = (Arc::clone(&self.shared), domain.to_owned());
+        self.tasks.spawn(async move {
+            let remembered = load::remembered(&shared.store, &domain).await;
+            Done::Opened { domain, remembered }
+        });
+    }
+
+    /// Looks now and then for what was queued and not told.
+    fn look(&mut self, now: Timestamp) {
+        if now < self.look_at || self.is_looking || self.is_stopping() {
+            return;
+        }
+        self.is_looking = true;
+        self.look_at = now + OUTBOUND_POLL_INTERVAL;
+        let shared = Arc::clone(&self.shared);
+        self.tasks
+            .spawn(async move { Done::Looked(load::wakes(&shared.store).await) });
+    }
+
+    fn scan(&mut self, shard: ShardId) {
+        if !self.holding.holds(shard) || self.is_stopping() {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        self.tasks.spawn(async move {
+            let domains = load::destinations(&shared.store, shard).await;
+            Done::Scanned { shard, domains }
+        });
+    }
+
+    /// Looks again at destinations for which the store could not be read.
+    fn look_again(&mut self, now: Timestamp) {
+        while let Some((at, _)) = self.again.first()
+            && *at <= now
+            && let Some((_, domain)) = self.again.pop_first()
+        {
+            self.handle_news(now, &domain);
+        }
+    }
+
+    fn refill(&mut self, now: Timestamp, refill: Refill) {
+        let destinations = self.pool.totals(now).destinations.max(1);
+        let each = (OUTBOUND_ITEMS_MAX / destinations).clamp(ITEMS_EACH_MIN, ITEMS_LOADED_MAX);
+        let rows_max = refill.rows_max.saturating_sub(ITEMS_LOADED_MAX - each);
+        let (shared, domain) = (Arc::clone(&self.shared), refill.domain);
+        self.tasks.spawn(async move {
+            let is_held = |item: &QueueItem| shared.orders.hold_of(item).is_some();
+            let loaded = load::due(&shared.store, &domain, now, rows_max, is_held).await;
+            Done::Loaded { domain, loaded }
+        });
+    }
+
+    // ---- Transfers ----
+
+    /// Nothing is sent before it is known what there is, nor faster than the store takes what becomes of
+    /// it, nor more than one item at a time where one of them may end us.
+    fn may_start(&self) -> bool {
+        let is_alone = self.cautious_until.is_none() || self.flights == 0;
+        self.round.is_counted() && is_alone && self.ledger.len() < OUTBOUND_UNCOMMITTED_MAX
+    }
+
+    fn start(&mut self, start: Start) {
+        let errand = Errand {
+            key: keys::queue_item(&start.domain, start.due_at, start.item),
+            domain: start.domain,
+            id: start.item,
+        };
+        self.busy.insert(errand.id);
+        self.flights += 1;
+        if self.cautious_until.is_none() {
+            return self.carry(errand);
+        }
+        let (shard, mut rows) = (ShardId::of(&errand.domain), Rows::default());
+        self.holding
+            .note_suspect(shard, Some(&errand.key), &mut rows);
+        self.ledger.add(Settlement {
+            then: Then::Carry(errand),
+            ..Settlement::of_rows(shard, rows)
+        });
+    }
+
+    fn carry(&mut self, errand: Errand) {
+        let (shared, carrier) = (Arc::clone(&self.shared), Arc::clone(&self.carrier));
+        self.tasks.spawn(async move {
+            let carried = transfer::run(shared, carrier, errand.clone()).await;
+            Done::Carried { errand, carried }
+        });
+    }
+
+    fn end_caution(&mut self, now: Timestamp) {
+        if self.cautious_until.is_some_and(|until| until <= now) {
+            tracing::info!("items are sent at full pace again");
+            self.cautious_until = None;
+        }
+    }
+
+    // ---- Commits ----
+
+    fn commit(&mut self) {
+        let Some(at) = self.ledger.due_at(self.flights == 0) else {
+            return;
+        };
+        if at > Instant::now() && !self.is_stopping() {
+            return;
+        }
+        let batch = self.ledger.take();
+        if batch.is_empty() {
+            return;
+        }
+        let (shared, held) = (Arc::clone(&self.shared), self.holding.held_by(&batch));
+        self.tasks
+            .spawn(async move { Done::Settled(settle(&shared, &held, batch).await) });
+    }
+
+    fn write_records(&mut self, now: Timestamp) {
+        if self.records.due_at().is_none_or(|at| at > now) {
+            return;
+        }
+        for domain in self.records.take_changed(now) {
+            let Some(standing) = self.pool.describe(now, &domain) else {
+                continue;
+            };
+            let row = self.records.worth_writing(&domain, standing.remembered);
+            if let Some(settlement) = row {
+                self.ledger.add(settlement);
+            }
+        }
+    }
+
+    /// Forgets a destination that has nothing to do; its row stays.
+    fn close(&mut self, now: Timestamp, domain: &str) {
+        if let Some(remembered) = self.pool.remove_destination(now, domain) {
+            self.ledger.add(records::row(domain, &remembered));
+        }
+        self.records.closed(domain);
+    }
+
+    // ---- Stopping ----
+
+    const fn is_stopping(&self) -> bool {
+        self.stopping.is_some()
+    }
+
+    /// Starts nothing more. What is in flight has some time to end.
+    fn begin_to_stop(&mut self, reply: Option<oneshot::Sender<()>>) {
+        let stopping = self.stopping.get_or_insert_with(|| Stopping {
+            until: Instant::now() + OUTBOUND_STOP_TIME_MAX,
+            replies: Vec::new(),
+        });
+        stopping.replies.extend(reply);
+        let now = self.shared.now();
+        let domains: Vec<Arc<str>> = self.pool.domains().map(Arc::clone).collect();
+        for domain in domains {
+            let standing = self.pool.describe(now, &domain);
+            let remembered = standing.map(|standing| standing.remembered);
+            let row = remembered.and_then(|one| self.records.worth_writing(&domain, one));
+            if let Some(settlement) = row {
+                self.ledger.add(settlement);
+            }
+        }
+    }
+
+    /// Who waits for the end, once it has come: nothing is in flight and everything is durable, or time is
+    /// over. Transfers that are still under way then are found again by the next life.
+    fn has_stopped(&mut self) -> Option<Vec<oneshot::Sender<()>>> {
+        let stopping = self.stopping.as_ref()?;
+        let is_done = self.flights == 0 && self.ledger.is_empty();
+        if !is_done && Instant::now() < stopping.until {
+            return None;
+        }
+        Some(self.stopping.take()?.replies)
+    }
+
+    // ---- Waiting ----
+
+    /// When something is to be done if nothing happens before.
+    fn wake(&self) -> Instant {
+        let (now, moment) = (self.shared.now(), Instant::now());
+        let looks = (!self.is_looking).then_some(self.look_at);
+        let next = [
+            self.pool.poll_timeout(),
+            self.round.due_at(),
+            self.records.due_at(),
+            self.again.first().map(|(at, _)| *at),
+            self.cautious_until,
+            looks,
+        ];
+        // The clock may be slower than the timers: a moment that has come by then is looked at again.
+        let soonest = Duration::from_millis(1);
+        let next = next.into_iter().flatten().min();
+        let wake = next.map_or(moment + OUTBOUND_POLL_INTERVAL, |at| {
+            moment + at.since(now).max(soonest)
+        });
+        let commit = self.ledger.due_at(self.flights == 0);
+        let stop = self.stopping.as_ref().map(|stopping| stopping.until);
+        [commit, stop]
+            .into_iter()
+            .flatten()
+            .fold(wake, Instant::min)
+    }
+
+    /// Whether there is nothing to be done at present.
+    fn is_idle(&mut self, now: Timestamp) -> bool {
+        self.round.is_counted()
+            && self.tasks.is_empty()
+            && self.ledger.is_empty()
+            && self.pool.poll_timeout().is_none_or(|at| at > now)
+    }
+}
+
+/// One line for each change of a message's state (cluster §17). Neither bodies nor accounts are named.
+fn report<S: Store>(
+    shared: &Shared<S>,
+    item: &QueueItem,
+    state: &'static str,
+    reason: Option<&str>,
+) {
+    tracing::info!(
+        message = item.unique_id,
+        item = %item.id,
+        tenant = item.tenant(),
+        destination = item.destination(),
+        attempts = item.attempts,
+        age_s = shared.now().since(item.enqueued_at).as_secs(),
+        reason,
+        state,
+        "delivery"
+    );
+}
+
+/// Says that the store could not be read.
+fn complain(error: &StoreError, what: &'static str) {
+    tracing::warn!(cause = chain(error), what, "the queue cannot be read");
+}

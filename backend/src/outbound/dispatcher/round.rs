@@ -1,0 +1,221 @@
+//! The round over the whole queue, page by page: the last net (delivery §11). It counts what was there
+//! before this life, finds what nobody was told of, tells senders that their messages are late, gives up
+//! what has waited too long, and moves aside what does not read.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use bytes::Bytes;
+use mesh_common::delivery::{QueueItem, Trouble, retry};
+use mesh_common::limits::OUTBOUND_ROUND_INTERVAL;
+use mesh_common::spool::MessageState;
+use mesh_common::time::Timestamp;
+
+use super::{Dispatcher, Done, report};
+use crate::outbound::bell::Note;
+use crate::outbound::load::{Found, Unreadable, found};
+use crate::outbound::settle::{Place, Settlement, Then};
+use crate::partition::shared::{Shared, chain};
+use crate::store::{KeyRange, Limit, Order, Read, Store, StoreError, Tx, TxOptions, keys};
+
+/// Rows of one page.
+const PAGE_ROWS: usize = 256;
+/// Time between two pages of a round that is not the first.
+const PACE: Duration = Duration::from_millis(20);
+
+/// Where the round is.
+#[derive(Debug)]
+pub(super) struct Round {
+    /// What of the queue is left; nothing between two rounds.
+    rest: Option<KeyRange>,
+    is_reading: bool,
+    next_at: Timestamp,
+    /// Whether everything that was there at the start was counted.
+    is_counted: bool,
+    /// What was queued since this moment was counted by its commit.
+    started_at: Timestamp,
+    /// When the oldest item of this round was accepted.
+    oldest_at: Option<Timestamp>,
+}
+
+/// One page of the queue.
+#[derive(Debug)]
+pub(crate) struct RoundPage {
+    items: Vec<(Box<QueueItem>, Bytes)>,
+    unreadable: Vec<Unreadable>,
+    rest: Option<KeyRange>,
+}
+
+impl Round {
+    pub(super) fn new(now: Timestamp) -> Self {
+        Self {
+            rest: None,
+            is_reading: false,
+            next_at: now,
+            is_counted: false,
+            started_at: now,
+            oldest_at: None,
+        }
+    }
+
+    /// Whether what was there at the start is counted and known.
+    pub(super) const fn is_counted(&self) -> bool {
+        self.is_counted
+    }
+
+    /// When the next page is to be read.
+    pub(super) fn due_at(&self) -> Option<Timestamp> {
+        (!self.is_reading).then_some(self.next_at)
+    }
+
+    /// Begins with the next page.
+    pub(super) fn take(&mut self) -> KeyRange {
+        self.is_reading = true;
+        self.rest.take().unwrap_or_else(keys::all_queues)
+    }
+
+    fn turn(&mut self, now: Timestamp, rest: Option<KeyRange>) -> Option<Option<Timestamp>> {
+        self.is_reading = false;
+        let is_over = rest.is_none();
+        self.rest = rest;
+        self.next_at = match (is_over, self.is_counted) {
+            (true, _) => now + OUTBOUND_ROUND_INTERVAL,
+            (false, true) => now + PACE,
+            (false, false) => now,
+        };
+        self.is_counted |= is_over;
+        is_over.then(|| self.oldest_at.take())
+    }
+}
+
+/// Reads one page.
+pub(super) async fn read<S: Store>(
+    shared: &Shared<S>,
+    range: &KeyRange,
+) -> Result<RoundPage, StoreError> {
+    let tx = shared.store.begin(TxOptions::default());
+    let page = tx
+        .range(
+            range,
+            Limit::rows(PAGE_ROWS),
+            Order::Forward,
+            Read::Snapshot,
+        )
+        .await?;
+    let mut read = RoundPage {
+        items: Vec::new(),
+        unreadable: Vec::new(),
+        rest: page.rest(range, Order::Forward),
+    };
+    for row in page.rows {
+        let value = row.value.clone();
+        match found(row) {
+            Found::Item(item) => read.items.push((item, value)),
+            Found::Unreadable(unreadable) => read.unreadable.push(unreadable),
+            Found::Record => {}
+        }
+    }
+    Ok(read)
+}
+
+impl<S: Store> Dispatcher<S> {
+    /// Reads the next page of the round, if its time has come.
+    pub(super) fn go_round(&mut self, now: Timestamp) {
+        if self.round.due_at().is_none_or(|at| at > now) || self.is_stopping() {
+            return;
+        }
+        let (shared, range) = (self.shared.clone(), self.round.take());
+        self.tasks.spawn(async move {
+            let page = read(&shared, &range).await;
+            Done::Round { range, page }
+        });
+    }
+
+    pub(super) fn handle_round(
+        &mut self,
+        now: Timestamp,
+        range: KeyRange,
+        page: Result<RoundPage, StoreError>,
+    ) {
+        let page = match page {
+            Ok(page) => page,
+            Err(error) => {
+                tracing::warn!(cause = chain(&error), "the queue cannot be looked through");
+                self.round.turn(now, Some(range));
+                self.round.next_at = now + Duration::from_secs(1);
+                return;
+            }
+        };
+        let mut due = BTreeSet::new();
+        for (item, value) in page.items {
+            if self.holding.holds(item.shard()) {
+                self.look_at(now, &item, value, &mut due);
+            }
+        }
+        for unreadable in page.unreadable {
+            self.move_aside(unreadable);
+        }
+        for domain in due {
+            self.handle_news(now, &domain);
+        }
+        if let Some(oldest_at) = self.round.turn(now, page.rest) {
+            self.shared.depths.note_oldest(oldest_at);
+        }
+    }
+
+    fn look_at(
+        &mut self,
+        now: Timestamp,
+        item: &QueueItem,
+        value: Bytes,
+        due: &mut BTreeSet<String>,
+    ) {
+        let oldest_at = self.round.oldest_at.get_or_insert(item.enqueued_at);
+        *oldest_at = item.enqueued_at.min(*oldest_at);
+        if !self.round.is_counted && item.enqueued_at < self.round.started_at {
+            self.shared.depths.enter(Note::of(item).counted());
+        }
+        let is_due = item.due_at <= now || !self.round.is_counted;
+        if is_due && !due.contains(item.destination()) {
+            due.insert(item.destination().to_owned());
+        }
+        if self.busy.contains(&item.id) {
+            return;
+        }
+        let place = Place {
+            key: keys::queue_item(item.destination(), item.due_at, item.id),
+            expected: Some(value),
+        };
+        if let Some(failure) = self.pool.given_up(now, item) {
+            report(&self.shared, item, "failed", Some(&failure.text));
+            let told = (MessageState::Failed, Some(failure.text.as_str()));
+            self.ledger.add(Settlement::over(item, place, told, now));
+        } else if retry::is_late(now, item) {
+            let trouble = item.last_trouble.clone().or_else(|| {
+                let standing = self.pool.describe(now, item.destination());
+                standing.and_then(|standing| standing.remembered.trouble)
+            });
+            self.tell_delayed(now, item, place, trouble);
+        }
+    }
+
+    /// Tells the sender that the message is late, once. The item waits on where it is.
+    pub(super) fn tell_delayed(
+        &mut self,
+        now: Timestamp,
+        item: &QueueItem,
+        place: Place,
+        trouble: Option<Trouble>,
+    ) {
+        let after = QueueItem {
+            last_trouble: trouble,
+            ..item.clone()
+        };
+        let text = after.last_trouble.as_ref().map(|one| one.text.as_str());
+        report(&self.shared, item, "delayed", text);
+        self.ledger.add(Settlement {
+            then: Then::Nothing,
+            ..Settlement::delayed(item, place, after, now)
+        });
+    }
+}
