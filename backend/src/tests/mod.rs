@@ -9,6 +9,7 @@ mod faults;
 mod gated;
 mod intake;
 mod main_job;
+mod outbound;
 mod posting;
 mod retention;
 mod upkeep;

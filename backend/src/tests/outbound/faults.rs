@@ -1,0 +1,69 @@
+//! Commits that conflict, whose answers are lost, or that land long after: each message is told of once,
+//! and none is lost (cluster §7.3 and §20).
+
+use super::*;
+use crate::store::Faults;
+
+async fn nothing_is_lost_or_told_twice(faults: Faults) {
+    let (mut scene, alice) = (Scene::new().await, Person::new("alice"));
+    scene.create(&alice).await;
+    let messages = 200;
+    let items: Vec<_> = (0..messages)
+        .map(|number| {
+            let recipient = format!("bob@d{}.example", number % 7);
+            queued(&alice, &recipient, &format!("M{number}"), scene.now())
+        })
+        .collect();
+    scene.enqueue_silently(&items).await;
+    let played = Played::new(&scene.clock, |_, before| match before {
+        0 => answer(507, Some(113)),
+        _ => answer(201, None),
+    });
+    let outbound = scene.deliver(&played).await;
+    scene.store.set_faults(faults);
+    let mut rounds = 0;
+    while !scene.is_empty().await {
+        rounds += 1;
+        assert!(rounds < 2_000, "the queue empties");
+        scene.clock.advance(Duration::from_millis(500));
+        outbound.idle().await.unwrap();
+    }
+    scene.store.set_faults(Faults::default());
+    scene.crash().await;
+    for item in &items {
+        let recipient = item.recipient.canonical();
+        let told = scene.state_told(&alice, &item.unique_id, recipient).await;
+        assert_eq!(told, Some(MessageState::Received), "{}", item.unique_id);
+    }
+    assert_eq!(scene.completions(&alice).await, messages);
+}
+
+#[actix::test]
+async fn conflicts_and_lost_answers_lose_and_double_nothing() {
+    for seed in 0..4 {
+        nothing_is_lost_or_told_twice(Faults {
+            seed,
+            conflict: 100,
+            too_old: 50,
+            unknown_applied: 150,
+            unknown_lost: 150,
+            short_page: 200,
+            ..Faults::default()
+        })
+        .await;
+    }
+}
+
+#[actix::test]
+async fn commits_that_land_late_lose_and_double_nothing() {
+    for seed in 0..4 {
+        nothing_is_lost_or_told_twice(Faults {
+            seed,
+            may_still_land: 250,
+            land_after_max: 6,
+            conflict: 50,
+            ..Faults::default()
+        })
+        .await;
+    }
+}
