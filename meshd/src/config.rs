@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use mesh_backend::config::{BackendConfig, ConfigError as BackendError};
+use mesh_backend::outbound::OutboundConfig;
 use mesh_backend::store::EmbeddedOptions;
 use mesh_common::address::canonical_domain;
 use mesh_common::limits::POLLS_MAX;
@@ -35,6 +36,8 @@ pub struct MeshdConfig {
     pub frontend: FrontendConfig,
     /// Partitions, and what holds for accounts.
     pub backend: BackendConfig,
+    /// Sending to other services.
+    pub outbound: OutboundConfig,
     /// The embedded store.
     pub store: StoreConfig,
     /// How other services are found.
@@ -133,6 +136,7 @@ impl Default for MeshdConfig {
             admin: AdminConfig::default(),
             frontend: FrontendConfig::default(),
             backend: BackendConfig::default(),
+            outbound: OutboundConfig::default(),
             store: StoreConfig::default(),
             discovery: DiscoverySettings::default(),
             http: HttpConfig::default(),
@@ -205,6 +209,7 @@ impl MeshdConfig {
         self.effective_frontend().check()?;
         self.effective_backend().check()?;
         self.discovery.check()?;
+        self.outbound.check()?;
         if !self.admin.listen.ip().is_loopback() {
             return Err(ConfigError::AdminExposed {
                 listen: self.admin.listen,

@@ -19,7 +19,7 @@ use mesh_frontend::identity::Identities;
 use mesh_frontend::metrics::FrontendMetrics;
 use mesh_frontend::server::Frontend;
 use mesh_frontend::tls::{CertificateSlot, TlsError};
-use mesh_peer::{MemoryPins, PeersError};
+use mesh_peer::{Peers, PeersError};
 use prometheus::Registry;
 use prometheus::process_collector::ProcessCollector;
 
@@ -57,6 +57,9 @@ pub enum StartError {
     /// The back-end.
     #[error("the back-end cannot start")]
     Backend(#[from] mesh_backend::node::StartError),
+    /// What sends to other services.
+    #[error("the queues to other services cannot be taken over")]
+    Outbound(#[from] mesh_backend::outbound::OutboundError),
     /// The front-end.
     #[error(transparent)]
     Frontend(#[from] mesh_frontend::server::StartError),
@@ -148,7 +151,7 @@ impl Service {
         let secrets = identity::secrets(&folder.identity(), &identity)?;
         let (backend, released) = start_backend(config, &folder, &registry, secrets).await?;
         let identities = Identities::single(identity);
-        let peers = peers(config, identities.clone(), Arc::new(MemoryPins::default()))?;
+        let peers = peers(config, identities.clone(), backend.pins())?;
         let edge = Edge::new(
             &config.effective_frontend(),
             Components {
@@ -158,7 +161,7 @@ impl Service {
                 clock: Arc::new(clock),
                 entropy: Arc::new(|| -> Box<dyn Entropy + Send> { Box::new(SystemEntropy) }),
                 metrics,
-                call_back: call_back.unwrap_or_else(|| Arc::new(peers)),
+                call_back: call_back.unwrap_or_else(|| Arc::new(peers.clone())),
             },
         );
         let stopping = Arc::new(AtomicBool::new(false));
@@ -167,9 +170,9 @@ impl Service {
             stopping: Arc::clone(&stopping),
         };
         let slot = Arc::clone(&certificates);
-        let listeners = start_listeners(config, slot, edge, registry, readiness).await;
-        let (frontend, admin) = match listeners {
-            Ok(listeners) => listeners,
+        let started = start_rest(config, slot, edge, registry, readiness, peers).await;
+        let (frontend, admin) = match started {
+            Ok(started) => started,
             Err(error) => {
                 backend.stop().await;
                 return Err(error);
@@ -232,6 +235,10 @@ impl Service {
     pub async fn stop(self) {
         self.stopping.store(true, Ordering::SeqCst);
         self.upkeep.abort();
+        if let Some(outbound) = self.backend.outbound() {
+            // Before the front-end: peers call back whoever posts to them.
+            outbound.stop().await;
+        }
         self.frontend.stop().await;
         self.backend.stop().await;
         self.admin.stop().await;
@@ -266,15 +273,23 @@ async fn start_backend(
     Ok((backend, released))
 }
 
-/// Last the one for operators: what answers `/readyz` answers requests already.
-async fn start_listeners(
+/// The front-end; then, since peers call back whoever posts to them, what sends to them; last the listener
+/// for operators: what answers `/readyz` answers requests already.
+async fn start_rest(
     config: &MeshdConfig,
     certificates: Arc<CertificateSlot>,
     edge: Edge,
     registry: Registry,
     readiness: BackendReadiness,
+    peers: Peers,
 ) -> Result<(Frontend, Admin), StartError> {
     let frontend = Frontend::start(&config.effective_frontend(), certificates, edge)?;
+    let backend = readiness.backend.clone();
+    let outbound = backend.start_outbound(&config.outbound, Arc::new(peers));
+    if let Err(error) = outbound.await {
+        frontend.stop().await;
+        return Err(error.into());
+    }
     let listen = config.admin.listen;
     match Admin::start(listen, registry, Arc::new(readiness), None) {
         Ok(admin) => Ok((frontend, admin)),
