@@ -19,6 +19,7 @@
 //! | [`relay`] | a fixed address in front of a process that comes back elsewhere |
 //! | [`stored`] | rows of a store that no service has open |
 //! | [`load`] | a load generator: many connections, bodies made beforehand |
+//! | [`plots`] | what the window of a destination does, drawn |
 //! | [`measured`] | server processes, and what they cost |
 
 pub mod admin;
@@ -31,6 +32,7 @@ pub mod load;
 pub mod measured;
 pub mod peer;
 pub mod people;
+pub mod plots;
 pub mod polling;
 pub mod process;
 pub mod relay;

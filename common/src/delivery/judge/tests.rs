@@ -69,7 +69,6 @@ fn called(fate: &Fate) -> &'static str {
     }
 }
 
-// D-13-a
 #[test]
 fn what_a_peer_answers_decides_message_and_sample() {
     for (status, extended, fate, sample) in [

@@ -109,6 +109,12 @@ impl Outcome {
         count(self.record.successes.len()) / SCENARIO_TIME.as_secs_f64()
     }
 
+    /// Transfers that timed out.
+    #[must_use]
+    pub fn timeouts(&self) -> f64 {
+        count(usize::try_from(self.record.timeouts).unwrap_or(usize::MAX))
+    }
+
     /// Seconds that half of the successful exchanges took at most.
     #[must_use]
     pub fn median_s(&self) -> f64 {
