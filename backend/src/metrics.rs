@@ -269,6 +269,7 @@ mesh_intake_set_aside_total
 mesh_mailbox_depth
 mesh_operations_total transaction,status
 mesh_outq_bytes class
+mesh_outq_destinations
 mesh_outq_enqueued_total
 mesh_outq_finished_total result
 mesh_outq_items class

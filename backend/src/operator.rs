@@ -2,14 +2,17 @@
 //! what it holds, and that it does now what is due (architecture A-15, cluster §15).
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use actix::prelude::*;
 use mesh_common::account::{AccountId, DirectoryEntry};
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::PartitionId;
+use mesh_common::delivery::Class;
 use mesh_common::error::ServiceError;
 use tokio::sync::oneshot;
 
+use crate::desk::{self, DeskError, PoolDesk as _};
 use crate::handle::{BackendHandle, lock};
 use crate::partition;
 use crate::partition::commands::Stop;
@@ -111,6 +114,39 @@ impl<S: Store> BackendHandle<S> {
         });
         if !ended.await.unwrap_or(false) {
             tracing::error!("a thread of the back-end ended in a panic");
+        }
+    }
+
+    /// Writes the measures of what stands, not of what happens: to be called before they are gathered. What
+    /// does not answer at once is left as it was.
+    pub async fn refresh_measures(&self) {
+        const TIME_MAX: Duration = Duration::from_secs(1);
+        let Some(outbound) = self.outbound() else {
+            return;
+        };
+        let pool = async {
+            let totals = outbound.totals().await?;
+            let states = outbound.destinations().await?;
+            Ok::<_, DeskError>((totals, states))
+        };
+        let shared = &self.inner.shared;
+        let measures = &shared.metrics.outbound;
+        let waiting =
+            [Class::Interactive, Class::Bulk].map(|class| (class, outbound.depth_of_class(class)));
+        if let Ok(Ok((totals, states))) = tokio::time::timeout(TIME_MAX, pool).await {
+            measures.show(&waiting, &totals, &states);
+        }
+        let destinations = shared.depths.destinations();
+        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        measures.destinations_waiting.set(gauge(destinations));
+        let oldest_at = shared.depths.oldest_at();
+        let age = oldest_at.map_or(Duration::ZERO, |at| shared.now().since(at));
+        measures.oldest.set(age.as_secs_f64());
+        let counted = desk::count_quarantined(&shared.store);
+        if let Ok(Ok(items)) = tokio::time::timeout(TIME_MAX, counted).await {
+            measures
+                .quarantined
+                .set(i64::try_from(items).unwrap_or(i64::MAX));
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use actix_rt::task::JoinHandle;
 use mesh_backend::config::BackendConfig;
+use mesh_backend::desk::PoolDesk;
 use mesh_backend::store::{EmbeddedOptions, EmbeddedStore, Released, StoreError};
 use mesh_backend::{BackendHandle, ServiceKeys, ServiceSecrets, SystemClock, SystemEntropy};
 use mesh_common::entropy::Entropy;
@@ -23,7 +24,8 @@ use mesh_peer::{Peers, PeersError};
 use prometheus::Registry;
 use prometheus::process_collector::ProcessCollector;
 
-use crate::admin::{Admin, Readiness};
+use crate::admin::desks::{self, DesksError};
+use crate::admin::{Admin, Readiness, token};
 use crate::config::{ConfigError, MeshdConfig};
 use crate::data_dir::{self, DataDir, DataDirError};
 use crate::development_ca;
@@ -69,6 +71,9 @@ pub enum StartError {
     /// The development certificates.
     #[error("the development certificates cannot be made: check frontend.host_names")]
     DevelopmentCa(#[source] rcgen::Error),
+    /// What operators need.
+    #[error(transparent)]
+    Desks(#[from] DesksError),
     /// The admin listener.
     #[error(
         "cannot listen on admin.listen = {listen}: choose another port, or stop what listens there"
@@ -170,7 +175,7 @@ impl Service {
             stopping: Arc::clone(&stopping),
         };
         let slot = Arc::clone(&certificates);
-        let started = start_rest(config, slot, edge, registry, readiness, peers).await;
+        let started = start_rest((config, &folder), slot, edge, registry, readiness, peers).await;
         let (frontend, admin) = match started {
             Ok(started) => started,
             Err(error) => {
@@ -276,7 +281,7 @@ async fn start_backend(
 /// The front-end; then, since peers call back whoever posts to them, what sends to them; last the listener
 /// for operators: what answers `/readyz` answers requests already.
 async fn start_rest(
-    config: &MeshdConfig,
+    (config, folder): (&MeshdConfig, &DataDir),
     certificates: Arc<CertificateSlot>,
     edge: Edge,
     registry: Registry,
@@ -286,18 +291,36 @@ async fn start_rest(
     let frontend = Frontend::start(&config.effective_frontend(), certificates, edge)?;
     let backend = readiness.backend.clone();
     let outbound = backend.start_outbound(&config.outbound, Arc::new(peers));
-    if let Err(error) = outbound.await {
-        frontend.stop().await;
-        return Err(error.into());
-    }
-    let listen = config.admin.listen;
-    match Admin::start(listen, registry, Arc::new(readiness), None) {
-        Ok(admin) => Ok((frontend, admin)),
-        Err(cause) => {
+    let outbound = match outbound.await {
+        Ok(outbound) => outbound,
+        Err(error) => {
             frontend.stop().await;
-            Err(StartError::Admin { listen, cause })
+            return Err(error.into());
+        }
+    };
+    match start_admin(config, folder, registry, readiness, Arc::new(outbound)) {
+        Ok(admin) => Ok((frontend, admin)),
+        Err(error) => {
+            frontend.stop().await;
+            Err(error)
         }
     }
+}
+
+/// The listener for operators, and where their commands find it.
+fn start_admin(
+    config: &MeshdConfig,
+    folder: &DataDir,
+    registry: Registry,
+    readiness: BackendReadiness,
+    pool: Arc<dyn PoolDesk>,
+) -> Result<Admin, StartError> {
+    let api = desks::open(&readiness.backend, pool, folder)?;
+    let listen = config.admin.listen;
+    let admin = Admin::start(listen, registry, Arc::new(readiness), api)
+        .map_err(|cause| StartError::Admin { listen, cause })?;
+    token::write_address(&folder.admin(), admin.address())?;
+    Ok(admin)
 }
 
 /// The certificate of `[tls]`, or the development CA's, which is made if it is not there.
@@ -369,5 +392,9 @@ impl Readiness for BackendReadiness {
                 Err(error) => vec![error.to_string()],
             }
         })
+    }
+
+    fn refresh_measures(&self) -> futures_util::future::BoxFuture<'_, ()> {
+        Box::pin(self.backend.refresh_measures())
     }
 }

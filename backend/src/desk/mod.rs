@@ -36,6 +36,7 @@ use crate::partition::reading::ReadError;
 use crate::partition::shared::chain;
 use crate::store::{CommitError, StoreError};
 
+pub(crate) use quarantine::count_quarantined;
 pub use queue::OutboundDesk;
 pub use select::{Scope, Selection, SelectionError};
 pub use view::{

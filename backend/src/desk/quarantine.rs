@@ -13,17 +13,19 @@ use crate::outbound::rows;
 use crate::partition::records::Rows;
 use crate::store::{Read, Row, Store, Tx, keys};
 
-impl<S: Store> OutboundDesk<S> {
-    pub(super) async fn count_quarantined(&self) -> Result<u64, DeskError> {
-        let mut count = 0;
-        self.each_quarantined(|_, _, kind, _| {
-            count += u64::from(kind == b'e');
-            ControlFlow::Continue(())
-        })
-        .await?;
-        Ok(count)
-    }
+/// Items in quarantine.
+pub(crate) async fn count_quarantined<S: Store>(store: &S) -> Result<u64, DeskError> {
+    let mut count = 0;
+    each(store, keys::all_quarantined(), |row| {
+        let place = keys::parse_quarantined(&row.key);
+        count += u64::from(place.is_some_and(|(_, _, kind)| kind == b'e'));
+        ControlFlow::Continue(())
+    })
+    .await?;
+    Ok(count)
+}
 
+impl<S: Store> OutboundDesk<S> {
     async fn each_quarantined(
         &self,
         mut look: impl FnMut(ShardId, ItemId, u8, &Row) -> ControlFlow<()> + Send,

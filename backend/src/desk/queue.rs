@@ -8,6 +8,7 @@ use std::sync::Arc;
 use mesh_common::delivery::{Class, QueueItem, ShardId, Trouble};
 use mesh_common::time::Timestamp;
 
+use super::quarantine::count_quarantined;
 use super::scan::each;
 use super::{
     Answer, DeskError, DestinationState, DestinationView, Explanation, Item, Overview, Phase,
@@ -151,7 +152,7 @@ impl<S: Store> OutboundDesk<S> {
         Ok(Overview {
             destinations,
             in_flight,
-            quarantined: self.count_quarantined().await?,
+            quarantined: count_quarantined(&self.shared.store).await?,
             orders: orders.to_vec(),
         })
     }

@@ -20,6 +20,7 @@ use prometheus::{
 use super::Row;
 use super::destinations::{Destinations, OTHER};
 use crate::desk::{DestinationState, Phase};
+use crate::outbound::Depth;
 
 const ITEMS: Row = (
     "mesh_outq_items",
@@ -30,6 +31,11 @@ const BYTES: Row = (
     "mesh_outq_bytes",
     &["class"],
     "Octets of the messages that wait for other services.",
+);
+const DESTINATIONS: Row = (
+    "mesh_outq_destinations",
+    &[],
+    "Destinations that anything waits for.",
 );
 const OLDEST: Row = (
     "mesh_outq_oldest_seconds",
@@ -102,6 +108,7 @@ const BOUNCES: Row = (
 pub(super) const TABLE: &[Row] = &[
     ITEMS,
     BYTES,
+    DESTINATIONS,
     OLDEST,
     ENQUEUED,
     FINISHED,
@@ -118,18 +125,12 @@ pub(super) const TABLE: &[Row] = &[
     BOUNCES,
 ];
 
-/// How much waits of one class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Waiting {
-    pub(crate) items: u64,
-    pub(crate) bytes: u64,
-}
-
 /// The measures of one node's outbound pool. Cloning names the same values.
 #[derive(Debug, Clone)]
-pub struct OutboundMetrics {
+pub(crate) struct OutboundMetrics {
     items: IntGaugeVec,
     bytes: IntGaugeVec,
+    pub(crate) destinations_waiting: IntGauge,
     pub(crate) oldest: Gauge,
     pub(crate) enqueued: IntCounter,
     finished: IntCounterVec,
@@ -158,6 +159,7 @@ impl OutboundMetrics {
         Ok(Self {
             items: gauges(ITEMS)?,
             bytes: gauges(BYTES)?,
+            destinations_waiting: IntGauge::new(DESTINATIONS.0, DESTINATIONS.2)?,
             oldest: Gauge::new(OLDEST.0, OLDEST.2)?,
             enqueued: counter(ENQUEUED)?,
             finished: counters(FINISHED)?,
@@ -184,6 +186,7 @@ impl OutboundMetrics {
     pub(super) fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
         registry.register(Box::new(self.items.clone()))?;
         registry.register(Box::new(self.bytes.clone()))?;
+        registry.register(Box::new(self.destinations_waiting.clone()))?;
         registry.register(Box::new(self.oldest.clone()))?;
         registry.register(Box::new(self.enqueued.clone()))?;
         registry.register(Box::new(self.finished.clone()))?;
@@ -219,7 +222,7 @@ impl OutboundMetrics {
         self.transfers.with_label_values(&[end]).inc();
     }
 
-    /// What was decided about a message is committed.
+    /// Something was decided about a message. Where the commit of it fails, it is decided again.
     pub(crate) fn settled(&self, fate: &Fate) {
         let result = match fate {
             Fate::Received => "received",
@@ -238,6 +241,12 @@ impl OutboundMetrics {
         self.finished.with_label_values(&[result]).inc();
     }
 
+    /// An operator ended so many messages.
+    pub(crate) fn ended_by_operator(&self, items: u64) {
+        self.finished.with_label_values(&["failed"]).inc_by(items);
+        self.bounces.with_label_values(&["operator"]).inc_by(items);
+    }
+
     fn bounced(&self, reason: &str) {
         self.bounces.with_label_values(&[reason]).inc();
     }
@@ -245,7 +254,7 @@ impl OutboundMetrics {
     /// Writes what stands: how much waits, what the pool does, and how destinations do.
     pub(crate) fn show(
         &self,
-        waiting: &[(Class, Waiting)],
+        waiting: &[(Class, Depth)],
         totals: &Totals,
         states: &[DestinationState],
     ) {
@@ -365,7 +374,7 @@ pub(super) mod tests {
             text: String::new(),
         }));
         metrics.show(
-            &[(Class::Bulk, Waiting { items: 2, bytes: 9 })],
+            &[(Class::Bulk, Depth { items: 2, bytes: 9 })],
             &Totals::default(),
             &[DestinationState::unknown("a.example")],
         );

@@ -346,6 +346,7 @@ impl<S: Store> PoolDesk for Outbound<S> {
                 Some(Settlement::over(item, place, told, now))
             };
             let (items, _) = self.settle_each(selection, decide).await?;
+            self.shared.metrics.outbound.ended_by_operator(items);
             Ok(items)
         })
     }

@@ -85,7 +85,10 @@ pub(crate) async fn run<S: Store>(
         route: shared.orders.route_of(&item),
         time_max: TRANSFER_TIME_MAX,
     };
+    let began_at = shared.now();
     let attempt = carry(&shared, carrier.as_ref(), &item, transfer).await;
+    let (measures, whole) = (&shared.metrics.outbound, shared.now().since(began_at));
+    measures.carried(&errand.domain, whole, &attempt);
     Carried::Attempted { item, attempt }
 }
 

@@ -181,6 +181,7 @@ impl Rows {
     pub(crate) fn tell_queued<S>(&self, shared: &Shared<S>, stamp: Option<Versionstamp>) {
         for note in &self.queued {
             shared.depths.enter(note.counted());
+            shared.metrics.outbound.enqueued.inc();
         }
         shared.queue_bell.ring(&self.queued, stamp);
     }

@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | [`token`] | the secret that tells an operator from other users of this host |
 //! | `guard` | who may use the API |
-//! | [`api`] | the API |
+//! | [`api`], [`desks`] | the API, and the desks behind it |
 //! | [`audit`] | who did what |
 //!
 //! `/livez` says that the process answers. `/readyz` says whether a request sent now would be served,
@@ -14,6 +14,7 @@
 
 pub mod api;
 pub mod audit;
+pub mod desks;
 mod guard;
 pub mod token;
 
@@ -33,6 +34,9 @@ use self::api::Api;
 pub trait Readiness: Send + Sync + 'static {
     /// The reasons why it is not; none means that it is.
     fn obstacles(&self) -> BoxFuture<'_, Vec<String>>;
+
+    /// Brings up to date what is only measured when somebody looks, for each `/metrics`.
+    fn refresh_measures(&self) -> BoxFuture<'_, ()>;
 }
 
 /// The running admin listener.
@@ -57,7 +61,7 @@ impl Admin {
         listen: SocketAddr,
         registry: Registry,
         readiness: Arc<dyn Readiness>,
-        api: Option<Api>,
+        api: Api,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(listen)?;
         let address = listener.local_addr()?;
@@ -65,15 +69,11 @@ impl Admin {
             registry,
             readiness,
         });
-        let api = api.map(web::Data::new);
+        let api = web::Data::new(api);
         let server = HttpServer::new(move || {
             let api = api.clone();
             App::new()
-                .configure(move |config| {
-                    if let Some(api) = api {
-                        api::routes(api, config);
-                    }
-                })
+                .configure(move |config| api::routes(api, config))
                 .app_data(shown.clone())
                 .route("/livez", web::get().to(livez))
                 .route("/readyz", web::get().to(readyz))
@@ -120,6 +120,7 @@ async fn readyz(shown: web::Data<Shown>) -> HttpResponse {
 }
 
 async fn metrics(shown: web::Data<Shown>) -> HttpResponse {
+    shown.readiness.refresh_measures().await;
     let mut text = Vec::new();
     match TextEncoder::new().encode(&shown.registry.gather(), &mut text) {
         Ok(()) => HttpResponse::Ok()

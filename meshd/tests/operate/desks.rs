@@ -13,7 +13,7 @@ use mesh_common::spool::MessageState;
 use mesh_common::time::Timestamp;
 
 /// The moment that everything is told from.
-pub fn noon() -> Timestamp {
+pub(crate) fn noon() -> Timestamp {
     "2026-02-03T12:00:00Z".parse().unwrap()
 }
 
@@ -23,7 +23,7 @@ fn minutes(minutes: u64) -> Duration {
 
 /// What stands on the desks.
 #[derive(Debug, Default)]
-pub struct Books {
+struct Books {
     items: Vec<Item>,
     states: Vec<DestinationState>,
     orders: Vec<StandingOrder>,
@@ -35,16 +35,16 @@ pub struct Books {
 
 /// All desks of a service.
 #[derive(Debug, Default)]
-pub struct Desks(Mutex<Books>);
+pub(crate) struct Desks(Mutex<Books>);
 
 impl Desks {
     /// Nothing has happened.
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self::default()
     }
 
     /// A dead destination, one that flows, one that asked to wait; poison; an entry that did not fit.
-    pub fn busy() -> Self {
+    pub(crate) fn busy() -> Self {
         let desks = Self::default();
         {
             let mut books = desks.books();
@@ -70,7 +70,7 @@ impl Desks {
     }
 
     /// The store does not answer.
-    pub fn away() -> Self {
+    pub(crate) fn away() -> Self {
         let desks = Self::default();
         desks.books().is_away = true;
         desks

@@ -35,7 +35,7 @@ use tokio::sync::oneshot;
 use self::desks::{Desks, noon};
 
 /// An admin listener over desks, with the folder that commands find it by.
-pub struct Office {
+pub(crate) struct Office {
     folder: TempDir,
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
@@ -44,7 +44,7 @@ pub struct Office {
 
 /// What was typed and what came of it.
 #[derive(Default)]
-pub struct Transcript(String);
+pub(crate) struct Transcript(String);
 
 struct Noon;
 
@@ -60,11 +60,15 @@ impl Readiness for Always {
     fn obstacles(&self) -> BoxFuture<'_, Vec<String>> {
         Box::pin(std::future::ready(Vec::new()))
     }
+
+    fn refresh_measures(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 impl Office {
     /// Opens an office over these desks.
-    pub fn open(desks: Desks) -> Self {
+    pub(crate) fn open(desks: Desks) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let admin = folder.path().join("admin");
         std::fs::create_dir(&admin).unwrap();
@@ -83,8 +87,7 @@ impl Office {
             actix_rt::System::new().block_on(async move {
                 let loopback = "127.0.0.1:0".parse().unwrap();
                 let readiness = Arc::new(Always);
-                let listener =
-                    Admin::start(loopback, Registry::new(), readiness, Some(api)).unwrap();
+                let listener = Admin::start(loopback, Registry::new(), readiness, api).unwrap();
                 told.send(listener.address()).unwrap();
                 stopped.await.unwrap();
                 listener.stop().await;
@@ -101,7 +104,7 @@ impl Office {
     }
 
     /// Types a line, and gives what is printed.
-    pub fn run(&self, line: &str) -> meshd::operate::Printed {
+    pub(crate) fn run(&self, line: &str) -> meshd::operate::Printed {
         let folder = self.folder.path().to_str().unwrap();
         let words = words(line);
         let typed = words
@@ -113,7 +116,7 @@ impl Office {
     }
 
     /// Types lines, one after the other.
-    pub fn transcript(&self, lines: &[&str]) -> Transcript {
+    pub(crate) fn transcript(&self, lines: &[&str]) -> Transcript {
         let mut transcript = Transcript::default();
         for line in lines {
             let printed = self.run(line);
@@ -123,14 +126,14 @@ impl Office {
     }
 
     /// The lines of the record of orders.
-    pub fn audit(&self) -> Vec<serde_json::Value> {
+    pub(crate) fn audit(&self) -> Vec<serde_json::Value> {
         let text = std::fs::read_to_string(self.folder.path().join("admin/audit.jsonl")).unwrap();
         let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
         lines.collect()
     }
 
     /// What an operator shows, as it stands in the file.
-    pub fn token(&self) -> String {
+    pub(crate) fn token(&self) -> String {
         let text = std::fs::read_to_string(self.folder.path().join("admin/token")).unwrap();
         text.trim().to_owned()
     }
@@ -182,7 +185,7 @@ impl Transcript {
 
     /// Compares with a golden file; `GOLDEN=write` rewrites it.
     #[track_caller]
-    pub fn check(&self, name: &str) {
+    pub(crate) fn check(&self, name: &str) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("tests/golden/operate")
             .join(format!("{name}.txt"));

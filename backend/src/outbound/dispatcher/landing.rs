@@ -10,7 +10,8 @@ use mesh_common::cluster::Backend as _;
 use mesh_common::dare::Envelope;
 use mesh_common::delivery::pool::Remembered;
 use mesh_common::delivery::{
-    Attempt, BreakerState, Due, Fate, ItemId, Judgement, QueueItem, ShardId, retry,
+    Attempt, BreakerState, Due, End, Fate, ItemId, Judgement, QueueItem, ShardId, Unreachable,
+    retry,
 };
 use mesh_common::error::ServiceError;
 use mesh_common::limits::{OUTBOUND_DESTINATIONS_MAX, TRANSFER_TIME_MAX};
@@ -222,6 +223,7 @@ impl<S: Store> Dispatcher<S> {
             }
             Carried::Bodyless { item, body, reason } => {
                 report_quarantine(&item, &reason);
+                self.shared.metrics.outbound.settled(&Fate::Poison);
                 let place = Place::of(&item);
                 let settlement = Settlement::quarantined(&item, place, body, &reason, now);
                 self.settle_and_release(errand, settlement);
@@ -270,9 +272,11 @@ impl<S: Store> Dispatcher<S> {
     ) {
         let mut entropy = self.shared.entropy.clone();
         let domain = &errand.domain;
+        let is_away = self.is_away(now, domain);
         let judgement = self
             .pool
             .handle_finished(now, domain, item, attempt, &mut entropy);
+        report_destination(domain, attempt, is_away, self.is_away(now, domain));
         self.records.touch(domain);
         let place = Place {
             key: errand.key.clone(),
@@ -292,6 +296,12 @@ impl<S: Store> Dispatcher<S> {
                 self.clear_suspicion(&errand);
             }
         }
+    }
+
+    /// Whether a destination is left alone since it does not answer.
+    fn is_away(&self, now: Timestamp, domain: &str) -> bool {
+        let standing = self.pool.describe(now, domain);
+        standing.is_some_and(|standing| standing.breaker != BreakerState::Closed)
     }
 
     fn settle_transfer(&mut self, settlement: Settlement) {
@@ -327,6 +337,7 @@ impl<S: Store> Dispatcher<S> {
         match body {
             Ok(body) => {
                 report_quarantine(&item, &reason);
+                self.shared.metrics.outbound.settled(&Fate::Poison);
                 let settlement = Settlement::quarantined(&item, place, body, &reason, now);
                 self.settle_transfer(settlement);
             }
@@ -350,6 +361,7 @@ impl<S: Store> Dispatcher<S> {
         judgement: Judgement,
     ) -> Option<Settlement> {
         let Judgement { fate, trouble, .. } = judgement;
+        self.shared.metrics.outbound.settled(&fate);
         let over = |state, word, reason: Option<&str>| {
             report(&self.shared, item, word, reason);
             Some(Settlement::over(item, place.clone(), (state, reason), now))
@@ -565,6 +577,29 @@ impl<S: Store> Dispatcher<S> {
             self.pool.remove_destination(now, &domain);
             self.records.closed(&domain);
         }
+    }
+}
+
+/// What operators want to know of a destination without looking: that it stopped answering, that it answers
+/// again, and that it is not who it was.
+fn report_destination(domain: &str, attempt: &Attempt, was_away: bool, is_away: bool) {
+    if let End::Unreachable(Unreachable::Identity(found)) = &attempt.end {
+        tracing::error!(
+            destination = domain,
+            found,
+            incident = "a service is not the one it was; nothing is sent to it",
+            "incident"
+        );
+    }
+    if is_away && !was_away {
+        let end = &attempt.end;
+        tracing::warn!(
+            destination = domain,
+            ?end,
+            "a destination does not answer; it is left alone and tried again"
+        );
+    } else if was_away && !is_away {
+        tracing::info!(destination = domain, "a destination answers again");
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mesh_common::delivery::{QueueItem, Trouble, retry};
+use mesh_common::delivery::{Fate, QueueItem, Trouble, retry};
 use mesh_common::limits::OUTBOUND_ROUND_INTERVAL;
 use mesh_common::spool::MessageState;
 use mesh_common::time::Timestamp;
@@ -188,6 +188,8 @@ impl<S: Store> Dispatcher<S> {
         };
         if let Some(failure) = self.pool.given_up(now, item) {
             report(&self.shared, item, "failed", Some(&failure.text));
+            let bounced = Fate::Failed(failure.clone());
+            self.shared.metrics.outbound.settled(&bounced);
             let told = (MessageState::Failed, Some(failure.text.as_str()));
             self.ledger.add(Settlement::over(item, place, told, now));
         } else if retry::is_late(now, item) {
