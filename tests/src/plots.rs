@@ -88,7 +88,7 @@ impl Columns {
         for (second, point) in outcome.points() {
             let column = column_at(second).min(count - 1);
             columns.limit[column] = f64::from(point.limit);
-            columns.in_flight[column] = f64::from(point.in_flight).max(columns.in_flight[column]);
+            columns.in_flight[column] = f64::from(point.in_flight);
             columns.successes[column] += per_column(point.ok);
             columns.timeouts[column] += per_column(point.timed_out);
         }

@@ -6,6 +6,7 @@
 //! before it is due or after it was delivered. A run that breaks one of these panics.
 
 mod peers;
+mod record;
 mod scenarios;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,9 +14,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::peers::{Dead, Peer, Reply, Scripted, Server, Way};
+pub use self::record::{Point, Record};
 pub use self::scenarios::{Outcome, SCENARIO_TIME, SCENARIOS, Scenario};
 use super::attempt::{Attempt, End};
-use super::pool::{PoolSettings, Start};
+use super::pool::{PoolSettings, Remembered, Start};
 use super::{Class, Due, Fate, ItemId, Pool, QueueItem, retry};
 use crate::address::AccountAddress;
 use crate::entropy::SeededEntropy;
@@ -40,7 +42,9 @@ pub struct World {
     flights: BTreeMap<ItemId, QueueItem>,
     /// When what is in a queue is due.
     due: BTreeMap<ItemId, Timestamp>,
-    delivered: BTreeSet<ItemId>,
+    /// What is done with, committed or not.
+    done: BTreeSet<ItemId>,
+    remembered: BTreeMap<Arc<str>, Remembered>,
     events: BTreeMap<(Timestamp, u64), Event>,
     numbers: u64,
     /// What happened to each destination.
@@ -65,53 +69,16 @@ enum Event {
     Committed {
         domain: Arc<str>,
         item: ItemId,
+        /// Where its row is.
+        due_at: Timestamp,
+        /// What replaces it, if it is to be tried again.
+        again: Option<Box<QueueItem>>,
     },
     Read {
         domain: Arc<str>,
         items: Vec<Due>,
         next_due: Option<Timestamp>,
     },
-}
-
-/// What happened to one destination.
-#[derive(Debug, Clone, Default)]
-pub struct Record {
-    /// Transfers that began.
-    pub started: u64,
-    /// Items that were done with: received, sent on, refused or failed.
-    pub delivered: u64,
-    /// Items that failed for good.
-    pub failed: u64,
-    /// Transfers that timed out.
-    pub timeouts: u64,
-    /// Connections that did not come about.
-    pub unreachable: u64,
-    /// Transfers in flight.
-    pub in_flight: u32,
-    /// When the first transfer began.
-    pub first_start: Option<Timestamp>,
-    /// When each success came, and how long its exchange took.
-    pub successes: Vec<(Timestamp, Duration)>,
-    /// The order in which items were started, with tenant and class.
-    pub order: Vec<(Arc<str>, Class)>,
-    /// What was seen at the end of each transfer, if [`World::trace`] asked for it.
-    pub trace: Vec<Point>,
-    is_traced: bool,
-}
-
-/// How a destination stood at one moment.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Point {
-    /// When.
-    pub at: Timestamp,
-    /// Transfers its window lets through; none while its breaker is open.
-    pub limit: u32,
-    /// Transfers under way.
-    pub in_flight: u32,
-    /// Whether the transfer that ended just then succeeded.
-    pub ok: bool,
-    /// Whether it timed out.
-    pub timed_out: bool,
 }
 
 impl World {
@@ -129,7 +96,8 @@ impl World {
             queues: BTreeMap::new(),
             flights: BTreeMap::new(),
             due: BTreeMap::new(),
-            delivered: BTreeSet::new(),
+            done: BTreeSet::new(),
+            remembered: BTreeMap::new(),
             events: BTreeMap::new(),
             numbers: 0,
             records: BTreeMap::new(),
@@ -173,7 +141,7 @@ impl World {
             let item = self.item(domain, tenant, class, bytes);
             self.put(domain, item);
         }
-        self.pool.handle_news(self.now, domain);
+        self.announce(domain);
     }
 
     /// There is always more for this destination.
@@ -224,7 +192,9 @@ impl World {
             self.read(&refill.domain, refill.rows_max);
         }
         while let Some(domain) = self.pool.poll_idle(self.now) {
-            self.pool.remove_destination(self.now, &domain);
+            if let Some(remembered) = self.pool.remove_destination(self.now, &domain) {
+                self.remembered.insert(domain, remembered);
+            }
         }
         let timeout = self.pool.poll_timeout();
         assert!(
@@ -235,10 +205,7 @@ impl World {
 
     fn start(&mut self, start: Start) {
         let Start { domain, item, .. } = start;
-        assert!(
-            !self.delivered.contains(&item),
-            "{item} was delivered before"
-        );
+        assert!(!self.done.contains(&item), "{item} is done with");
         let found = self.due.get(&item).and_then(|&due_at| {
             let queue = self.queues.get(&domain)?;
             queue.rows.get(&(due_at, item)).cloned()
@@ -302,9 +269,12 @@ impl World {
                 end,
                 exchange,
             } => self.end(domain, item, end, exchange),
-            Event::Committed { domain, item } => {
-                self.pool.handle_settled(self.now, &domain, item);
-            }
+            Event::Committed {
+                domain,
+                item,
+                due_at,
+                again,
+            } => self.commit(&domain, item, due_at, again),
             Event::Read {
                 domain,
                 items,
@@ -345,30 +315,78 @@ impl World {
                 timed_out,
             });
         }
-        let Some(queue) = self.queues.get_mut(&domain) else {
-            return;
-        };
-        let due_again_at = match judgement.fate {
+        let due_at = item.due_at;
+        let again = match judgement.fate {
             Fate::Stays => return,
             Fate::Later { due_at } => {
                 item.attempts += 1;
-                Some(due_at)
+                item.due_at = due_at;
+                Some(Box::new(item))
             }
             Fate::Mishandled { due_at } => {
                 item.attempts_internal += 1;
-                Some(due_at)
+                item.due_at = due_at;
+                Some(Box::new(item))
             }
-            _ => None,
+            _ => {
+                self.done.insert(id);
+                None
+            }
         };
-        queue.rows.remove(&(item.due_at, id));
-        if let Some(due_at) = due_again_at {
-            item.due_at = due_at;
-            self.put(&domain, item);
-        } else {
+        let committed = Event::Committed {
+            domain,
+            item: id,
+            due_at,
+            again,
+        };
+        self.after(COMMIT_TIME, committed);
+    }
+
+    /// Only now the store shows what became of an item.
+    fn commit(
+        &mut self,
+        domain: &Arc<str>,
+        id: ItemId,
+        due_at: Timestamp,
+        again: Option<Box<QueueItem>>,
+    ) {
+        if let Some(queue) = self.queues.get_mut(domain) {
+            queue.rows.remove(&(due_at, id));
             self.due.remove(&id);
-            self.delivered.insert(id);
         }
-        self.after(COMMIT_TIME, Event::Committed { domain, item: id });
+        if let Some(item) = again {
+            self.put(domain, *item);
+        }
+        self.pool.handle_settled(self.now, domain, id);
+    }
+
+    /// The process dies and another one begins: what was under way or not yet committed is found again,
+    /// what is remembered of destinations too.
+    pub fn crash(&mut self, settings: PoolSettings) {
+        for domain in self.pool.domains() {
+            if let Some(standing) = self.pool.describe(self.now, domain) {
+                self.remembered
+                    .insert(Arc::clone(domain), standing.remembered);
+            }
+        }
+        self.pool = Pool::new(self.now, settings);
+        self.events.clear();
+        self.flights.clear();
+        self.done.clear();
+        for record in self.records.values_mut() {
+            record.in_flight = 0;
+        }
+        let domains: Vec<Arc<str>> = self.queues.keys().map(Arc::clone).collect();
+        for domain in domains {
+            self.announce(&domain);
+        }
+    }
+
+    /// Something waits for `domain`, which may have been forgotten meanwhile.
+    fn announce(&mut self, domain: &str) {
+        let remembered = self.remembered.get(domain);
+        self.pool.add_destination(self.now, domain, remembered);
+        self.pool.handle_news(self.now, domain);
     }
 
     fn after(&mut self, duration: Duration, event: Event) {
