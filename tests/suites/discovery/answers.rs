@@ -102,3 +102,13 @@ fn a_peer_that_never_answers_is_given_up_in_time() {
     sender.peer().behave(good());
     sender.deliver("M-1");
 }
+
+#[test]
+fn a_clock_that_is_wrong_is_corrected_by_the_peers() {
+    // Decision Q-64
+    let sender = Sender::published(good());
+    sender.clock.pass(Duration::from_secs(400));
+    sender.deliver("M-1");
+    sender.deliver("M-2");
+    assert_eq!(sender.peer().seen().messages.len(), 2);
+}

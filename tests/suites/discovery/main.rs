@@ -6,5 +6,6 @@ mod answers;
 mod identities;
 mod names;
 mod outages;
+mod real;
 mod sender;
 mod ways;

@@ -81,3 +81,29 @@ fn a_target_that_has_no_time_sends_us_to_the_next() {
     sender.post("M-1");
     assert_eq!(sender.peer().seen().posts, 2, "once at each target");
 }
+
+#[test]
+fn a_target_that_has_no_time_says_more_than_one_that_is_not_there() {
+    let wait = Duration::from_secs(60);
+    let busy = doing(Deed::Refuse(Code::Overload, Some(wait)));
+    let refused = Conduct::behind(Door::Refused);
+    let sender = Sender::to(&[(PEER, busy), ("other.test", refused)], |_, _| {});
+    for (priority, domain) in [(1, PEER), (2, "other.test")] {
+        let address = sender.simulator.peer(domain).address();
+        let said = Said::Service {
+            priority,
+            weight: 0,
+            port: address.port(),
+            host: format!("host.{domain}"),
+        };
+        sender.names.say("_mmm._tcp.peer.test", said);
+        let host = format!("host.{domain}");
+        sender.names.say(&host, Said::Address(address.ip()));
+    }
+    let end = sender.post("M-1");
+    let told = End::Foreign {
+        http: 503,
+        retry_after: Some(wait),
+    };
+    assert_eq!(end, told);
+}
