@@ -82,9 +82,8 @@ impl DnsRecords {
     ) -> Result<Self, DnsRecordsError> {
         let domain = served(domain, config)?;
         let listens_at = config.frontend.listen.first().map(|address| address.port());
-        let port = port
-            .or(listens_at.filter(|port| *port != 0))
-            .unwrap_or(USUAL_PORT);
+        let known = [port, listens_at.filter(|port| *port != 0)];
+        let port = known.into_iter().flatten().next().unwrap_or(USUAL_PORT);
         let own_host = fallback_host(&domain);
         let names = config.frontend.host_names.iter();
         let hosts: Vec<String> = names
