@@ -14,6 +14,7 @@
 //! | [`wire`] | HTTP/1.1 over TLS or plain TCP, octet by octet |
 //! | [`process`] | the daemon as a process of its own, to be killed |
 //! | [`device`] | a device that speaks to such a process, with second tries |
+//! | [`forwarding`] | services of other domains that post here |
 //! | [`golden`] | transcripts compared with files, what differs by nature masked |
 //! | [`peer`] | services that other services deliver to, good and bad ones |
 //! | [`relay`] | a fixed address in front of a process that comes back elsewhere |
@@ -26,6 +27,7 @@ pub mod admin;
 pub mod client;
 pub mod connecting;
 pub mod device;
+pub mod forwarding;
 pub mod frames;
 pub mod golden;
 pub mod load;
@@ -41,5 +43,6 @@ pub mod stored;
 pub mod wire;
 
 pub use client::{Answer, Client, Form};
+pub use forwarding::{Domains, ELSEWHERE, ForeignService};
 pub use people::{Device, Person, alice, bob, mallet};
 pub use service::TestService;

@@ -4,15 +4,18 @@
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
+use mesh_frontend::callback::CallBack;
 use meshd::config::MeshdConfig;
 use meshd::service::Service;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use crate::admin;
+use crate::forwarding::Domains;
 use crate::wire::{Connection, Tls};
 
 /// The domain that tests speak of.
@@ -26,6 +29,8 @@ pub const HOST_NAME: &str = "host1.example.org";
 #[derive(Debug)]
 pub struct TestService {
     config: MeshdConfig,
+    /// What other domains tell, unless they are really asked.
+    domains: Option<Arc<Domains>>,
     folder: TempDir,
     running: Option<Running>,
 }
@@ -65,6 +70,19 @@ impl TestService {
     /// If the settings are refused or the service does not start.
     #[must_use]
     pub fn with(adjust: impl FnOnce(&mut MeshdConfig)) -> Self {
+        Self::calling_back(None, adjust)
+    }
+
+    /// A service that learns from `domains` whose service posts here.
+    ///
+    /// # Panics
+    /// As [`Self::with`].
+    #[must_use]
+    pub fn with_domains(domains: &Arc<Domains>, adjust: impl FnOnce(&mut MeshdConfig)) -> Self {
+        Self::calling_back(Some(Arc::clone(domains)), adjust)
+    }
+
+    fn calling_back(domains: Option<Arc<Domains>>, adjust: impl FnOnce(&mut MeshdConfig)) -> Self {
         let folder = tempfile::tempdir().expect("this machine has a folder for temporary files");
         let mut config = MeshdConfig {
             data_dir: folder.path().join("data"),
@@ -79,6 +97,7 @@ impl TestService {
         adjust(&mut config);
         let mut service = Self {
             config,
+            domains,
             folder,
             running: None,
         };
@@ -200,8 +219,8 @@ impl TestService {
         self.config.check().expect("the settings of a test hold");
         let (started, addresses) = sync_channel(1);
         let (commands, received) = mpsc::channel(1);
-        let config = self.config.clone();
-        let thread = std::thread::spawn(move || serve(&config, &started, received));
+        let (config, domains) = (self.config.clone(), self.domains.clone());
+        let thread = std::thread::spawn(move || serve(&config, domains, &started, received));
         let addresses: Addresses = addresses
             .recv()
             .expect("the service's thread says how the start went")
@@ -241,12 +260,14 @@ pub fn loopback() -> SocketAddr {
 /// The life of a service on its thread.
 fn serve(
     config: &MeshdConfig,
+    domains: Option<Arc<Domains>>,
     started: &SyncSender<Result<Addresses, String>>,
     mut commands: mpsc::Receiver<Command>,
 ) {
     meshd::install_provider();
+    let call_back = domains.map(|domains| -> Arc<dyn CallBack> { domains });
     actix_rt::System::new().block_on(async {
-        let service = match Service::start(config).await {
+        let service = match Service::start_with(config, call_back).await {
             Ok(service) => service,
             Err(error) => {
                 let told = started.send(Err(error.to_string()));

@@ -4,19 +4,20 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use mesh_common::assertion::make::ServiceKeys;
 use mesh_common::dare::Envelope;
 use mesh_common::encoding::base64url::Binary;
 use mesh_common::encoding::json;
 use mesh_common::entropy::draw;
 use mesh_common::protocol::{Code, HelloRequest, Request};
-use mesh_common::session::client::{ClientIdentity, ClientSession, Step, StoredTicket};
+use mesh_common::session::client::{ClientSession, Step, StoredTicket};
 use mesh_common::session::{Epoch, Ticket, TicketKeys};
 use mesh_common::time::Timestamp;
 use mesh_tests::client::{Circumstances, now};
 use mesh_tests::people::entropy_of;
 use mesh_tests::wire::HttpRequest;
-use mesh_tests::{Client, Form, TestService, alice, bob, frames, mallet};
+use mesh_tests::{
+    Client, Domains, ELSEWHERE, ForeignService, Form, TestService, alice, bob, frames, mallet,
+};
 use serde_json::{Map, Value};
 
 use crate::{alices_service, with_phone};
@@ -28,7 +29,8 @@ const HOUR: Duration = Duration::from_secs(3_600);
 // P-4.3-a, I-P-4.3.3-a, I-P-4.3.4-a
 #[test]
 fn an_exchange_in_each_mode_yields_a_ticket_that_works() {
-    let (service, _client) = alices_service();
+    let service = TestService::with_domains(&Domains::elsewhere(), |_| {});
+    let _client = Client::of_new_account_with_device(&service, &alice());
     let device = alice().device;
     for identity in [device.as_connected(), device.as_connected_to_mesh()] {
         let mut client = Client::new(&service, identity);
@@ -39,14 +41,7 @@ fn an_exchange_in_each_mode_yields_a_ticket_that_works() {
     let mut as_device = Client::new(&service, mallet().device.as_device());
     as_device.exchange(&hello).must_be(Code::Ok);
     as_device.by_ticket(&hello).must_be(Code::Ok);
-    let keys = ServiceKeys::generate(&mut entropy_of("a service elsewhere"));
-    let peer = ClientIdentity::service(
-        keys.profile(now()),
-        None,
-        "example.org".into(),
-        keys.authentication,
-    );
-    let mut as_service = Client::new(&service, peer);
+    let mut as_service = ForeignService::of(ELSEWHERE).client(&service);
     as_service.exchange(&hello).must_be(Code::Ok);
     as_service.by_ticket(&hello).must_be(Code::Ok);
 }

@@ -10,6 +10,7 @@
 //! | `permissions` | who authenticated and may not |
 //! | `accounts` | CreateAccount and DeleteAccount |
 //! | `connecting` | Connect, Complete, and what a device that is not connected is told |
+//! | `forwarded` | Post of another service, and whether it is that |
 //! | `published` | what hailing accounts publish, and devices that ask there |
 //! | `reading` | Hello, Status and Download |
 //! | `writing` | Upload |
@@ -26,6 +27,7 @@ mod accounts;
 mod connecting;
 mod coverage;
 mod forms;
+mod forwarded;
 mod http;
 mod load;
 mod permissions;

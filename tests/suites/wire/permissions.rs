@@ -1,14 +1,15 @@
 //! Who authenticated and may not: what the sealed text says, and checks 7 to 8a of service §4.4, whose
 //! refusals are sealed (decision Q-1).
 
-use mesh_common::assertion::make::ServiceKeys;
 use mesh_common::encoding::base64url::Binary;
 use mesh_common::encoding::json;
 use mesh_common::protocol::{Code, HelloRequest, Request, StatusRequest, Transaction};
 use mesh_common::session::client::ClientIdentity;
-use mesh_tests::client::{Circumstances, now};
-use mesh_tests::people::{Person, entropy_of};
-use mesh_tests::{Client, Form, alice, bob, frames, mallet};
+use mesh_tests::client::Circumstances;
+use mesh_tests::people::Person;
+use mesh_tests::{
+    Client, Domains, ELSEWHERE, ForeignService, Form, TestService, alice, bob, frames, mallet,
+};
 
 use crate::{alices_service, sealed};
 
@@ -91,16 +92,9 @@ fn session_and_request_name_one_account() {
 // I-S-4.4-b
 #[test]
 fn a_mode_that_may_not_is_told_so() {
-    let (service, _client) = alices_service();
-    let mut entropy = entropy_of("a service elsewhere");
-    let keys = ServiceKeys::generate(&mut entropy);
-    let identity = ClientIdentity::service(
-        keys.profile(now()),
-        None,
-        "example.org".into(),
-        keys.authentication,
-    );
-    let mut peer = Client::new(&service, identity);
+    let service = TestService::with_domains(&Domains::elsewhere(), |_| {});
+    let _client = Client::of_new_account_with_device(&service, &alice());
+    let mut peer = ForeignService::of(ELSEWHERE).client(&service);
     let answer = peer.exchange(&frames::status());
     sealed(
         Transaction::Status,
