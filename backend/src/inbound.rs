@@ -41,7 +41,7 @@ impl Default for LeftMeanwhile {
 
 impl LeftMeanwhile {
     /// Counts one more, unless there are as many as may be.
-    fn count(&self, partition: PartitionId) -> bool {
+    pub(crate) fn count(&self, partition: PartitionId) -> bool {
         let count = &self.0[usize::from(partition.0)];
         count.fetch_add(1, Ordering::Relaxed) < INTAKE_AWAY_ENTRIES_MAX
     }

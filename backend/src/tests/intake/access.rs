@@ -14,7 +14,7 @@ fn reading_key(number: usize) -> SecretKey {
 }
 
 /// What `person` may send, encrypted to one of the keys.
-fn contact(person: &Person, permission: (&str, &str), key: usize) -> Envelope {
+pub(super) fn contact(person: &Person, permission: (&str, &str), key: usize) -> Envelope {
     let mut entry = CatalogedContact {
         permissions: vec![Permission {
             name: Some(permission.0.to_owned()),
@@ -39,7 +39,7 @@ fn contact(person: &Person, permission: (&str, &str), key: usize) -> Envelope {
 
 impl Scene<MemoryStore> {
     /// Puts `content` into the catalog of contacts at `index`; frame 0 with the first entry.
-    async fn set_contact(&self, owner: &Person, index: u64, id: &str, content: Option<Envelope>) {
+    pub(super) async fn set_contact(&self, owner: &Person, index: u64, id: &str, content: Option<Envelope>) {
         let event = match (&content, index) {
             (None, _) => "Delete",
             (Some(_), _) => "Update",
