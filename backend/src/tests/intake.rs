@@ -3,6 +3,7 @@
 
 mod access;
 mod aside;
+mod direct;
 mod faults;
 
 use mesh_common::account::intake::{ForwardingService, IntakeMessage, MessageSender};
