@@ -97,7 +97,7 @@ impl<S: Store> Scene<S> {
     }
 
     /// Puts items into the queue, as the commit that accepts their messages does.
-    async fn enqueue(&self, items: &[QueueItem]) {
+    async fn queue_up(&self, items: &[QueueItem]) {
         let mut tx = self.store.begin(TxOptions::default());
         for item in items {
             let place = keys::queue_item(item.destination(), item.due_at, item.id);
@@ -182,7 +182,7 @@ async fn what_waits_is_told_by_destination() {
     let desk = scene.desk(&pool);
     assert!(desk.overview().await.unwrap().destinations.len() == 1);
     scene
-        .enqueue(&[
+        .queue_up(&[
             item(1, "alice@a.example", "bob@b.example", now),
             item(2, "carol@z.example", "bob@b.example", now),
             item(3, "alice@a.example", "dora@c.example", now),
@@ -222,7 +222,7 @@ async fn orders_stand_until_they_are_revoked_whatever_happens_to_the_process() {
     let mut scene = Scene::new().await;
     let (now, pool) = (scene.now(), Arc::new(QuietPool::default()));
     let held = item(1, "alice@a.example", "bob@b.example", now);
-    scene.enqueue(std::slice::from_ref(&held)).await;
+    scene.queue_up(std::slice::from_ref(&held)).await;
     let desk = scene.desk(&pool);
     desk.order(order(to("b.example"), What::Hold, now))
         .await
@@ -382,7 +382,7 @@ async fn a_message_is_explained_for_each_of_its_recipients() {
     scene.backend.drain().await;
     // The same message to somebody elsewhere, which waits.
     let waits = item(1, "alice@example.com", "eve@b.example", scene.now());
-    scene.enqueue(std::slice::from_ref(&waits)).await;
+    scene.queue_up(std::slice::from_ref(&waits)).await;
     let explained = desk.explain("M1", None).await.unwrap();
     let [
         Whereabouts::Queued {
