@@ -9,13 +9,10 @@ use mesh_common::account::needs::Needs;
 use mesh_common::account::{AccountId, DirectoryEntry, IntakeBody};
 use mesh_common::address::AccountAddress;
 use mesh_common::delivery::{QueueItem, ShardId};
-use mesh_common::time::Timestamp;
 
 use super::queue::OutboundDesk;
 use super::scan::each;
-use super::{
-    Aside, DeskError, DestinationState, DestinationView, Explanation, Phase, Selection, Whereabouts,
-};
+use super::{Aside, DeskError, DestinationState, Explanation, Selection, Whereabouts};
 use crate::partition::reading::{self, ReadError};
 use crate::partition::{directory, records};
 use crate::store::{Read, Store, Tx, TxOptions, keys};
@@ -74,16 +71,11 @@ impl<S: Store> OutboundDesk<S> {
         let destination = self.look_at(domain).await?;
         let destination = destination
             .unwrap_or_else(|| self.view(DestinationState::unknown(domain), Default::default()));
-        let shown = self.item(item);
-        let next_try_at = shown
-            .held
-            .is_none()
-            .then(|| next_try_at(item, &destination));
+        let item = Box::new(self.item(item, destination.state.phase));
         Ok(Whereabouts::Queued {
-            item: Box::new(shown),
+            item,
             shard: shard.0,
             destination: Box::new(destination),
-            next_try_at,
         })
     }
 
@@ -210,15 +202,6 @@ impl Found {
         self.sender.get_or_insert_with(known);
         self.recipients.insert(recipient.canonical().to_owned());
         self.whereabouts.push(found);
-    }
-}
-
-/// When `item` is sent at the earliest, as far as the pool knows now.
-fn next_try_at(item: &QueueItem, destination: &DestinationView) -> Timestamp {
-    match destination.state.phase {
-        Phase::Paused { until } => item.due_at.max(until),
-        Phase::Away { next_try_at } => item.due_at.max(next_try_at),
-        Phase::Idle | Phase::Flowing | Phase::Probing => item.due_at,
     }
 }
 

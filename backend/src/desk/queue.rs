@@ -1,7 +1,7 @@
 //! The queue to other services as an operator sees it: what waits is read from the store, how
 //! destinations do is asked of the pool, and what is ordered goes to the standing orders or the pool.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -113,9 +113,12 @@ impl<S: Store> OutboundDesk<S> {
         }
     }
 
-    pub(super) fn item(&self, item: &QueueItem) -> Item {
+    /// An item with what is ordered about it, and when it is tried next.
+    pub(super) fn item(&self, item: &QueueItem, phase: Phase) -> Item {
+        let held = self.shared.orders.hold_of(item);
         Item {
-            held: self.shared.orders.hold_of(item),
+            next_try_at: held.is_none().then(|| phase.next_try_at(item.due_at)),
+            held,
             ..shown(item)
         }
     }
@@ -168,14 +171,40 @@ impl<S: Store> OutboundDesk<S> {
         Ok(is_shown.then_some(view))
     }
 
+    /// An order that holds items of `selection`, if everything that matches is held.
+    async fn hold_of_all(&self, selection: &Selection) -> Result<Option<StandingOrder>, DeskError> {
+        let range = selection
+            .destination()
+            .map_or_else(keys::all_queues, keys::queue);
+        let mut order = None;
+        self.each_item(range, |_, item| {
+            if !selection.matches(&item) {
+                return ControlFlow::Continue(());
+            }
+            order = self.shared.orders.hold_of(&item);
+            match order {
+                Some(_) => ControlFlow::Continue(()),
+                None => ControlFlow::Break(()),
+            }
+        })
+        .await?;
+        Ok(order)
+    }
+
     async fn matching(&self, selection: &Selection, max: usize) -> Result<Vec<Item>, DeskError> {
         let range = selection
             .destination()
             .map_or_else(keys::all_queues, keys::queue);
+        let states = self.pool.destinations().await?;
+        let phases: HashMap<&str, Phase> = states
+            .iter()
+            .map(|state| (state.domain.as_str(), state.phase))
+            .collect();
         let mut found = Vec::new();
         self.each_item(range, |_, item| {
             if selection.matches(&item) {
-                found.push(self.item(&item));
+                let phase = phases.get(item.destination()).copied();
+                found.push(self.item(&item, phase.unwrap_or(Phase::Idle)));
             }
             if found.len() < max {
                 ControlFlow::Continue(())
@@ -223,6 +252,7 @@ pub(super) fn shown(item: &QueueItem) -> Item {
         enqueued_at: item.enqueued_at,
         expires_at: item.expires_at,
         due_at: item.due_at,
+        next_try_at: None,
         attempts: item.attempts,
         last_trouble: item.last_trouble.as_ref().map(trouble),
         held: None,
@@ -273,7 +303,17 @@ impl<S: Store> QueueDesk for OutboundDesk<S> {
     }
 
     fn retry<'a>(&'a self, selection: &'a Selection) -> Answer<'a, u64> {
-        self.pool.retry(selection)
+        Box::pin(async move {
+            if let Some(order) = self.hold_of_all(selection).await? {
+                return Err(DeskError::Refused {
+                    why: format!(
+                        "{selection}: held by {}, so nothing is tried; resume {} first",
+                        order.by, order.selection
+                    ),
+                });
+            }
+            self.pool.retry(selection).await
+        })
     }
 
     fn fail<'a>(&'a self, selection: &'a Selection, reason: &'a str) -> Answer<'a, u64> {

@@ -78,6 +78,18 @@ impl DestinationState {
     }
 }
 
+impl Phase {
+    /// When something that is due at `due_at` is tried, as things are.
+    #[must_use]
+    pub fn next_try_at(self, due_at: Timestamp) -> Timestamp {
+        match self {
+            Self::Paused { until } => due_at.max(until),
+            Self::Away { next_try_at } => due_at.max(next_try_at),
+            Self::Idle | Self::Flowing | Self::Probing => due_at,
+        }
+    }
+}
+
 /// Whether a destination is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "is")]
@@ -132,6 +144,9 @@ pub struct Item {
     pub expires_at: Timestamp,
     /// When it is to be sent, at the earliest.
     pub due_at: Timestamp,
+    /// When it is tried next, as far as the pool knows now; none while it is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_try_at: Option<Timestamp>,
     /// Transfers that counted against the message.
     pub attempts: u32,
     /// What the last transfer came to.
@@ -239,9 +254,6 @@ pub enum Whereabouts {
         shard: u16,
         /// What it waits for.
         destination: Box<DestinationView>,
-        /// When it is tried next, unless it is held.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        next_try_at: Option<Timestamp>,
     },
     /// It was taken out of the queue because handling it failed.
     Quarantined {

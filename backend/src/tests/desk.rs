@@ -308,6 +308,30 @@ async fn what_is_done_once_is_done_by_the_pool() {
 }
 
 #[actix::test]
+async fn what_is_held_is_not_tried_before_it_is_resumed() {
+    let (scene, pool) = (Scene::new().await, Arc::new(QuietPool::default()));
+    let (desk, now) = (scene.desk(&pool), scene.now());
+    let (one, two) = (
+        item(1, "alice@a.example", "bob@b.example", now),
+        item(2, "carol@z.example", "bob@b.example", now),
+    );
+    scene.queue_up(&[one, two]).await;
+    let hold_m1 = order(Selection::of_message("M1").unwrap(), What::Hold, now);
+    desk.order(hold_m1).await.unwrap();
+    assert!(
+        desk.retry(&to("b.example")).await.is_ok(),
+        "not all of it is held"
+    );
+    desk.order(order(to("b.example"), What::Hold, now))
+        .await
+        .unwrap();
+    pool.asked();
+    let refused = desk.retry(&to("b.example")).await;
+    assert!(matches!(refused, Err(DeskError::Refused { .. })));
+    assert!(pool.asked().is_empty());
+}
+
+#[actix::test]
 async fn poison_is_put_back_with_its_failures_forgotten() {
     let (scene, pool) = (Scene::new().await, Arc::new(QuietPool::default()));
     let desk = scene.desk(&pool);
@@ -389,7 +413,6 @@ async fn a_message_is_explained_for_each_of_its_recipients() {
             item,
             shard,
             destination,
-            next_try_at: next,
         },
         told,
     ] = &explained.recipients[..]
@@ -400,7 +423,7 @@ async fn a_message_is_explained_for_each_of_its_recipients() {
     assert_eq!(ShardId(*shard), waits.shard());
     assert_eq!(destination.state.domain, "b.example");
     assert_eq!(
-        *next,
+        item.next_try_at,
         Some(next_try_at),
         "not before the destination is tried"
     );
@@ -419,14 +442,10 @@ async fn a_message_is_explained_for_each_of_its_recipients() {
         .await
         .unwrap();
     let held = desk.explain(&waits.id.to_string(), None).await.unwrap();
-    let never = matches!(
-        held.recipients[0],
-        Whereabouts::Queued {
-            next_try_at: None,
-            ..
-        }
-    );
-    assert!(never, "{held:?}");
+    let Whereabouts::Queued { item, .. } = &held.recipients[0] else {
+        panic!("{held:?}");
+    };
+    assert!(item.held.is_some() && item.next_try_at.is_none());
     assert_eq!(held.message, "M1");
     let unknown = desk.explain("M2", Some("alice@example.com")).await.unwrap();
     assert!(unknown.recipients.is_empty());

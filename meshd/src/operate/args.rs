@@ -71,6 +71,9 @@ pub enum QueueCommand {
     /// Send again what `meshd queue hold` holds; the same is to be selected as was held.
     Resume(Selected),
     /// Try now what is selected, instead of at its time; a destination that is away is probed at once.
+    ///
+    /// A destination that does not answer that either is left alone for three times as long, at most 30
+    /// minutes.
     Retry(Selected),
     /// End what is selected: senders are told `Failed`, with the reason.
     ///

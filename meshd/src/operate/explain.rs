@@ -51,8 +51,7 @@ fn text_of(explanation: &Explanation, now: Timestamp) -> String {
                 item,
                 shard,
                 destination,
-                next_try_at,
-            } => queued(item, *shard, destination, *next_try_at, now),
+            } => queued(item, *shard, destination, now),
             Whereabouts::Quarantined { entry } => quarantined(entry, now),
             Whereabouts::Intake {
                 recipient,
@@ -84,18 +83,10 @@ fn text_of(explanation: &Explanation, now: Timestamp) -> String {
     text
 }
 
-fn queued(
-    item: &Item,
-    shard: u16,
-    destination: &DestinationView,
-    next_try_at: Option<Timestamp>,
-    now: Timestamp,
-) -> String {
+fn queued(item: &Item, shard: u16, destination: &DestinationView, now: Timestamp) -> String {
     let domain = &destination.state.domain;
-    let next = match (&item.held, next_try_at) {
-        (Some(_), _) | (None, None) => "not while it is held".to_owned(),
-        (None, Some(at)) => in_time(now, at),
-    };
+    let next = item.next_try_at.map(|at| in_time(now, at));
+    let next = next.unwrap_or_else(|| "not while it is held".to_owned());
     let mut known = vec![
         ("waits", format!("for {domain}: {}", why(item, destination))),
         ("next try", next),

@@ -160,7 +160,10 @@ fn operator() -> String {
         .filter(|letter| letter.is_ascii_graphic())
         .collect();
     let uid = rustix::process::getuid().as_raw();
-    format!("{name} (uid {uid})").trim_start().to_owned()
+    match name.as_str() {
+        "" => format!("uid {uid}"),
+        name => format!("{name} (uid {uid})"),
+    }
 }
 
 /// The JSON value of an answer, or why there is none.

@@ -316,10 +316,8 @@ fn items_page(items: &[Item], now: Timestamp) -> String {
     ];
     let mut rows = vec![heads(&names)];
     rows.extend(items.iter().map(|item| {
-        let next = match &item.held {
-            Some(_) => "held".to_owned(),
-            None => in_time(now, item.due_at),
-        };
+        let next = item.next_try_at.map(|at| in_time(now, at));
+        let next = next.unwrap_or_else(|| "held".to_owned());
         let last = item.last_trouble.as_ref();
         vec![
             plain(&item.message),

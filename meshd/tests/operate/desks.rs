@@ -117,6 +117,7 @@ fn item(number: u8, domain: &str) -> Item {
         enqueued_at: noon() - minutes(200 - age),
         expires_at: noon() + minutes(4_120 + age),
         due_at: noon() - minutes(3),
+        next_try_at: None,
         attempts: 0,
         last_trouble: None,
         held: None,
@@ -204,9 +205,16 @@ impl Books {
             holds.find(|order| selects(&order.selection, item)).cloned()
         };
         found
-            .map(|item| Item {
-                held: held(item),
-                ..item.clone()
+            .map(|item| {
+                let held = held(item);
+                let domain = item.recipient.domain();
+                let state = self.states.iter().find(|state| state.domain == domain);
+                let phase = state.map_or(Phase::Idle, |state| state.phase);
+                Item {
+                    next_try_at: Some(phase.next_try_at(item.due_at)).filter(|_| held.is_none()),
+                    held,
+                    ..item.clone()
+                }
             })
             .collect()
     }
@@ -309,7 +317,6 @@ impl QueueDesk for Desks {
                 .map(|item| Whereabouts::Queued {
                     shard: 17,
                     destination: Box::new(books.view(item.recipient.domain()).unwrap()),
-                    next_try_at: Some(noon() + minutes(4)).filter(|_| item.held.is_none()),
                     item: Box::new(item),
                 })
                 .collect();

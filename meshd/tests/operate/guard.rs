@@ -154,7 +154,7 @@ fn who_did_what_is_on_record() {
         "dead.example"
     );
     assert_eq!(lines[0]["about"]["reason"], "they move house");
-    assert!(lines[0]["operator"].as_str().unwrap().contains("(uid "));
+    assert!(lines[0]["operator"].as_str().unwrap().contains("uid "));
     assert!(lines[1]["done"].is_object());
     let refused = lines[3]["refused"].as_str().unwrap();
     assert!(

@@ -592,10 +592,16 @@ fn report_destination(domain: &str, attempt: &Attempt, was_away: bool, is_away: 
         );
     }
     if is_away && !was_away {
-        let end = &attempt.end;
+        let trouble = match &attempt.end {
+            End::Unreachable(unreachable) => unreachable.to_string(),
+            End::TimedOut => "nothing came back in time".to_owned(),
+            End::Foreign { http, .. } => format!("HTTP {http}, of no Mesh service"),
+            End::Answered(answered) => format!("status {}: {}", answered.status, answered.text),
+            End::Internal(reason) => reason.clone(),
+        };
         tracing::warn!(
             destination = domain,
-            ?end,
+            trouble,
             "a destination does not answer; it is left alone and tried again"
         );
     } else if was_away && !is_away {
