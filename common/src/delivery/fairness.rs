@@ -277,3 +277,112 @@ impl Turns {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_000_000);
+
+    fn due(number: u16, tenant: &str, class: Class) -> Due {
+        let mut id = [0; 16];
+        id[14..].copy_from_slice(&number.to_be_bytes());
+        Due {
+            id: ItemId(id),
+            tenant: tenant.into(),
+            class,
+            bytes: 1,
+            due_at: Timestamp::from_millis(NOW.as_millis() + i64::from(number)),
+            is_retry: false,
+        }
+    }
+
+    fn retry(number: u16) -> Due {
+        Due {
+            is_retry: true,
+            ..due(number, "a.example", Class::Bulk)
+        }
+    }
+
+    fn taken(waiting: &mut Waiting) -> Vec<u16> {
+        std::iter::from_fn(|| waiting.take(true))
+            .map(|due| u16::from_be_bytes([due.id.0[14], due.id.0[15]]))
+            .collect()
+    }
+
+    #[test]
+    fn items_of_a_tenant_go_as_they_are_due_and_tenants_in_turn() {
+        let mut waiting = Waiting::default();
+        for (number, tenant) in [(3, "a"), (1, "a"), (2, "a"), (9, "b"), (8, "b")] {
+            waiting.add(due(number, tenant, Class::Bulk));
+        }
+        assert_eq!(taken(&mut waiting), [1, 8, 2, 9, 3]);
+        assert!(waiting.is_empty());
+    }
+
+    #[test]
+    fn an_item_waits_once() {
+        let mut waiting = Waiting::default();
+        assert_eq!(waiting.add(due(1, "a", Class::Bulk)), Added::Waits);
+        assert_eq!(waiting.add(due(1, "a", Class::Bulk)), Added::Known);
+        assert_eq!(waiting.len(), 1);
+    }
+
+    #[test]
+    fn an_interactive_item_takes_the_place_of_the_last_bulk_one() {
+        let mut waiting = Waiting::default();
+        for number in 0..256 {
+            waiting.add(due(number, "campaign", Class::Bulk));
+        }
+        let late = due(300, "a", Class::Bulk);
+        assert_eq!(waiting.add(late.clone()), Added::LeftInStore(late.due_at));
+        let displaced = due(255, "campaign", Class::Bulk);
+        assert_eq!(
+            waiting.add(due(301, "a", Class::Interactive)),
+            Added::LeftInStore(displaced.due_at)
+        );
+        assert!(!waiting.holds(displaced.id));
+        assert_eq!(waiting.len(), ITEMS_LOADED_MAX);
+        assert_eq!(taken(&mut waiting)[0], 301);
+    }
+
+    #[test]
+    fn retries_never_fill_the_memory() {
+        let mut waiting = Waiting::default();
+        for number in 0..200 {
+            waiting.add(retry(number));
+        }
+        assert_eq!(waiting.len(), RETRIES_LOADED_MAX);
+        assert!(waiting.is_full_of_retries());
+        assert_eq!(waiting.first_attempts(), 0);
+        assert_eq!(waiting.take(false), None);
+        assert!(waiting.take(true).is_some());
+        assert!(!waiting.is_full_of_retries());
+    }
+
+    #[test]
+    fn retries_go_first_where_there_is_budget_for_them() {
+        let mut waiting = Waiting::default();
+        waiting.add(due(1, "a.example", Class::Bulk));
+        waiting.add(retry(2));
+        assert_eq!(
+            waiting.clone().take(false).unwrap().id,
+            due(1, "a", Class::Bulk).id
+        );
+        assert_eq!(taken(&mut waiting), [2, 1]);
+    }
+
+    #[test]
+    fn what_leaves_memory_is_told_with_its_time() {
+        let mut waiting = Waiting::default();
+        for number in 0..10 {
+            waiting.add(due(number, "a", Class::Bulk));
+        }
+        waiting.add(retry(20));
+        assert_eq!(waiting.shrink_to(8), Some(due(7, "a", Class::Bulk).due_at));
+        assert!(waiting.remove(due(0, "a", Class::Bulk).id));
+        assert!(!waiting.remove(due(9, "a", Class::Bulk).id));
+        assert_eq!(waiting.len(), 7);
+        assert_eq!(taken(&mut waiting), [20, 1, 2, 3, 4, 5, 6]);
+    }
+}

@@ -173,3 +173,106 @@ impl LaneRings {
 fn part(budget: u32, percent: u32) -> u32 {
     (budget * percent / 100).max(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUDGET: u32 = 100;
+    const ALL: [Lane; 4] = [Lane::Proven, Lane::Unhurried, Lane::Unproven, Lane::Slow];
+
+    fn ring(lane: Lane, urgent: bool) -> Ring {
+        Ring { lane, urgent }
+    }
+
+    /// Lanes that always have something, of both kinds.
+    fn full() -> Lanes {
+        let mut lanes = Lanes::default();
+        for lane in ALL {
+            for urgent in [true, false] {
+                for key in 0..1_000 {
+                    lanes.push_back(ring(lane, urgent), Entry { key, stamp: 0 });
+                }
+            }
+        }
+        lanes
+    }
+
+    fn started(lanes: &mut Lanes) -> Option<Ring> {
+        let (ring, _) = lanes.pop(BUDGET)?;
+        lanes.turn_used(ring);
+        lanes.count_start(ring.lane);
+        Some(ring)
+    }
+
+    #[test]
+    fn each_lane_has_its_bound() {
+        let mut lanes = full();
+        for _ in 0..BUDGET {
+            started(&mut lanes);
+        }
+        let slow = lanes.in_flight(Lane::Slow);
+        let unproven = lanes.in_flight(Lane::Unproven);
+        assert!(slow <= BUDGET * SLOW_LANE_PERCENT / 100);
+        assert!(slow + unproven <= BUDGET * UNPROVEN_LANE_PERCENT / 100);
+        assert!(lanes.in_flight(Lane::Unhurried) <= BUDGET * UNHURRIED_LANE_PERCENT / 100);
+        assert!(ALL.iter().all(|&lane| lanes.in_flight(lane) > 0));
+        assert_eq!(lanes.in_flight_in_all(), BUDGET);
+    }
+
+    #[test]
+    fn lanes_that_are_full_alone_leave_room() {
+        for (lane, bound) in [
+            (Lane::Slow, SLOW_LANE_PERCENT),
+            (Lane::Unproven, UNPROVEN_LANE_PERCENT),
+            (Lane::Unhurried, UNHURRIED_LANE_PERCENT),
+            (Lane::Proven, 200),
+        ] {
+            let mut lanes = Lanes::default();
+            for key in 0..200 {
+                lanes.push_back(ring(lane, false), Entry { key, stamp: 0 });
+            }
+            while started(&mut lanes).is_some() {}
+            assert_eq!(lanes.in_flight(lane), bound, "{lane:?}");
+        }
+    }
+
+    #[test]
+    fn a_budget_of_one_still_reaches_everybody() {
+        for lane in ALL {
+            let mut lanes = Lanes::default();
+            lanes.push_back(ring(lane, true), Entry { key: 1, stamp: 0 });
+            assert!(lanes.pop(1).is_some(), "{lane:?}");
+        }
+    }
+
+    #[test]
+    fn destinations_with_something_urgent_go_eight_to_one() {
+        let mut lanes = full();
+        let urgent = (0..90)
+            .filter_map(|_| {
+                let (ring, _) = lanes.pop(BUDGET)?;
+                lanes.turn_used(ring);
+                Some(ring.urgent)
+            })
+            .filter(|&urgent| urgent);
+        // Ninety turns in four lanes, each of which counts for itself.
+        assert!((80..=84).contains(&urgent.count()));
+    }
+
+    #[test]
+    fn destinations_of_one_ring_take_turns() {
+        let mut lanes = Lanes::default();
+        let proven = ring(Lane::Proven, false);
+        for key in 0..3 {
+            lanes.push_back(proven, Entry { key, stamp: 0 });
+        }
+        let mut order = Vec::new();
+        for _ in 0..6 {
+            let (ring, entry) = lanes.pop(BUDGET).unwrap();
+            order.push(entry.key);
+            lanes.push_back(ring, entry);
+        }
+        assert_eq!(order, [0, 1, 2, 0, 1, 2]);
+    }
+}

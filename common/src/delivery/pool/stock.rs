@@ -112,3 +112,66 @@ fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp
         (one, other) => one.or(other),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_000_000);
+    const LATER: Timestamp = Timestamp::from_secs(1_000_030);
+    const ONE: ItemId = ItemId([1; 16]);
+
+    fn nothing() -> Waiting {
+        Waiting::default()
+    }
+
+    #[test]
+    fn what_comes_during_a_reading_is_read_after_it() {
+        let mut stock = Stock::default();
+        assert_eq!(stock.read_at(&nothing(), false), None);
+        stock.announce(NOW);
+        assert_eq!(stock.read_at(&nothing(), false), Some(NOW));
+        stock.ask();
+        assert_eq!(stock.read_at(&nothing(), false), None);
+        stock.announce(NOW);
+        stock.answer(None);
+        stock.conclude(NOW, true);
+        assert_eq!(stock.read_at(&nothing(), false), Some(NOW));
+    }
+
+    #[test]
+    fn a_retry_that_is_committed_during_a_reading_is_read_when_it_is_due() {
+        let mut stock = Stock::default();
+        stock.announce(NOW);
+        stock.ask();
+        stock.settle(ONE, Some(LATER));
+        assert!(stock.was_settled(ONE));
+        stock.answer(None);
+        stock.conclude(NOW, true);
+        assert!(!stock.was_settled(ONE));
+        assert_eq!(stock.read_at(&nothing(), false), Some(LATER));
+    }
+
+    #[test]
+    fn a_reading_in_vain_is_repeated_after_a_second_unless_there_is_news() {
+        let mut stock = Stock::default();
+        stock.announce(NOW);
+        stock.ask();
+        stock.answer(Some(NOW));
+        stock.conclude(NOW, false);
+        assert_eq!(stock.read_at(&nothing(), false), Some(NOW + IN_VAIN_PAUSE));
+        stock.announce(NOW);
+        assert_eq!(stock.read_at(&nothing(), false), Some(NOW));
+    }
+
+    #[test]
+    fn it_is_empty_when_nothing_is_expected_and_no_reading_is_under_way() {
+        let mut stock = Stock::default();
+        assert!(stock.is_empty());
+        stock.announce(NOW);
+        assert!(!stock.is_empty());
+        stock.ask();
+        stock.answer(None);
+        assert!(stock.is_empty());
+    }
+}
