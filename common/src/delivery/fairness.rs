@@ -106,7 +106,14 @@ impl Waiting {
         self.retries >= RETRIES_LOADED_MAX
     }
 
-    /// Adds an item. Where there is no room, an interactive one takes that of the last bulk one.
+    /// Whether a tenant has clearly less in memory than the one that has most: then what it queues need not
+    /// stand behind what that one has in the store.
+    pub(super) fn is_short_of(&self, tenant: &str) -> bool {
+        self.bulk.first.items_of(tenant) + 1 < self.bulk.first.most_items()
+    }
+
+    /// Adds an item. Where there is no room, it takes that of the last bulk one if it is interactive, or if its
+    /// tenant has clearly less in memory than the tenant who has most.
     pub(super) fn add(&mut self, due: Due) -> Added {
         if self.holds(due.id) {
             return Added::Known;
@@ -116,11 +123,8 @@ impl Waiting {
         }
         let mut left = None;
         if self.len() >= ITEMS_LOADED_MAX {
-            let displaced = match due.class {
-                Class::Interactive => self.bulk.take_last(),
-                Class::Bulk => None,
-            };
-            let Some(displaced) = displaced else {
+            let may_displace = due.class == Class::Interactive || self.is_short_of(&due.tenant);
+            let Some(displaced) = may_displace.then(|| self.bulk.take_last()).flatten() else {
                 return Added::LeftInStore(due.due_at);
             };
             self.forget(&displaced);
@@ -230,6 +234,14 @@ impl Turns {
         self.order.is_empty()
     }
 
+    fn items_of(&self, tenant: &str) -> usize {
+        self.items.get(tenant).map_or(0, BTreeMap::len)
+    }
+
+    fn most_items(&self) -> usize {
+        self.items.values().map(BTreeMap::len).max().unwrap_or(0)
+    }
+
     fn add(&mut self, due: Due) {
         let tenant = Arc::clone(&due.tenant);
         let items = self.items.entry(Arc::clone(&tenant)).or_default();
@@ -334,7 +346,7 @@ mod tests {
         for number in 0..256 {
             waiting.add(due(number, "campaign", Class::Bulk));
         }
-        let late = due(300, "a", Class::Bulk);
+        let late = due(300, "campaign", Class::Bulk);
         assert_eq!(waiting.add(late.clone()), Added::LeftInStore(late.due_at));
         let displaced = due(255, "campaign", Class::Bulk);
         assert_eq!(
@@ -344,6 +356,22 @@ mod tests {
         assert!(!waiting.holds(displaced.id));
         assert_eq!(waiting.len(), ITEMS_LOADED_MAX);
         assert_eq!(taken(&mut waiting)[0], 301);
+    }
+
+    #[test]
+    fn a_small_tenant_takes_the_place_of_the_last_item_of_a_large_one() {
+        let mut waiting = Waiting::default();
+        for number in 0..256 {
+            waiting.add(due(number, "campaign", Class::Bulk));
+        }
+        for number in 300..310 {
+            assert!(waiting.is_short_of("small"));
+            let added = waiting.add(due(number, "small", Class::Bulk));
+            assert!(matches!(added, Added::LeftInStore(_)));
+            assert!(waiting.holds(due(number, "small", Class::Bulk).id));
+        }
+        assert_eq!(waiting.len(), ITEMS_LOADED_MAX);
+        assert_eq!(taken(&mut waiting)[..4], [0, 300, 1, 301]);
     }
 
     #[test]

@@ -259,13 +259,16 @@ impl Destination {
     }
 
     /// Lets an item wait that was put into the store just now. A bulk one takes its place behind those
-    /// that are only there.
+    /// that are only there, unless its tenant has less than its share in memory.
     pub(super) fn add_fresh(&mut self, now: Timestamp, due: Due) {
         let others_come_first = self.stock.next_due().is_some_and(|next| next <= due.due_at);
-        if others_come_first && due.class == Class::Bulk {
-            self.stock.expect(now.max(due.due_at));
-        } else {
+        let is_in_turn = due.class == Class::Interactive
+            || !others_come_first
+            || self.waiting.is_short_of(&due.tenant);
+        if is_in_turn {
             self.add(due);
+        } else {
+            self.stock.expect(now.max(due.due_at));
         }
     }
 

@@ -73,6 +73,9 @@ fn happen(world: &mut World, happening: Happening, settings: PoolSettings) {
                 Class::Bulk
             };
             let tenant = format!("t{tenant}.example");
+            if world.pool.knows(&domain(to)) {
+                world.queue_freshly(&domain(to), &tenant, class);
+            }
             world.queue_as(&domain(to), count, &tenant, class, bytes);
         }
         Happening::Change { to, kind } => become_kind(world, to, kind),

@@ -189,6 +189,29 @@ fn tenants_take_turns() {
 }
 
 #[test]
+fn a_contact_request_and_a_small_tenant_overtake_a_campaign_that_is_in_the_store() {
+    let mut world = World::new(12, PoolSettings::default());
+    world.add_peer("busy.example", Server::new(1, 100));
+    world.queue_as(
+        "busy.example",
+        5_000,
+        "campaign.example",
+        Class::Bulk,
+        4_096,
+    );
+    world.run(seconds(10));
+    world.queue_freshly("busy.example", "a.example", Class::Interactive);
+    world.queue_freshly("busy.example", "small.example", Class::Bulk);
+    world.run(seconds(5));
+    let order = &world.records["busy.example"].order;
+    assert!(order.len() < 300, "the campaign goes on");
+    for tenant in ["a.example", "small.example"] {
+        let is_gone = order.iter().any(|(of, _)| &**of == tenant);
+        assert!(is_gone, "{tenant} waits behind the campaign");
+    }
+}
+
+#[test]
 fn a_pause_that_a_peer_asks_for_is_kept() {
     let mut world = World::new(9, PoolSettings::default());
     let mut asked = 0;

@@ -144,6 +144,14 @@ impl World {
         self.announce(domain);
     }
 
+    /// Queues one message of `tenant`, and tells the pool which.
+    pub fn queue_freshly(&mut self, domain: &str, tenant: &str, class: Class) {
+        let item = self.item(domain, tenant, class, 4_096);
+        let due = Due::of(&item);
+        self.put(domain, item);
+        self.pool.handle_enqueued(self.now, domain, due);
+    }
+
     /// There is always more for this destination.
     pub fn queue_endlessly(&mut self, domain: &str) {
         if let Some(queue) = self.queues.get_mut(domain) {
