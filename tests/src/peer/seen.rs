@@ -61,6 +61,8 @@ pub struct Totals {
     connections_open: AtomicU64,
     connections_peak: AtomicU64,
     posts: AtomicU64,
+    in_flight: AtomicU64,
+    in_flight_peak: AtomicU64,
     kept: AtomicU64,
 }
 
@@ -83,6 +85,12 @@ impl Totals {
         self.posts.load(Ordering::SeqCst)
     }
 
+    /// The most Posts that were not answered yet at once.
+    #[must_use]
+    pub fn in_flight_peak(&self) -> u64 {
+        self.in_flight_peak.load(Ordering::SeqCst)
+    }
+
     /// Messages that any peer kept, each counted once per recipient.
     #[must_use]
     pub fn kept(&self) -> u64 {
@@ -100,6 +108,12 @@ impl Totals {
 
     pub(super) fn posted(&self) {
         self.posts.fetch_add(1, Ordering::SeqCst);
+        let in_flight = 1 + self.in_flight.fetch_add(1, Ordering::SeqCst);
+        self.in_flight_peak.fetch_max(in_flight, Ordering::SeqCst);
+    }
+
+    pub(super) fn answered(&self) {
+        self.in_flight.fetch_sub(1, Ordering::SeqCst);
     }
 
     pub(super) fn kept_one(&self) {

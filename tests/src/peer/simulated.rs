@@ -301,6 +301,7 @@ pub(super) struct InFlight(Arc<Peer>);
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        self.0.totals.answered();
         self.0.note(|seen| seen.in_flight -= 1);
     }
 }
