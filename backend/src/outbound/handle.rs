@@ -196,17 +196,6 @@ impl<S: Store> Outbound<S> {
         self.shared.depths.of_class(class)
     }
 
-    /// The service of `domain` spoke to us, authenticated: if it did not answer lately, it may now. Never
-    /// waits; what cannot be told now is of no account.
-    pub fn peer_spoke(&self, domain: &str) {
-        let told = self
-            .commands
-            .try_send(Command::PeerSpoke(domain.to_owned()));
-        if told.is_err() {
-            tracing::debug!(domain, "nobody listens that a peer spoke");
-        }
-    }
-
     /// What the whole pool does.
     ///
     /// # Errors

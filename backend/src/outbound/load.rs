@@ -7,6 +7,7 @@ use mesh_common::limits::OUTBOUND_LOAD_ROWS_MAX;
 use mesh_common::time::Timestamp;
 
 use super::rows;
+use crate::partition::RowError;
 use crate::partition::commands::contained;
 use crate::partition::shared::chain;
 use crate::store::keys::{self, QueuePlace, Zone};
@@ -62,12 +63,10 @@ pub(crate) fn found(row: Row) -> Found {
             });
         }
     };
-    let read = contained(|| rows::item(&row.value)).unwrap_or_else(|| {
-        Err(crate::partition::RowError::Field {
-            what: "queue item",
-            field: "whole",
-        })
-    });
+    let read = contained(|| rows::item(&row.value)).unwrap_or(Err(RowError::Field {
+        what: "queue item",
+        field: "whole",
+    }));
     let reason = match read {
         Ok(item) if item.id == id && item.due_at == due_at && zone_of(&item) == zone => {
             return Found::Item(Box::new(item));

@@ -7,6 +7,7 @@ mod orders;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
 
 use mesh_common::account::intake::DeliveryKey;
 use mesh_common::cluster::handle::BoxFuture;
@@ -183,7 +184,7 @@ fn queued(sender: &Person, recipient: &str, message: &str, now: Timestamp) -> Qu
 
 impl<S: Store> Scene<S> {
     /// Puts items into the queue in one commit, and rings.
-    async fn enqueue(&self, items: &[QueueItem]) {
+    async fn put_in_queue(&self, items: &[QueueItem]) {
         let rows = self.enqueue_silently(items).await;
         rows.tell_queued(&self.backend.inner.shared, None);
     }
@@ -303,7 +304,7 @@ async fn a_message_is_sent_and_its_sender_learns_what_became_of_it() {
         ("cross@peer.example", MessageState::Refused),
     ];
     let items = cases.map(|(recipient, _)| queued(&alice, recipient, "M1", scene.now()));
-    scene.enqueue(&items).await;
+    scene.put_in_queue(&items).await;
     assert_eq!(outbound.depth_of_destination("peer.example").items, 4);
     outbound.idle().await.unwrap();
     for (recipient, state) in cases {
@@ -328,7 +329,7 @@ async fn a_busy_peer_gets_the_message_later_and_the_attempt_counts() {
     });
     let outbound = scene.deliver(&played).await;
     let item = queued(&alice, "bob@peer.example", "M1", scene.now());
-    scene.enqueue(std::slice::from_ref(&item)).await;
+    scene.put_in_queue(std::slice::from_ref(&item)).await;
     outbound.idle().await.unwrap();
     let waiting = scene.in_queue().await;
     assert_eq!(waiting[0].attempts, 1);
@@ -351,7 +352,7 @@ async fn being_unreachable_is_no_evidence_about_a_message() {
     let played = Played::new(&scene.clock, |_, _| unreachable());
     let outbound = scene.deliver(&played).await;
     let item = queued(&alice, "bob@dead.example", "M1", scene.now());
-    scene.enqueue(std::slice::from_ref(&item)).await;
+    scene.put_in_queue(std::slice::from_ref(&item)).await;
     for _ in 0..20 {
         outbound.idle().await.unwrap();
         scene.clock.advance(Duration::from_secs(1));
@@ -424,7 +425,7 @@ async fn a_thousand_messages_to_one_peer_all_arrive_once() {
         })
         .collect();
     for some in items.chunks(100) {
-        scene.enqueue(some).await;
+        scene.put_in_queue(some).await;
     }
     // Windows grow with time, which stands still here but for this.
     while !scene.is_empty().await {
@@ -434,4 +435,35 @@ async fn a_thousand_messages_to_one_peer_all_arrive_once() {
     assert!((0..1_000).all(|number| played.times(&format!("M{number}")) == 1));
     assert!(played.most_in_flight() <= 100);
     assert_eq!(scene.completions(&alice).await, 1_000);
+}
+
+#[actix::test]
+async fn a_peer_that_speaks_is_tried_at_once() {
+    let (scene, alice) = (Scene::new().await, Person::new("alice"));
+    let is_back = Arc::new(AtomicBool::new(false));
+    let back = Arc::clone(&is_back);
+    let played = Played::new(&scene.clock, move |_, _| {
+        if back.load(Ordering::SeqCst) {
+            answer(201, None)
+        } else {
+            unreachable()
+        }
+    });
+    let outbound = scene.deliver(&played).await;
+    let item = queued(&alice, "bob@peer.example", "M1", scene.now());
+    scene.put_in_queue(&[item]).await;
+    // By then the breaker is open for minutes.
+    for _ in 0..120 {
+        outbound.idle().await.unwrap();
+        scene.clock.advance(Duration::from_secs(1));
+    }
+    outbound.idle().await.unwrap();
+    is_back.store(true, Ordering::SeqCst);
+    let before = played.times("M1");
+    outbound.idle().await.unwrap();
+    assert_eq!(played.times("M1"), before);
+    scene.backend.heard_from("peer.example");
+    outbound.idle().await.unwrap();
+    assert_eq!(played.times("M1"), before + 1);
+    assert!(scene.is_empty().await);
 }

@@ -214,6 +214,7 @@ impl<S: Store> Dispatcher<S> {
                     None => self.begin_to_stop(None),
                 },
                 () = self.shared.queue_bell.rung() => {}
+                () = self.shared.heard.rung() => {}
                 () = tokio::time::sleep_until(wake) => {}
             }
         }
@@ -264,6 +265,9 @@ impl<S: Store> Dispatcher<S> {
         }
         for shard in doubtful {
             self.scan(shard);
+        }
+        for domain in self.shared.heard.take() {
+            self.pool.handle_peer_spoke(now, &domain);
         }
     }
 

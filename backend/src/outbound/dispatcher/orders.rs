@@ -23,8 +23,6 @@ pub(crate) enum Command {
     TryNow(Vec<String>),
     /// Standing orders have changed.
     OrdersChanged,
-    /// The service of this domain spoke to us.
-    PeerSpoke(String),
     /// Tell when there is nothing to be done.
     WhenIdle(oneshot::Sender<()>),
     /// Start nothing more, let what is in flight end, and let go of the shards.
@@ -49,7 +47,6 @@ impl<S: Store> Dispatcher<S> {
                 }
             }
             Command::OrdersChanged => self.handle_orders_changed(now),
-            Command::PeerSpoke(domain) => self.pool.handle_peer_spoke(now, &domain),
             Command::WhenIdle(reply) => self.idlers.push(reply),
             Command::Stop(reply) => self.begin_to_stop(Some(reply)),
         }

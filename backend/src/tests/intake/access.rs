@@ -39,7 +39,13 @@ pub(super) fn contact(person: &Person, permission: (&str, &str), key: usize) -> 
 
 impl Scene<MemoryStore> {
     /// Puts `content` into the catalog of contacts at `index`; frame 0 with the first entry.
-    pub(super) async fn set_contact(&self, owner: &Person, index: u64, id: &str, content: Option<Envelope>) {
+    pub(super) async fn set_contact(
+        &self,
+        owner: &Person,
+        index: u64,
+        id: &str,
+        content: Option<Envelope>,
+    ) {
         let event = match (&content, index) {
             (None, _) => "Delete",
             (Some(_), _) => "Update",

@@ -152,11 +152,7 @@ async fn nobody_is_left_anything_who_is_not_here_or_whose_site_refuses() {
     let blocked = &mut config.policy.inbound.blocked_profiles;
     blocked.insert(Person::new("eve").signing_keys().account_udf);
     let scene = Scene::over(GatedStore::new(), config).await;
-    let (alice, bob, eve) = (
-        Person::new("alice"),
-        Person::new("bob"),
-        Person::new("eve"),
-    );
+    let (alice, bob, eve) = (Person::new("alice"), Person::new("bob"), Person::new("eve"));
     scene.create(&alice).await;
     scene.store.script(Script::ReadOnly);
     // A refusal by rule 1 counts against the service: that is what the failed batch would have written.

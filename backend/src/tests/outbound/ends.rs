@@ -10,7 +10,7 @@ async fn what_was_in_flight_when_the_process_ended_is_sent_again() {
     let stuck = Played::shut(&scene.clock, received);
     let _outbound = scene.deliver(&stuck).await;
     let item = queued(&alice, "bob@peer.example", "M1", scene.now());
-    scene.enqueue(&[item]).await;
+    scene.put_in_queue(&[item]).await;
     stuck.came(1).await;
     scene.crash().await;
     let played = Played::new(&scene.clock, received);
@@ -29,7 +29,7 @@ async fn who_has_lost_the_shards_commits_nothing_and_sends_nothing_more() {
     let old = Played::shut(&scene.clock, |_, _| answer(404, Some(6)));
     let zombie = scene.deliver(&old).await;
     let item = queued(&alice, "bob@peer.example", "M1", scene.now());
-    scene.enqueue(&[item]).await;
+    scene.put_in_queue(&[item]).await;
     old.came(1).await;
 
     let backend = start(&scene.store, BackendConfig::default(), &scene.clock).await;
@@ -52,7 +52,7 @@ async fn who_has_lost_the_shards_commits_nothing_and_sends_nothing_more() {
     assert_eq!(successor.completions(&alice).await, 1);
 
     let item = queued(&alice, "bob@peer.example", "M2", scene.now());
-    scene.enqueue(&[item]).await;
+    scene.put_in_queue(&[item]).await;
     zombie.idle().await.unwrap();
     assert_eq!(old.times("M2"), 0);
     scene.clock.advance(Duration::from_secs(2));
@@ -69,7 +69,7 @@ async fn stopping_lets_what_is_in_flight_end_and_is_no_bad_end() {
         let _outbound = scene.deliver(&played).await;
         let message = format!("M{life}");
         let item = queued(&alice, "bob@peer.example", &message, scene.now());
-        scene.enqueue(&[item]).await;
+        scene.put_in_queue(&[item]).await;
         played.came(1).await;
         let backend = scene.backend.clone();
         let stopping = actix_rt::spawn(async move { backend.stop().await });
@@ -95,7 +95,7 @@ async fn an_item_that_panics_three_times_is_set_aside_and_the_others_are_sent() 
     let outbound = scene.deliver(&played).await;
     let poison = queued(&alice, "bob@peer.example", "poison", scene.now());
     let good = queued(&alice, "bob@peer.example", "good", scene.now());
-    scene.enqueue(&[poison.clone(), good]).await;
+    scene.put_in_queue(&[poison.clone(), good]).await;
     for _ in 0..4 {
         outbound.idle().await.unwrap();
         scene.clock.advance(Duration::from_secs(60));

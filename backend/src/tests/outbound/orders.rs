@@ -53,7 +53,7 @@ async fn what_is_held_waits_until_it_is_let_go() {
         queued(&alice, "bob@peer.example", "M2", scene.now()),
         queued(&alice, "bob@held.example", "M3", scene.now()),
     ];
-    scene.enqueue(&items).await;
+    scene.put_in_queue(&items).await;
     outbound.idle().await.unwrap();
     assert_eq!([1, 2, 3].map(|n| played.times(&format!("M{n}"))), [0, 1, 0]);
     scene.revoke(&outbound, &one, What::Hold).await;
@@ -72,7 +72,7 @@ async fn a_message_goes_where_an_operator_ordered() {
         .order(&outbound, &destination("peer.example"), What::Route)
         .await;
     let item = queued(&alice, "bob@peer.example", "M1", scene.now());
-    scene.enqueue(&[item]).await;
+    scene.put_in_queue(&[item]).await;
     outbound.idle().await.unwrap();
     let route = played.order()[0].route.clone().unwrap();
     assert_eq!((route.host.as_str(), route.port), ("other.example", 8_443));
@@ -87,7 +87,7 @@ async fn an_operator_has_messages_tried_now() {
     });
     let outbound = scene.deliver(&played).await;
     let item = queued(&alice, "bob@peer.example", "M1", scene.now());
-    scene.enqueue(&[item]).await;
+    scene.put_in_queue(&[item]).await;
     outbound.idle().await.unwrap();
     assert_eq!(played.times("M1"), 1);
     let selection = Selection::of_message("M1").unwrap();
@@ -115,7 +115,7 @@ async fn an_operator_ends_messages_and_their_senders_learn_why() {
             )
         })
         .collect();
-    scene.enqueue(&items).await;
+    scene.put_in_queue(&items).await;
     played.came(1).await;
     let whole = destination("peer.example");
     assert_eq!(outbound.fail(&whole, "the peer is gone").await, Ok(150));
@@ -139,7 +139,7 @@ async fn a_sender_is_told_that_a_message_is_late_once_and_at_last_that_it_failed
     let played = Played::new(&scene.clock, unreachable_always);
     let outbound = scene.deliver(&played).await;
     let item = queued(&alice, "bob@dead.example", "M1", scene.now());
-    scene.enqueue(&[item]).await;
+    scene.put_in_queue(&[item]).await;
     outbound.idle().await.unwrap();
     let told = scene.state_told(&alice, "M1", "bob@dead.example").await;
     assert_eq!(told, None);
