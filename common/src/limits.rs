@@ -481,6 +481,8 @@ pub const CALL_BACKS_MAX: usize = 16;
 pub const CALL_BACK_FAILED_LIFE: Duration = Duration::from_secs(60);
 /// Domains of which a front-end remembers what came of the call-back.
 pub const CALL_BACK_DOMAINS_MAX: u64 = 16_384;
+/// Time between two fetches of one profile because the peer itself says that it has another key.
+pub const GREETING_REFRESH_INTERVAL: Duration = Duration::from_secs(5);
 /// Peers whose greetings and sessions are remembered; those longest unused are forgotten.
 pub const PEERS_REMEMBERED_MAX: usize = 16_384;
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use mesh_common::delivery::{End, Unreachable};
 use mesh_common::encoding::json;
-use mesh_common::limits::{GREETING_LIFE, GREETING_REPEAT_INTERVAL};
-use mesh_common::protocol::Request;
+use mesh_common::limits::{GREETING_LIFE, GREETING_REFRESH_INTERVAL};
+use mesh_common::protocol::{Code, Outcome, Request};
 use mesh_common::session::client::{Attempt, ClientError, ClientSession, Step};
 use mesh_common::time::Timestamp;
 use tokio::time::{Instant, timeout_at};
@@ -154,10 +154,7 @@ impl Transfer<'_> {
                     }
                 }
                 Step::HelloFirst => self.greet_again(way, &mut talk.session).await?,
-                Step::Refused(response) => {
-                    tracing::debug!(peer = way.route.key, outcome = ?response.outcome(), "refused");
-                    return Err(foreign(&answer, response.outcome().status));
-                }
+                Step::Refused(response) => return Err(refused(way, &answer, response.outcome())),
             }
         }
     }
@@ -202,7 +199,7 @@ impl Transfer<'_> {
         let place = &way.place;
         let repeated = self
             .inner
-            .greet(place, GREETING_REPEAT_INTERVAL, self.deadline);
+            .greet(place, GREETING_REFRESH_INTERVAL, self.deadline);
         let greeting = repeated.await.map_err(end_of_greeting)?;
         session
             .set_host(greeting.service.clone())
@@ -223,6 +220,16 @@ impl Transfer<'_> {
         }
         foreign(answer, None)
     }
+}
+
+/// A refusal that is not authenticated.
+fn refused(way: &Way, answer: &HttpAnswer, outcome: &Outcome) -> End {
+    tracing::debug!(peer = way.route.key, ?outcome, "refused");
+    if outcome.code() == Some(Code::HostKeyUnknown) {
+        let why = "it does not take the key that its own profile names";
+        return End::Unreachable(Unreachable::Identity(why.into()));
+    }
+    foreign(answer, outcome.status)
 }
 
 /// Reads the answer. That to an exchange is arithmetic as well.

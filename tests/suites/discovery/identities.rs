@@ -61,6 +61,21 @@ fn another_service_under_the_same_name_gets_nothing() {
 }
 
 #[test]
+fn another_service_is_noticed_at_the_next_message_even_with_a_ticket() {
+    // Decision Q-64: the ticket is not taken, then the key is not, then Hello tells why.
+    let sender = Sender::published(good());
+    sender.deliver("M-1");
+    sender.peer().become_another_service();
+    sender.clock.pass(Duration::from_secs(6));
+    let trouble = sender.trouble("M-2");
+    let Unreachable::Identity(why) = trouble else {
+        panic!("not told: {trouble:?}");
+    };
+    assert!(why.contains("was"), "{why}");
+    assert_eq!(sender.peer().kept(), 1);
+}
+
+#[test]
 fn the_service_that_dns_names_is_the_only_one_at_first_sight() {
     // Decision Q-52
     let sender = Sender::published(good());
