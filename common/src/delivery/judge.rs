@@ -387,7 +387,7 @@ impl Answered {
 pub fn phrase(end: &End) -> String {
     match end {
         End::Answered(answered) => answered.phrase(),
-        End::Foreign { http, .. } => format!("HTTP {http} that no Mesh service sent"),
+        End::Foreign { http, .. } => format!("HTTP {http}, which is not authenticated"),
         End::TimedOut => "no answer in time".to_owned(),
         End::Unreachable(unreachable) => unreachable.to_string(),
         End::Internal(text) => format!("handling it failed here: {text}"),
