@@ -19,6 +19,7 @@ use crate::inbound::LeftMeanwhile;
 use crate::metrics::Metrics;
 use crate::outbound::bell::QueueBell;
 use crate::outbound::depths::Depths;
+use crate::partition::doubts::Doubts;
 use crate::partition::shared::{Health, Shared, SharedEntropy};
 use crate::partition::{
     ClaimError, Claimant, Contended, Incarnation, NodeAccounts, Reader, RowError, Writer,
@@ -144,6 +145,7 @@ impl<S: Store> BackendHandle<S> {
             bell: Bell::default(),
             queue_bell: QueueBell::default(),
             depths: Depths::default(),
+            doubts: Doubts::default(),
             heard: Bell::default(),
             left_meanwhile: LeftMeanwhile::default(),
             orders,

@@ -1,15 +1,19 @@
 //! How much waits, by destination and by tenant: what a Post is refused by before it is stored
 //! (cluster §14), and what operators and measures are told.
 //!
-//! The counts are in memory alone. They grow with the commit that queues an item and shrink with the
-//! one that ends it; what was there before this life is counted once, before anything is sent. A
-//! commit whose result stayed unknown may leave a count wrong by what it held, until the next start.
+//! The counts are in memory alone, and exact. They grow before the commit that queues an item, if the
+//! bounds allow it, and shrink with the one that ends it; what was there before this life is counted
+//! once, before anything is taken in. Where it is unknown whether a commit landed, what it would have
+//! queued counts on until the partition is claimed again, which tells.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use mesh_common::delivery::Class;
+use mesh_common::account::QueuePolicy;
+use mesh_common::delivery::{Class, QueueScope};
 use mesh_common::time::Timestamp;
+
+use super::bell::Note;
 
 /// How much waits somewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,6 +53,8 @@ impl Count {
 struct Counts {
     destinations: HashMap<Box<str>, Count>,
     tenants: HashMap<Box<str>, Count>,
+    /// Of a tenant for a destination: their names with a blank between.
+    shares: HashMap<Box<str>, Count>,
     interactive: Count,
     bulk: Count,
     oldest_at: Option<Timestamp>,
@@ -59,10 +65,30 @@ impl Counts {
         let bytes = items * i64::try_from(one.bytes).unwrap_or(i64::MAX);
         add(&mut self.destinations, one.destination, (items, bytes));
         add(&mut self.tenants, one.tenant, (items, bytes));
+        let share = share(one.tenant, one.destination);
+        add(&mut self.shares, &share, (items, bytes));
         match one.class {
             Class::Interactive => self.interactive.add(items, bytes),
             Class::Bulk => self.bulk.add(items, bytes),
         }
+    }
+}
+
+fn share(tenant: &str, destination: &str) -> String {
+    format!("{tenant} {destination}")
+}
+
+impl Counts {
+    fn of(&self, scope: &QueueScope) -> u64 {
+        let count = match scope {
+            QueueScope::Destination(domain) => self.destinations.get(domain.as_str()),
+            QueueScope::Tenant(domain) => self.tenants.get(domain.as_str()),
+            QueueScope::Share {
+                tenant,
+                destination,
+            } => self.shares.get(share(tenant, destination).as_str()),
+        };
+        count.copied().unwrap_or_default().depth().items
     }
 }
 
@@ -95,6 +121,45 @@ impl Depths {
     /// An item is in the queue.
     pub(crate) fn enter(&self, item: Counted<'_>) {
         self.lock().add(item, 1);
+    }
+
+    /// Counts items that are about to be queued, if the bounds of `policy` allow all of them, where
+    /// `tenants` domains are served. Whether they do.
+    pub(crate) fn try_enter(&self, notes: &[Note], policy: &QueuePolicy, tenants: usize) -> bool {
+        let mut counts = self.lock();
+        for note in notes {
+            counts.add(note.counted(), 1);
+        }
+        let scopes: BTreeSet<QueueScope> = notes
+            .iter()
+            .flat_map(|note| QueueScope::of(&note.tenant, &note.destination))
+            .collect();
+        let fits = scopes
+            .iter()
+            .all(|scope| counts.of(scope) <= policy.max_of(scope, tenants));
+        if !fits {
+            for note in notes {
+                counts.add(note.counted(), -1);
+            }
+        }
+        fits
+    }
+
+    /// The items of `notes` are not queued after all.
+    pub(crate) fn give_back(&self, notes: &[Note]) {
+        let mut counts = self.lock();
+        for note in notes {
+            counts.add(note.counted(), -1);
+        }
+    }
+
+    /// How many items wait, by what a bound is set on.
+    pub(crate) fn waiting(&self, scopes: &BTreeSet<QueueScope>) -> BTreeMap<QueueScope, u64> {
+        let counts = self.lock();
+        scopes
+            .iter()
+            .map(|scope| (scope.clone(), counts.of(scope)))
+            .collect()
     }
 
     /// An item has left the queue.

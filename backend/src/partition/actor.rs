@@ -28,6 +28,7 @@ use self::draining::Draining;
 use super::accounts::Accounts;
 use super::batch::{self, Committed, Failure, Finished};
 use super::commands::{Perform, Stop, Tend, View};
+use super::doubts;
 use super::ownership::{ClaimError, Fence};
 use super::queue::Queue;
 use super::reading::{self, ReadError};
@@ -155,10 +156,12 @@ impl<S: Store> PartitionActor<S> {
         self.ownership = Claim::Running;
         let (shared, partition) = (Arc::clone(&self.shared), self.partition);
         let claim = async move {
-            shared
+            let claimed = shared
                 .claimant
                 .claim(&shared.store, shared.writing(), &[partition])
-                .await
+                .await?;
+            doubts::settle(&shared, partition).await?;
+            Ok(claimed)
         };
         ctx.spawn(claim.into_actor(self).map(Self::claimed));
     }

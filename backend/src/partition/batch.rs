@@ -132,7 +132,7 @@ impl Draft {
         let Some(working) = self.working.get(operation.account()) else {
             return self.left.push(operation);
         };
-        let lookups = match lookups(tx, working, &operation).await {
+        let lookups = match lookups(shared, tx, working, &operation).await {
             Ok(lookups) => lookups,
             Err(error) => {
                 shared
@@ -192,6 +192,20 @@ impl Draft {
         let Some((next, more)) = applied else {
             return self.panicked(shared, operation);
         };
+        if !more.queued().is_empty() {
+            let policy = shared.config.policy_of(operation.account());
+            let tenants = policy.domains_served.len();
+            // Another partition took the room since this was decided: it is decided again.
+            if !shared
+                .depths
+                .try_enter(more.queued(), &policy.queue, tenants)
+            {
+                return self.left.push(operation);
+            }
+            let (partition, tip) = (transition.account.partition(), transition.account);
+            let (tip, notes) = (AccountKeys::of(tip).tip(), more.queued().to_vec());
+            shared.doubts.begin(partition, id, tip, notes);
+        }
         rows.extend(more);
         self.bytes += bytes;
         let answer = transition.answer.clone();
@@ -253,7 +267,7 @@ impl Draft {
             shared.metrics.batch_operations.observe(operations as f64);
             shared.metrics.batch_bytes.observe(self.rows.bytes() as f64);
             let landing = commit(shared, &plan).await;
-            tell_queues(shared, &self.rows, &landing);
+            tell_queues(shared, partition, self.id, &self.rows, &landing);
             result = landing.map(|_| ());
         }
         if result.is_ok() {
@@ -286,21 +300,28 @@ impl Draft {
     }
 }
 
-/// Counts what was queued for other services, and tells the owners of the destinations.
+/// Tells the owners of the destinations what was queued for other services, or counts it no longer.
 fn tell_queues<S: Store>(
     shared: &Shared<S>,
+    partition: PartitionId,
+    batch: BatchId,
     rows: &Rows,
     landing: &Result<Landing, ProbeError<Fenced>>,
 ) {
-    match landing {
-        Ok(Landing::Answered(committed)) => rows.tell_queued(shared, committed.stamp),
-        Ok(Landing::Found) => rows.tell_queued(shared, None),
+    let stamp = match landing {
+        Ok(Landing::Answered(committed)) => committed.stamp,
+        Ok(Landing::Found) => None,
         Err(ProbeError::Unresolved(_)) => {
             let shards = rows.queued().iter().map(Note::shard);
-            shared.queue_bell.doubt(shards);
+            return shared.queue_bell.doubt(shards);
         }
-        Err(_) => {}
-    }
+        Err(_) => {
+            let notes = shared.doubts.end(partition, batch);
+            return shared.depths.give_back(&notes);
+        }
+    };
+    shared.doubts.end(partition, batch);
+    shared.queue_bell.ring(rows.queued(), stamp);
 }
 
 /// Tells the operator what happened to an account that somebody should look at.
@@ -311,14 +332,16 @@ fn report_incidents(account: &AccountAddress, incidents: &[String]) {
 }
 
 /// What the operation needs to know: rows of the store, then those that the batch will have written.
-async fn lookups<T: Tx>(
-    tx: &T,
+async fn lookups<S: Store>(
+    shared: &Shared<S>,
+    tx: &S::Tx,
     working: &Working,
     operation: &Operation,
 ) -> Result<Lookups, reading::ReadError> {
     let needs = needs(&working.standing, operation.request());
     let account = working.standing.account_id();
     let mut lookups = reading::look_up(tx, account, &needs).await?;
+    lookups.waiting = shared.depths.waiting(&needs.waiting);
     lookups.contacts.clone_from(&operation.beside().contacts);
     lookups.service_level = operation.beside().service_level;
     for transition in &working.transitions {

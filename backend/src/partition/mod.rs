@@ -9,6 +9,7 @@
 //! | `queue`, `accounts` | what waits; what is in memory |
 //! | `shown` | what is in memory, for every thread to read |
 //! | `batch` | waiting operations become one commit |
+//! | `doubts` | what counts as queued while a commit's result is unknown |
 //! | `ownership` | who may write: claims and fences |
 //! | `drain`, `contacts` | what others left becomes one commit; who may leave what |
 //! | `conduct` | how services stand that forward messages |
@@ -23,6 +24,7 @@ mod codec;
 pub(crate) mod commands;
 pub(crate) mod conduct;
 pub(crate) mod contacts;
+pub(crate) mod doubts;
 mod drain;
 mod ownership;
 mod queue;

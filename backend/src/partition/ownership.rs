@@ -18,6 +18,7 @@ use mesh_common::delivery::ShardId;
 use mesh_common::entropy::{self, Entropy};
 
 use super::codec::{Reader, RowError, Writer};
+use super::reading::ReadError;
 use crate::store::{
     KeyRange, Limit, Order, Plan, PlanError, ProbeError, Read, Store, StoreError, Tx, TxOptions,
     commit_with_probe, keys,
@@ -104,6 +105,15 @@ pub enum ClaimError {
     /// The claim could not be committed.
     #[error("the claim was not committed")]
     Commit(#[source] ProbeError<Contended>),
+}
+
+impl From<ReadError> for ClaimError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Store(error) => Self::Store(error),
+            ReadError::Row(error) => Self::Row(error),
+        }
+    }
 }
 
 /// The records changed between being read and being claimed.

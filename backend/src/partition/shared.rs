@@ -12,6 +12,7 @@ use mesh_common::time::{Clock, Timestamp};
 use super::accounts::NodeAccounts;
 use super::conduct::ConductCache;
 use super::contacts::ContactCache;
+use super::doubts::Doubts;
 use super::ownership::Claimant;
 use super::shown::Shown;
 use crate::bell::Bell;
@@ -125,6 +126,8 @@ pub(crate) struct Shared<S> {
     pub(crate) queue_bell: QueueBell,
     /// How much waits for other services.
     pub(crate) depths: Depths,
+    /// What of that is in doubt.
+    pub(crate) doubts: Doubts,
     /// Rung for services that spoke, authenticated, while something waits for them (delivery §12.2).
     pub(crate) heard: Bell<String>,
     /// What was left for partitions whose owners were away.
