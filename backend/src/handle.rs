@@ -18,7 +18,7 @@ use mesh_common::cluster::{
 };
 use mesh_common::error::ServiceError;
 use mesh_common::limits::INTAKE_POLL_INTERVAL;
-use mesh_common::protocol::{Code, Transaction};
+use mesh_common::protocol::{Code, Request, Transaction};
 use mesh_common::time::Timestamp;
 use mesh_common::udf::Udf;
 use tokio::sync::oneshot;
@@ -27,12 +27,12 @@ use crate::bell;
 use crate::metrics::Metrics;
 use crate::outbound::Outbound;
 use crate::partition::commands::{
-    Drain, Operation, Outcome, Perform, Tend, View, contained_future,
+    Beside, Drain, Operation, Outcome, Perform, Tend, View, contained_future,
 };
-use crate::partition::conduct;
 use crate::partition::reading::{self, ReadError};
 use crate::partition::shared::{Shared, chain};
 use crate::partition::{Fence, PartitionActor, Tended, is_due, too_late};
+use crate::partition::{conduct, contacts};
 use crate::store::{Store, TxOptions};
 
 /// A running back-end. Cloning names the same one.
@@ -217,9 +217,28 @@ impl<S: Store> Inner<S> {
 
     async fn write(&self, request: Verified<AccountRequest>) -> Outcome {
         let partition = PartitionId::of(&request.account);
-        let (operation, answer) = Operation::new(request);
+        let (operation, answer) = if is_for_others(&request) {
+            let beside = self.beside_post(&request).await?;
+            Operation::forwarded(Arc::new(request), beside)
+        } else {
+            Operation::new(request)
+        };
         self.send(partition, Perform(operation)).await?;
         answer.await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// What a Post to others is judged by besides the account: what the account's own contacts say of
+    /// its recipients (service §7.2), read here since that takes arithmetic.
+    async fn beside_post(&self, request: &AccountRequest) -> Result<Beside, ServiceError> {
+        let standing = self.view(&request.account, false).await?;
+        let Some(state) = standing.account() else {
+            return Ok(Beside::default());
+        };
+        let contacts = contacts::index_of(&self.shared, state).await;
+        Ok(Beside {
+            contacts: Some(contacts.map_err(|error| error.to_refusal())?),
+            ..Beside::default()
+        })
     }
 
     async fn read(&self, request: &Verified<AccountRequest>) -> Outcome {
@@ -509,6 +528,11 @@ impl<S: Store> Backend for BackendHandle<S> {
 /// What is known of an operation whose partition ended over it: nothing.
 pub(crate) fn ended() -> CallFailure {
     CallFailure::Away(ServiceError::unavailable("the partition ended"))
+}
+
+/// Whether a device posts to other accounts.
+fn is_for_others(request: &AccountRequest) -> bool {
+    matches!(&request.request, Request::Post(post) if !post.accounts.is_empty())
 }
 
 /// Whether a transaction never writes, so that it needs no place in the queue.

@@ -47,8 +47,8 @@ impl Operation {
         Self::forwarded(Arc::new(request), Beside::default())
     }
 
-    /// The Post of another service, with what it is judged by. Whoever asks keeps the
-    /// request, for the case that nobody answers.
+    /// A Post to others, or of another service, with what it is judged by. Whoever asks for a service
+    /// keeps the request, for the case that nobody answers.
     pub(crate) fn forwarded(
         request: Arc<Verified<AccountRequest>>,
         beside: Beside,

@@ -51,8 +51,6 @@ pub struct Needs {
     pub conduct: Option<(Subject, Timestamp)>,
     /// Of what to say how much waits for other services.
     pub waiting: BTreeSet<QueueScope>,
-    /// Whether what the account's contacts say is asked for.
-    pub contacts: bool,
 }
 
 impl Needs {

@@ -54,7 +54,6 @@ pub(in crate::account) fn add_needs(
         needs.recipients.insert(address.canonical().to_owned());
     }
     needs.posting = true;
-    needs.contacts = true;
     let account = Subject::Account(state.record.address.clone());
     needs.conduct = Some((account, received_at));
 }
