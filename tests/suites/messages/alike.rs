@@ -9,7 +9,7 @@ use mesh_tests::frames;
 use mesh_tests::people::{alice, bob};
 use mesh_tests::service::{DOMAIN, TestService};
 
-use super::{OUTBOUND, count, signed, told, wait_for};
+use super::{ended, signed};
 
 /// Messages to each, one after the other.
 const ROUNDS: usize = 12;
@@ -28,11 +28,10 @@ fn an_unknown_account_and_one_that_refuses_are_alike_to_a_sender() {
             let id = format!("N{round}-{which}");
             // Strangers send no tasks.
             let message = signed(&bob, "RequestTask", &id, "{}");
-            let before = count(&mut bobs, OUTBOUND);
             let begun = moment();
             let posted = bobs.ask(&frames::post(&[recipient], vec![message]));
             posted.must_be(Code::Ok);
-            wait_for(&mut bobs, OUTBOUND, before + 2);
+            ended(&mut bobs, 2 * round + which + 1);
             times[which].push(begun.elapsed());
             let said = posted.outcome();
             answers[which].push((
@@ -43,7 +42,7 @@ fn an_unknown_account_and_one_that_refuses_are_alike_to_a_sender() {
         }
     }
     assert_eq!(answers[0], answers[1]);
-    let told = told(&mut bobs);
+    let told = ended(&mut bobs, 2 * ROUNDS);
     assert_eq!(told.len(), 2 * ROUNDS);
     assert!(told.iter().all(|one| one.2 == "Refused"), "{told:?}");
     // Of one class: neither waits for something that the other does not wait for.

@@ -57,8 +57,31 @@ pub(crate) fn spool(client: &mut Client, name: &str) -> Vec<Envelope> {
     }
 }
 
+/// What became of messages in the end, as the service told in Outbound: message, recipient, state. Waits
+/// until that is said of `count` of them. That a message is on its way comes before, or not at all
+/// where the end came at once.
+pub(crate) fn ended(client: &mut Client, count: usize) -> Vec<(String, String, String)> {
+    loop {
+        let told = told(client);
+        let mut on_their_way = Vec::new();
+        let mut ended = Vec::new();
+        for (message, recipient, state) in told {
+            if state == "Sent" {
+                on_their_way.push((message, recipient));
+            } else {
+                ended.push((message, recipient, state));
+            }
+        }
+        assert!(on_their_way.len() <= count, "each is told once");
+        if ended.len() >= count {
+            return ended;
+        }
+        std::thread::yield_now();
+    }
+}
+
 /// What the service told in Outbound: message, recipient, state.
-pub(crate) fn told(client: &mut Client) -> Vec<(String, String, String)> {
+fn told(client: &mut Client) -> Vec<(String, String, String)> {
     let mut told = Vec::new();
     for envelope in spool(client, OUTBOUND) {
         let payload = Some(envelope.payload.as_slice());

@@ -9,7 +9,7 @@ use mesh_tests::people::{alice, bob};
 use mesh_tests::polling;
 use mesh_tests::service::TestService;
 
-use super::{INBOUND, OUTBOUND, signed, spool, told, wait_for};
+use super::{INBOUND, OUTBOUND, ended, signed, spool, wait_for};
 
 // S-6.1-b I-P-9.1-a I-P-9.1.2-a I-P-9.1.3-a
 #[test]
@@ -32,9 +32,8 @@ fn a_message_arrives_as_it_was_sent_and_its_sender_is_told() {
     let accreditation = Accreditation::verify(&arrived).expect("the chain still holds");
     assert_eq!(accreditation.profile.service_ids.join(" "), bob.address);
 
-    wait_for(&mut bobs, OUTBOUND, 3);
     let received = ("NBOB-1".to_owned(), alice.address, "Received".to_owned());
-    assert_eq!(told(&mut bobs), [received]);
+    assert_eq!(ended(&mut bobs, 1), [received]);
     // Decision Q-7: by an online key of the service.
     let answer = hello(&mut service.connect());
     let profile = answer.enveloped_profile_service.expect("Hello has it");
@@ -57,7 +56,7 @@ fn an_answer_to_what_was_asked_comes_in_and_nothing_else_of_a_stranger() {
     let unasked = signed(&bob, "ReplyContact", "NBOB-1", "{}");
     bobs.ask(&frames::post(&[&alice.address], vec![unasked]))
         .must_be(Code::Ok);
-    wait_for(&mut bobs, OUTBOUND, 3);
+    ended(&mut bobs, 1);
     let asked = signed(&alice, "RequestContact", "NALICE-1", "{\"Reply\":true}");
     alices
         .ask(&frames::post(&[&bob.address], vec![asked]))
@@ -67,8 +66,7 @@ fn an_answer_to_what_was_asked_comes_in_and_nothing_else_of_a_stranger() {
     bobs.ask(&frames::post(&[&alice.address], vec![answer]))
         .must_be(Code::Ok);
     wait_for(&mut alices, INBOUND, 2);
-    wait_for(&mut bobs, OUTBOUND, 5);
-    let states: Vec<String> = told(&mut bobs).into_iter().map(|one| one.2).collect();
+    let states: Vec<String> = ended(&mut bobs, 2).into_iter().map(|one| one.2).collect();
     assert_eq!(states, ["Refused", "Received"]);
 }
 
