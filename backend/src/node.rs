@@ -128,6 +128,7 @@ impl<S: Store> BackendHandle<S> {
         metrics.store_up.set(1);
         let accounts = NodeAccounts::new(config.node_accounts_max, metrics.accounts_loaded.clone());
         let orders = StandingOrders::load(&store).await?;
+        let depths = Depths::count(&store).await?;
         let shared = Shared {
             store,
             clock,
@@ -144,7 +145,7 @@ impl<S: Store> BackendHandle<S> {
             conduct: conduct::cache(),
             bell: Bell::default(),
             queue_bell: QueueBell::default(),
-            depths: Depths::default(),
+            depths,
             doubts: Doubts::default(),
             heard: Bell::default(),
             left_meanwhile: LeftMeanwhile::default(),

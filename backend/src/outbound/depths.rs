@@ -14,6 +14,8 @@ use mesh_common::delivery::{Class, QueueScope};
 use mesh_common::time::Timestamp;
 
 use super::bell::Note;
+use super::load::{Found, found};
+use crate::store::{Limit, Order, Read, Store, StoreError, Tx, TxOptions, keys};
 
 /// How much waits somewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -118,6 +120,28 @@ pub(crate) struct Counted<'a> {
 pub(crate) struct Depths(Mutex<Counts>);
 
 impl Depths {
+    /// The counts of what waits in `store`: to be made before anything is taken in.
+    ///
+    /// # Errors
+    /// The store cannot be read. An item that does not read is left out.
+    pub(crate) async fn count<S: Store>(store: &S) -> Result<Self, StoreError> {
+        let depths = Self::default();
+        let mut rest = Some(keys::all_queues());
+        while let Some(range) = rest {
+            let tx = store.begin(TxOptions::default());
+            let page = tx
+                .range(&range, Limit::default(), Order::Forward, Read::Snapshot)
+                .await?;
+            rest = page.rest(&range, Order::Forward);
+            for row in page.rows {
+                if let Found::Item(item) = found(row) {
+                    depths.enter(Note::of(&item).counted());
+                }
+            }
+        }
+        Ok(depths)
+    }
+
     /// An item is in the queue.
     pub(crate) fn enter(&self, item: Counted<'_>) {
         self.lock().add(item, 1);

@@ -389,7 +389,7 @@ async fn what_nobody_was_told_of_is_found_by_looking() {
 
 #[actix::test]
 async fn what_was_there_before_is_counted_once() {
-    let (scene, alice) = (Scene::new().await, Person::new("alice"));
+    let (mut scene, alice) = (Scene::new().await, Person::new("alice"));
     let played = Played::shut(&scene.clock, received);
     let items: Vec<_> = (0..600)
         .map(|number| {
@@ -398,6 +398,7 @@ async fn what_was_there_before_is_counted_once() {
         })
         .collect();
     scene.enqueue_silently(&items).await;
+    scene.restart().await;
     scene.clock.advance(Duration::from_secs(1));
     let outbound = scene.deliver(&played).await;
     played.came(1).await;

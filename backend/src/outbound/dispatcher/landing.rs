@@ -174,7 +174,7 @@ impl<S: Store> Dispatcher<S> {
                     let known = self.told.insert(shard, stamp);
                     // What was there at the start is found by the first round.
                     let is_new = known.is_none_or(|known| known < stamp);
-                    if is_new && self.round.is_counted() {
+                    if is_new && self.round.is_over_once() {
                         self.scan(shard);
                     }
                 }

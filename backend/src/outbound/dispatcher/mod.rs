@@ -341,7 +341,7 @@ impl<S: Store> Dispatcher<S> {
     /// it, nor more than one item at a time where one of them may end us.
     fn may_start(&self) -> bool {
         let is_alone = self.cautious_until.is_none() || self.flights == 0;
-        self.round.is_counted() && is_alone && self.ledger.len() < OUTBOUND_UNCOMMITTED_MAX
+        self.round.is_over_once() && is_alone && self.ledger.len() < OUTBOUND_UNCOMMITTED_MAX
     }
 
     fn start(&mut self, start: Start) {
@@ -486,7 +486,7 @@ impl<S: Store> Dispatcher<S> {
 
     /// Whether there is nothing to be done at present.
     fn is_idle(&mut self, now: Timestamp) -> bool {
-        self.round.is_counted()
+        self.round.is_over_once()
             && self.tasks.is_empty()
             && self.ledger.is_empty()
             && self.pool.poll_timeout().is_none_or(|at| at > now)

@@ -1,6 +1,6 @@
-//! The round over the whole queue, page by page: the last net (delivery §11). It counts what was there
-//! before this life, finds what nobody was told of, tells senders that their messages are late, gives up
-//! what has waited too long, and moves aside what does not read.
+//! The round over the whole queue, page by page: the last net (delivery §11). It finds what was
+//! there before this life and what nobody was told of, tells senders that their messages are late, gives
+//! up what has waited too long, and moves aside what does not read.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,7 +12,6 @@ use mesh_common::spool::MessageState;
 use mesh_common::time::Timestamp;
 
 use super::{Dispatcher, Done, report};
-use crate::outbound::bell::Note;
 use crate::outbound::load::{Found, Unreadable, found};
 use crate::outbound::settle::{Place, Settlement, Then};
 use crate::partition::shared::{Shared, chain};
@@ -30,10 +29,8 @@ pub(super) struct Round {
     rest: Option<KeyRange>,
     is_reading: bool,
     next_at: Timestamp,
-    /// Whether everything that was there at the start was counted.
-    is_counted: bool,
-    /// What was queued since this moment was counted by its commit.
-    started_at: Timestamp,
+    /// Whether everything that was there at the start was looked at.
+    is_over_once: bool,
     /// When the oldest item of this round was accepted.
     oldest_at: Option<Timestamp>,
 }
@@ -52,15 +49,14 @@ impl Round {
             rest: None,
             is_reading: false,
             next_at: now,
-            is_counted: false,
-            started_at: now,
+            is_over_once: false,
             oldest_at: None,
         }
     }
 
-    /// Whether what was there at the start is counted and known.
-    pub(super) const fn is_counted(&self) -> bool {
-        self.is_counted
+    /// Whether what was there at the start is known.
+    pub(super) const fn is_over_once(&self) -> bool {
+        self.is_over_once
     }
 
     /// When the next page is to be read.
@@ -78,12 +74,12 @@ impl Round {
         self.is_reading = false;
         let is_over = rest.is_none();
         self.rest = rest;
-        self.next_at = match (is_over, self.is_counted) {
+        self.next_at = match (is_over, self.is_over_once) {
             (true, _) => now + OUTBOUND_ROUND_INTERVAL,
             (false, true) => now + PACE,
             (false, false) => now,
         };
-        self.is_counted |= is_over;
+        self.is_over_once |= is_over;
         is_over.then(|| self.oldest_at.take())
     }
 }
@@ -172,10 +168,7 @@ impl<S: Store> Dispatcher<S> {
     ) {
         let oldest_at = self.round.oldest_at.get_or_insert(item.enqueued_at);
         *oldest_at = item.enqueued_at.min(*oldest_at);
-        if !self.round.is_counted && item.enqueued_at < self.round.started_at {
-            self.shared.depths.enter(Note::of(item).counted());
-        }
-        let is_due = item.due_at <= now || !self.round.is_counted;
+        let is_due = item.due_at <= now || !self.round.is_over_once;
         if is_due && !due.contains(item.destination()) {
             due.insert(item.destination().to_owned());
         }
