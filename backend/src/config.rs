@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use mesh_common::account::{AccountPolicy, ConnectionRules};
+use mesh_common::account::{AccountPolicy, ConnectionRules, QueuePolicy};
 use mesh_common::address::AccountAddress;
+use mesh_common::conduct::ConductPolicy;
 use mesh_common::limits::{
-    CONNECTION_LIFE_MAX, HAILING_ACCOUNTS_MAX, HAILING_PENDING_MAX, PARTITION_ACCOUNTS_MAX,
-    PARTITION_MAILBOX_MAX,
+    CONDUCT_FROM_MAX, CONNECTION_LIFE_MAX, EXPIRY_MAX, HAILING_ACCOUNTS_MAX, HAILING_PENDING_MAX,
+    PARTITION_ACCOUNTS_MAX, PARTITION_MAILBOX_MAX, QUEUE_BOUND_MAX,
 };
 use serde::{Deserialize, Serialize};
 
@@ -101,8 +102,14 @@ impl BackendConfig {
             ("commit_timeout_ms", self.commit_timeout_ms, 60_000),
         ];
         let policies = [&self.policy].into_iter().chain(self.domains.values());
-        let connections = policies.flat_map(|policy| bounds_of(&policy.connections));
-        for (name, found, max) in bounded.into_iter().chain(connections) {
+        let of_policies = policies.flat_map(|policy| {
+            let connections = bounds_of(&policy.connections).into_iter();
+            let queue = bounds_of_queue(&policy.queue).into_iter();
+            connections
+                .chain(queue)
+                .chain(bounds_of_conduct(&policy.conduct))
+        });
+        for (name, found, max) in bounded.into_iter().chain(of_policies) {
             if found == 0 || found > max {
                 return Err(ConfigError { name, max, found });
             }
@@ -182,6 +189,43 @@ fn bounds_of(rules: &ConnectionRules) -> [(&'static str, u64, u64); 5] {
     ]
 }
 
+/// What is bounded of the queue to other services.
+fn bounds_of_queue(queue: &QueuePolicy) -> [(&'static str, u64, u64); 4] {
+    let hours_max = EXPIRY_MAX.as_secs() / 3_600;
+    [
+        (
+            "policy.queue.per_destination_max",
+            queue.per_destination_max,
+            QUEUE_BOUND_MAX,
+        ),
+        (
+            "policy.queue.per_tenant_max",
+            queue.per_tenant_max,
+            QUEUE_BOUND_MAX,
+        ),
+        (
+            "policy.queue.tenant_share",
+            queue.tenant_share,
+            QUEUE_BOUND_MAX,
+        ),
+        (
+            "policy.queue.lifetime_h",
+            queue.lifetime_h.unwrap_or(hours_max),
+            hours_max,
+        ),
+    ]
+}
+
+/// What is bounded of what follows from complaints.
+fn bounds_of_conduct(conduct: &ConductPolicy) -> [(&'static str, u64, u64); 3] {
+    let row = |name, from: u32| (name, u64::from(from), u64::from(CONDUCT_FROM_MAX));
+    [
+        row("policy.conduct.throttled_from", conduct.throttled_from),
+        row("policy.conduct.restricted_from", conduct.restricted_from),
+        row("policy.conduct.suspended_from", conduct.suspended_from),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,6 +275,24 @@ mod tests {
         assert_eq!(
             with(|rules| rules.pending_max = HAILING_PENDING_MAX + 1),
             Err("policy.connections.pending_max")
+        );
+        let with_queue = |queue: QueuePolicy| {
+            let policy = AccountPolicy {
+                queue,
+                ..AccountPolicy::default()
+            };
+            let config = BackendConfig {
+                policy,
+                ..BackendConfig::default()
+            };
+            config.check().map_err(|error| error.name)
+        };
+        assert_eq!(
+            with_queue(QueuePolicy {
+                lifetime_h: Some(121),
+                ..QueuePolicy::default()
+            }),
+            Err("policy.queue.lifetime_h")
         );
         assert_eq!(
             with(|rules| rules.hailing = vec!["devices".to_owned(); HAILING_ACCOUNTS_MAX + 1]),

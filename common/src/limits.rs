@@ -315,6 +315,8 @@ pub const QUEUE_PER_TENANT_MAX: u64 = 50_000;
 /// One part in this many of a destination's queue is left to one of several domains served here
 /// (delivery §13). Above: 503/120.
 pub const QUEUE_TENANT_SHARE: u64 = 4;
+/// The greatest value that these can be set to.
+pub const QUEUE_BOUND_MAX: u64 = 1_000_000;
 /// How long a device waits that met one of these bounds: a queue that is full empties slowly.
 pub const QUEUE_FULL_PAUSE: Duration = Duration::from_secs(60);
 /// Shards that destinations are divided into; fixed when a service is first started.

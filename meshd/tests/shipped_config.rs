@@ -38,6 +38,7 @@ fn settings_without_a_default_are_explained_in_comments() {
         "otlp_endpoint =",
         "bare_json =",
         "[backend.domains.",
+        "lifetime_h =",
     ] {
         let commented = text.lines().any(|line| {
             line.strip_prefix('#')
