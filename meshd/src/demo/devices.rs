@@ -10,38 +10,37 @@ use mesh_client::entries::EntryKind;
 
 use super::DemoError;
 use super::checks::{agreed, check};
-use super::people::until;
-use super::stage::{Stage, address_of};
+use super::people::{ALICE, until};
+use super::stage::{Site, address_of};
 use super::transcript::Transcript;
 
-const ALICE: &str = "alice@localhost";
 /// Who makes and sells devices. Its name is that of the domain's hailing account.
-const MAKER: &str = "devices@localhost";
+const MAKER: &str = "devices@north.test";
 /// How long a PIN is good.
 const PIN_LIFE: Duration = Duration::from_secs(600);
 
 /// Alice connects a phone, a tablet and a watch, and loses the phone.
 pub(super) async fn play(
-    stage: &Stage,
+    site: &Site,
     alice: &mut Client,
     transcript: &mut Transcript,
 ) -> Result<(), DemoError> {
-    let mut phone = by_witness(stage, alice, transcript).await?;
-    by_pin(stage, alice, transcript).await?;
-    by_earl(stage, alice, transcript).await?;
+    let mut phone = by_witness(site, alice, transcript).await?;
+    by_pin(site, alice, transcript).await?;
+    by_earl(site, alice, transcript).await?;
     remove(alice, &mut phone, transcript).await
 }
 
 /// The users compare what both screens show (service §6.2).
 async fn by_witness(
-    stage: &Stage,
+    site: &Site,
     alice: &mut Client,
     transcript: &mut Transcript,
 ) -> Result<Client, DemoError> {
     transcript.step("a phone asks to be connected, and both screens show the same witness");
-    let mut phone = stage.device("phone")?;
+    let mut phone = site.device("phone")?;
     let asked = phone
-        .request_connection(Some(&request(stage, "phone")?))
+        .request_connection(Some(&request(site, "phone")?))
         .await?;
     let shown = asked.witness.unwrap_or_default();
     transcript.show("the phone", &shown);
@@ -61,17 +60,17 @@ async fn by_witness(
 /// Whoever types the PIN is let in, and the device knows that its answer comes from who made it
 /// (service §6.4).
 async fn by_pin(
-    stage: &Stage,
+    site: &Site,
     alice: &mut Client,
     transcript: &mut Transcript,
 ) -> Result<(), DemoError> {
     transcript.step("a tablet is connected with a PIN");
     let made = alice.make_pin(PIN_LIFE, &Terms::default()).await?;
     transcript.show("the PIN", made.uri.reveal().as_str());
-    let mut tablet = stage.device("tablet")?;
+    let mut tablet = site.device("tablet")?;
     let new = NewRequest {
         pin: Some(made.uri.pin),
-        ..request(stage, "tablet")?
+        ..request(site, "tablet")?
     };
     tablet.request_connection(Some(&new)).await?;
     // Nobody is asked: the device that synchronizes finds request and PIN, and answers.
@@ -81,23 +80,23 @@ async fn by_pin(
 
 /// The device was made with keys, and waits at its maker's account (service §6.5).
 async fn by_earl(
-    stage: &Stage,
+    site: &Site,
     alice: &mut Client,
     transcript: &mut Transcript,
 ) -> Result<(), DemoError> {
     transcript.step("a watch is bought, and connected by the code printed on it");
-    let mut maker = stage.device("maker")?;
+    let mut maker = site.device("maker")?;
     maker
-        .create_account(&stage.new_account(MAKER, "the maker's desk")?)
+        .create_account(&site.new_account(MAKER, "the maker's desk")?)
         .await?;
     let prepared = maker
-        .prepare_device(&stage.folder.join("watch"), Some("watch".into()))
+        .prepare_device(&site.folder.join("watch"), Some("watch".into()))
         .await?;
     transcript.show("printed on it", prepared.earl.reveal().as_str());
-    let mut watch = stage.device("watch")?;
+    let mut watch = site.device("watch")?;
     watch.request_connection(None).await?;
     alice
-        .accept_earl(&prepared.earl, Some(&stage.url()), &Terms::default())
+        .accept_earl(&prepared.earl, Some(&site.url()), &Terms::default())
         .await?;
     connected(alice, &mut watch, transcript).await
 }
@@ -128,10 +127,10 @@ async fn remove(
     Ok(())
 }
 
-fn request(stage: &Stage, device: &str) -> Result<NewRequest, DemoError> {
+fn request(site: &Site, device: &str) -> Result<NewRequest, DemoError> {
     Ok(NewRequest {
-        service_url: Some(stage.url()),
-        authorities: stage.authorities()?,
+        service_url: Some(site.url()),
+        authorities: site.authorities()?,
         device: Some(device.to_owned()),
         ..NewRequest::to(address_of(ALICE)?)
     })

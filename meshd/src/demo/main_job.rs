@@ -18,7 +18,8 @@ use mesh_common::protocol::{Code, Response};
 
 use super::DemoError;
 use super::checks::{agreed, apexes, check, sound};
-use super::stage::Stage;
+use super::people::ALICE;
+use super::stage::Site;
 use super::transcript::{Transcript, digest};
 
 /// Files as other programs export them.
@@ -45,7 +46,6 @@ const FILES: [(&str, &[u8]); 5] = [
     ),
 ];
 
-const ADDRESS: &str = "alice@localhost";
 /// Shorter secrets could stand in a file by accident.
 const MARKER_BYTES_MIN: usize = 10;
 /// How long the second device's folder is waited for.
@@ -53,39 +53,36 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// From an empty service to a device that lost its files and has them back.
 pub(super) async fn play(
-    stage: &mut Stage,
+    site: &mut Site,
     transcript: &mut Transcript,
 ) -> Result<Client, DemoError> {
-    strangers_are_refused(stage, transcript).await?;
-    let mut alice = stage.device("alice")?;
-    create_account(stage, &mut alice, transcript).await?;
+    strangers_are_refused(site, transcript).await?;
+    let mut alice = site.device("alice")?;
+    create_account(site, &mut alice, transcript).await?;
     import_files(&mut alice, transcript)?;
     upload(&mut alice, transcript).await?;
-    nothing_is_readable(stage, &mut alice, transcript)?;
-    let mut replica = read_back(stage, &mut alice, transcript).await?;
+    nothing_is_readable(site, &mut alice, transcript)?;
+    let mut replica = read_back(site, &mut alice, transcript).await?;
     both_write(&mut alice, &mut replica, transcript).await?;
-    restart(stage, &mut alice, transcript).await?;
-    export(stage, &mut alice, transcript)?;
+    restart(site, &mut alice, transcript).await?;
+    export(site, &mut alice, transcript)?;
     Ok(alice)
 }
 
-async fn strangers_are_refused(
-    stage: &Stage,
-    transcript: &mut Transcript,
-) -> Result<(), DemoError> {
+async fn strangers_are_refused(site: &Site, transcript: &mut Transcript) -> Result<(), DemoError> {
     transcript.step("a stranger asks without authentication");
     let https =
-        Https::trusting(stage.authorities()?.as_deref()).map_err(mesh_client::ClientError::from)?;
+        Https::trusting(site.authorities()?.as_deref()).map_err(mesh_client::ClientError::from)?;
     for (name, request, expected) in [
         ("Hello", r#"{"Hello":{}}"#, Code::Ok),
         (
             "Status",
-            r#"{"Status":{"Account":"alice@localhost"}}"#,
+            r#"{"Status":{"Account":"alice@north.test"}}"#,
             Code::AuthenticationRequired,
         ),
     ] {
         let reply = https
-            .post(&stage.url(), request.into())
+            .post(&site.url(), request.into())
             .await
             .map_err(mesh_client::ClientError::from)?;
         let response: Response = json::parse(&reply.body)
@@ -102,19 +99,19 @@ async fn strangers_are_refused(
 }
 
 async fn create_account(
-    stage: &Stage,
+    site: &Site,
     alice: &mut Client,
     transcript: &mut Transcript,
 ) -> Result<(), DemoError> {
     transcript.step("a device makes its keys and an account");
-    let new = stage.new_account(ADDRESS, "demo laptop")?;
+    let new = site.new_account(ALICE, "demo laptop")?;
     let report = alice.create_account(&new).await?;
     let facts = alice.account_facts()?;
     transcript.show("account", &facts.address);
     transcript.show("mesh", &facts.mesh_udf);
     transcript.show("device", &facts.device_udf);
     let pinned = facts.service_udf.as_deref();
-    let named = stage.service_udf();
+    let named = site.service_udf();
     check(facts.ready && pinned == named.as_deref(), || {
         "the account is not ready at the service that was pinned".into()
     })?;
@@ -128,7 +125,7 @@ async fn create_account(
 
 /// Looks for every password in every file of the store.
 fn nothing_is_readable(
-    stage: &Stage,
+    site: &Site,
     alice: &mut Client,
     transcript: &mut Transcript,
 ) -> Result<(), DemoError> {
@@ -145,7 +142,7 @@ fn nothing_is_readable(
         .filter(|secret| secret.len() >= MARKER_BYTES_MIN)
         .collect();
     let (mut files, mut octets, mut found) = (0_u64, 0, 0);
-    for path in files_below(&stage.config.data_dir)? {
+    for path in files_below(&site.config.data_dir)? {
         let content = std::fs::read(&path)?;
         files += 1;
         octets += content.len();
@@ -168,12 +165,12 @@ fn nothing_is_readable(
 
 /// A second folder with the device's keys and nothing else: everything comes from the service.
 async fn read_back(
-    stage: &Stage,
+    site: &Site,
     alice: &mut Client,
     transcript: &mut Transcript,
 ) -> Result<Client, DemoError> {
     transcript.step("the device loses its files, keeps its keys, and reads everything back");
-    let folder = stage.folder.join("alice-restored");
+    let folder = site.folder.join("alice-restored");
     std::fs::create_dir_all(&folder)?;
     for name in ["keys.json", "account.json"] {
         std::fs::copy(alice.folder().join(name), folder.join(name))?;
@@ -213,13 +210,13 @@ async fn read_back(
 }
 
 async fn restart(
-    stage: &mut Stage,
+    site: &mut Site,
     alice: &mut Client,
     transcript: &mut Transcript,
 ) -> Result<(), DemoError> {
     transcript.step("the service stops and starts again on the same store");
     let before = alice.account_status().await?;
-    stage.restart().await?;
+    site.restart().await?;
     let after = alice.account_status().await?;
     check(before == after, || {
         "the containers are not what they were".into()
@@ -233,9 +230,9 @@ async fn restart(
     Ok(())
 }
 
-fn export(stage: &Stage, alice: &mut Client, transcript: &mut Transcript) -> Result<(), DemoError> {
+fn export(site: &Site, alice: &mut Client, transcript: &mut Transcript) -> Result<(), DemoError> {
     transcript.step("everything is exported, verified without keys, and damaged");
-    let folder = stage.folder.join("export");
+    let folder = site.folder.join("export");
     let report = alice.export(&folder)?;
     let octets: u64 = report.containers.iter().map(|row| row.bytes).sum();
     transcript.show(

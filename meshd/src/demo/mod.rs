@@ -9,12 +9,13 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `story` | the acts, in order |
-//! | `main_job`, `people`, `devices` | the acts |
-//! | `stage` | the service and the folders of the devices |
+//! | `main_job`, `people`, `devices`, `elsewhere` | the acts |
+//! | `stage` | the services, their name server, and the folders of the devices |
 //! | `checks`, `transcript` | what every step shows and checks |
 
 mod checks;
 mod devices;
+mod elsewhere;
 mod main_job;
 mod people;
 mod stage;

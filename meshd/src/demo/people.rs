@@ -9,11 +9,11 @@ use mesh_client::messages::{Direction, MessageFacts, Trust};
 
 use super::DemoError;
 use super::checks::check;
-use super::stage::{Stage, address_of};
+use super::stage::{Site, address_of};
 use super::transcript::Transcript;
 
-const ALICE: &str = "alice@localhost";
-const BOB: &str = "bob@localhost";
+pub(super) const ALICE: &str = "alice@north.test";
+const BOB: &str = "bob@north.test";
 /// How often news are waited for before the demo gives up on them.
 const WAITS_MAX: usize = 30;
 /// How long each wait is.
@@ -21,14 +21,39 @@ const WAIT: Duration = Duration::from_secs(1);
 
 /// Bob comes, Alice and Bob get to know each other, and Bob confirms something to Alice.
 pub(super) async fn meet(
-    stage: &Stage,
+    site: &Site,
     alice: &mut Client,
     transcript: &mut Transcript,
 ) -> Result<Client, DemoError> {
-    let mut bob = stage.device("bob")?;
-    exchange_contacts(stage, alice, &mut bob, transcript).await?;
-    confirm(alice, &mut bob, transcript).await?;
+    let mut bob = site.device("bob")?;
+    transcript.step("a second person comes, and the two exchange their contact data");
+    bob.create_account(&site.new_account(BOB, "Bob's laptop")?)
+        .await?;
+    let subject = "Bob from the choir";
+    exchange_contacts(as_bob(&mut bob), as_alice(alice), subject, transcript).await?;
+    transcript.done();
+    transcript.step("Alice asks Bob to confirm something");
+    let text = "Pay 120 for the hall?";
+    confirm(as_alice(alice), as_bob(&mut bob), text, transcript).await?;
+    transcript.done();
     Ok(bob)
+}
+
+/// Alice, with a device of hers.
+pub(super) const fn as_alice(device: &mut Client) -> Person<'_> {
+    Person {
+        name: "Alice",
+        address: ALICE,
+        device,
+    }
+}
+
+const fn as_bob(device: &mut Client) -> Person<'_> {
+    Person {
+        name: "Bob",
+        address: BOB,
+        device,
+    }
 }
 
 /// Alice blocks Bob, whose next message is refused.
@@ -63,72 +88,87 @@ pub(super) async fn part(
     Ok(())
 }
 
-async fn exchange_contacts(
-    stage: &Stage,
-    alice: &mut Client,
-    bob: &mut Client,
+/// Somebody, with the device they hold.
+pub(super) struct Person<'a> {
+    pub(super) name: &'static str,
+    pub(super) address: &'static str,
+    pub(super) device: &'a mut Client,
+}
+
+/// One asks for the other's contact data; afterwards each has the other's.
+pub(super) async fn exchange_contacts(
+    asking: Person<'_>,
+    asked: Person<'_>,
+    subject: &str,
     transcript: &mut Transcript,
 ) -> Result<(), DemoError> {
-    transcript.step("a second person comes, and the two exchange their contact data");
-    bob.create_account(&stage.new_account(BOB, "Bob's laptop")?)
-        .await?;
     let rights = ["Confirm".to_owned()];
-    let subject = Some("Bob from the choir".to_owned());
-    let asked = bob.request_contact(&address_of(ALICE)?, subject, &rights)?;
-    bob.deliver(&asked.id).await?;
-    let request = until(alice, "Bob's request", |alice| {
-        Ok(alice.pending_contacts()?.received.into_iter().next())
+    let asked_by = address_of(asked.address)?;
+    let sent = asking
+        .device
+        .request_contact(&asked_by, Some(subject.to_owned()), &rights)?;
+    asking.device.deliver(&sent.id).await?;
+    let what = format!("the request of {}", asking.name);
+    let request = until(asked.device, &what, |device| {
+        Ok(device.pending_contacts()?.received.into_iter().next())
     })
     .await?;
-    transcript.show("Alice reads", &request.summary);
+    transcript.show(&format!("{} reads", asked.name), &request.summary);
     from(&request, Trust::Stranger)?;
-    let accepted = alice.accept_contact(&request.id, &rights)?;
-    alice.exchange(&Decisions::default()).await?;
-    transcript.show("Alice knows", &accepted.contact.address);
+    let accepted = asked.device.accept_contact(&request.id, &rights)?;
+    asked.device.exchange(&Decisions::default()).await?;
+    transcript.show(&format!("{} knows", asked.name), &accepted.contact.address);
     // What is taken in is no longer pending: the exchange that brings the answer says so.
-    let state = until(bob, "Alice's answer", |bob| {
-        let facts = bob.message(&asked.id)?;
-        let pending = bob.pending_contacts()?;
+    let what = format!("the answer of {}", asked.name);
+    let state = until(asking.device, &what, |device| {
+        let facts = device.message(&sent.id)?;
+        let pending = device.pending_contacts()?;
         Ok(pending.sent.is_empty().then_some(facts.deliveries))
     })
     .await?;
     check(
-        state.get(ALICE).map(String::as_str) == Some("received"),
-        || format!("Bob's request is {state:?}"),
+        state.get(asked.address).map(String::as_str) == Some("received"),
+        || format!("the request of {} is {state:?}", asking.name),
     )?;
     transcript.held("each has the other's account, signed by a device of that account");
-    transcript.done();
     Ok(())
 }
 
-async fn confirm(
-    alice: &mut Client,
-    bob: &mut Client,
+/// One asks, the other says yes.
+pub(super) async fn confirm(
+    asking: Person<'_>,
+    asked: Person<'_>,
+    text: &str,
     transcript: &mut Transcript,
 ) -> Result<(), DemoError> {
-    transcript.step("Alice asks Bob to confirm something");
-    let text = "Pay 120 for the hall?";
-    let asked = alice.ask_confirmation(&address_of(BOB)?, text)?;
-    alice.deliver(&asked.id).await?;
-    let question = until(bob, "Alice's question", |bob| {
-        Ok(bob.confirmations()?.received.into_iter().next())
+    let sent = asking
+        .device
+        .ask_confirmation(&address_of(asked.address)?, text)?;
+    asking.device.deliver(&sent.id).await?;
+    let what = format!("the question of {}", asking.name);
+    let question = until(asked.device, &what, |device| {
+        Ok(device.confirmations()?.received.into_iter().next())
     })
     .await?;
-    transcript.show("Bob reads", &question.summary);
+    transcript.show(&format!("{} reads", asked.name), &question.summary);
     from(&question, Trust::Verified)?;
-    let answer = bob.answer_confirmation(&question.id, true)?;
-    bob.deliver(&answer.id).await?;
-    let confirmed = until(alice, "Bob's answer", |alice| {
-        let asked = alice.confirmations()?.asked;
-        Ok(asked.into_iter().find_map(|one| one.confirmed))
+    let answer = asked.device.answer_confirmation(&question.id, true)?;
+    asked.device.deliver(&answer.id).await?;
+    let what = format!("the answer of {}", asked.name);
+    let confirmed = until(asking.device, &what, |device| {
+        let asked = device.confirmations()?.asked;
+        let ours = asked.into_iter().find(|one| one.id == sent.id);
+        Ok(ours.and_then(|one| one.confirmed))
     })
     .await?;
     check(confirmed, || "yes became no".into())?;
-    check(asked.encrypted && answer.encrypted, || {
+    check(sent.encrypted && answer.encrypted, || {
         "the services could read it".into()
     })?;
-    transcript.held("the answer is Bob's, to just that question; the service could read neither");
-    transcript.done();
+    transcript.held(format!(
+        "the answer is {}'s, to just that question; no service could read either",
+        asked.name
+    ));
     Ok(())
 }
 

@@ -3,16 +3,20 @@
 use super::DemoError;
 use super::stage::Stage;
 use super::transcript::Transcript;
-use super::{devices, main_job, people};
+use super::{devices, elsewhere, main_job, people};
 
 /// The whole story.
 pub(super) async fn tell(stage: &mut Stage, transcript: &mut Transcript) -> Result<(), DemoError> {
-    stage.start(transcript).await?;
-    let mut alice = main_job::play(stage, transcript).await?;
-    let mut bob = people::meet(stage, &mut alice, transcript).await?;
-    devices::play(stage, &mut alice, transcript).await?;
+    transcript.step("a service starts: an empty store, a new identity, a development CA");
+    stage.north.start(&stage.names, transcript).await?;
+    transcript.done();
+    let mut alice = main_job::play(&mut stage.north, transcript).await?;
+    let mut bob = people::meet(&stage.north, &mut alice, transcript).await?;
+    devices::play(&stage.north, &mut alice, transcript).await?;
+    elsewhere::play(stage, &mut alice, transcript).await?;
     people::part(&mut alice, &mut bob, transcript).await?;
     main_job::end(&mut alice, &mut bob, transcript).await?;
-    stage.stop().await;
+    stage.south.stop().await;
+    stage.north.stop().await;
     Ok(())
 }
