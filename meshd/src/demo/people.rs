@@ -157,7 +157,7 @@ pub(super) async fn confirm(
     let what = format!("the answer of {}", asked.name);
     let confirmed = until(asking.device, &what, |device| {
         let asked = device.confirmations()?.asked;
-        let ours = asked.into_iter().find(|one| one.id == sent.id);
+        let ours = asked.into_iter().find(|one| one.request.id == sent.id);
         Ok(ours.and_then(|one| one.confirmed))
     })
     .await?;
