@@ -339,12 +339,11 @@ async fn both_write(
 
 /// The story ends: the accounts are deleted.
 pub(super) async fn end(
-    alice: &mut Client,
-    bob: &mut Client,
+    everybody: [&mut Client; 3],
     transcript: &mut Transcript,
 ) -> Result<(), DemoError> {
     transcript.step("everything that is left is verified, and the accounts are deleted");
-    for client in [&mut *alice, &mut *bob] {
+    for client in everybody {
         client.exchange(&Decisions::default()).await?;
         agreed(&client.account_status().await?)?;
         let verified = sound(client.verify()?)?;
@@ -357,7 +356,7 @@ pub(super) async fn end(
         };
         transcript.show("then", refusal);
     }
-    transcript.held("the service answers nobody for them any more");
+    transcript.held("no service answers anybody for them any more");
     transcript.done();
     Ok(())
 }

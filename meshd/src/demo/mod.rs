@@ -3,7 +3,9 @@
 //! A service starts on a port of the system's choice; a device makes an account, fills its catalogs
 //! from files as other programs export them, and everything is uploaded, verified, synchronized,
 //! read back and exported. A second person comes: they exchange contacts and confirm something. Further
-//! devices are connected in three ways, one is removed, one person blocks the other. Every step checks
+//! devices are connected in three ways, one is removed. A second service starts at another address, found by
+//! DNS: a third person writes from there and is written to, also while it is away; what is for a service
+//! that does not exist is given up. One person blocks another. Every step checks
 //! what it shows; the first that is not as it should be ends the demo with a non-zero exit.
 //!
 //! | module | holds |

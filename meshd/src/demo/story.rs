@@ -13,9 +13,9 @@ pub(super) async fn tell(stage: &mut Stage, transcript: &mut Transcript) -> Resu
     let mut alice = main_job::play(&mut stage.north, transcript).await?;
     let mut bob = people::meet(&stage.north, &mut alice, transcript).await?;
     devices::play(&stage.north, &mut alice, transcript).await?;
-    elsewhere::play(stage, &mut alice, transcript).await?;
+    let mut carol = elsewhere::play(stage, &mut alice, transcript).await?;
     people::part(&mut alice, &mut bob, transcript).await?;
-    main_job::end(&mut alice, &mut bob, transcript).await?;
+    main_job::end([&mut alice, &mut bob, &mut carol], transcript).await?;
     stage.south.stop().await;
     stage.north.stop().await;
     Ok(())

@@ -18,7 +18,7 @@ pub(super) struct Transcript {
 
 impl Transcript {
     pub(super) fn new(print: fn(&str)) -> Self {
-        print("meshd demo: one service, two people, their devices, real files\n");
+        print("meshd demo: two services, three people, their devices, real files\n");
         let now = moment();
         Self {
             print,

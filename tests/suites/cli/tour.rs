@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use mesh_tests::golden;
 use mesh_tests::process::{Place, program};
 
 use crate::desk::{Desk, Transcript, words};
@@ -164,15 +165,35 @@ fn the_commands_at_the_readmes_top_are_those_that_exist() {
             // Both are run by what calls this test.
             "cargo test --workspace" => {}
             "cargo run --release -- demo" => {
-                let status = Command::new(program())
+                let told = Command::new(program())
                     .arg("demo")
                     .env_clear()
-                    .stdout(Stdio::null())
-                    .status()
+                    .output()
                     .expect("the program can be started");
-                assert!(status.success(), "{line}");
+                let story = String::from_utf8_lossy(&told.stdout);
+                assert!(told.status.success(), "{line}: {story}");
+                golden::check("cli/demo", &outline(&story));
             }
             _ => panic!("nobody knows whether this works: {line}"),
         }
     }
+}
+
+/// The steps of the demo and what they checked, without numbers: what it tells each time.
+fn outline(story: &str) -> String {
+    let tells = |line: &&str| line.starts_with("      checked") || !line.starts_with("      ");
+    let mut outline = String::new();
+    for line in story.lines().filter(tells) {
+        let mut is_number = false;
+        for letter in line.chars() {
+            match (letter.is_ascii_digit(), is_number) {
+                (true, true) => {}
+                (true, false) => outline.push('#'),
+                (false, _) => outline.push(letter),
+            }
+            is_number = letter.is_ascii_digit();
+        }
+        outline.push('\n');
+    }
+    outline
 }
