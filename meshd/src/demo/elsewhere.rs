@@ -7,11 +7,12 @@ use std::time::Duration;
 use mesh_backend::desk::{DeskError, QueueDesk, Selection, SelectionError};
 use mesh_client::Client;
 use mesh_client::messages::Direction;
+use mesh_common::discovery::service_name;
 
 use super::DemoError;
 use super::checks::check;
 use super::people::{Person, as_alice, confirm, exchange_contacts, until};
-use super::stage::{GONE, Site, Stage, address_of};
+use super::stage::{GONE, NORTH, SOUTH, Site, Stage, address_of};
 use super::transcript::Transcript;
 use crate::service::Service;
 
@@ -19,7 +20,7 @@ const CAROL: &str = "carol@south.test";
 /// Whoever that is.
 const DAVE: &str = "dave@gone.test";
 /// How often the queue is looked at before the demo gives up on a first attempt, and how soon again.
-const LOOKS_MAX: usize = 300;
+const LOOKS_MAX: usize = 1_200;
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
 /// Alice writes to Carol, whose account is elsewhere, and to somebody whose service is not there.
@@ -32,7 +33,7 @@ pub(super) async fn play(
     stage.south.start(&stage.names, transcript).await?;
     transcript.done();
     let mut carol = stage.south.device("carol")?;
-    acquainted(&stage.south, alice, &mut carol, transcript).await?;
+    acquainted(stage, alice, &mut carol, transcript).await?;
     let [to_carol, to_dave] = away(stage, alice, transcript).await?;
     back(&mut stage.south, &to_carol, (alice, &mut carol), transcript).await?;
     given_up(&stage.north, &to_dave, alice, transcript).await?;
@@ -40,18 +41,22 @@ pub(super) async fn play(
 }
 
 async fn acquainted(
-    south: &Site,
+    stage: &Stage,
     alice: &mut Client,
     carol: &mut Client,
     transcript: &mut Transcript,
 ) -> Result<(), DemoError> {
     transcript.step("Carol has an account there; she and Alice exchange their contact data");
     carol
-        .create_account(&south.new_account(CAROL, "Carol's laptop")?)
+        .create_account(&stage.south.new_account(CAROL, "Carol's laptop")?)
         .await?;
     let subject = "Carol from the south";
     exchange_contacts(as_carol(carol), as_alice(alice), subject, transcript).await?;
-    transcript.held("each service called the other back at its domain before it believed it");
+    let is_found = |domain| stage.names.asked(&service_name(domain)) > 0;
+    check(is_found(NORTH) && is_found(SOUTH), || {
+        "one service believed the other without looking where it is".into()
+    })?;
+    transcript.held("each service found the other by DNS, and called it back where DNS said");
     transcript.done();
     transcript.step("Alice asks Carol to confirm something");
     let text = "Sing with us on Sunday?";

@@ -20,9 +20,9 @@ use crate::development_ca;
 use crate::service::Service;
 
 /// The domain of the service that most of the demo is played at.
-const NORTH: &str = "north.test";
+pub(super) const NORTH: &str = "north.test";
 /// The domain of the other one.
-const SOUTH: &str = "south.test";
+pub(super) const SOUTH: &str = "south.test";
 /// A domain whose service is not there.
 pub(super) const GONE: &str = "gone.test";
 
