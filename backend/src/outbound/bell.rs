@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use mesh_common::delivery::{Class, QueueItem, ShardId};
+use mesh_common::delivery::{Due, QueueItem, ShardId};
 use mesh_common::limits::OUTBOUND_RUNG_MAX;
 use tokio::sync::Notify;
 
@@ -19,18 +19,14 @@ use crate::store::Versionstamp;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Note {
     pub(crate) destination: String,
-    pub(crate) tenant: String,
-    pub(crate) class: Class,
-    pub(crate) bytes: u64,
+    pub(crate) due: Due,
 }
 
 impl Note {
     pub(crate) fn of(item: &QueueItem) -> Self {
         Self {
             destination: item.destination().to_owned(),
-            tenant: item.tenant().to_owned(),
-            class: item.class,
-            bytes: item.bytes,
+            due: Due::of(item),
         }
     }
 
@@ -41,9 +37,9 @@ impl Note {
     pub(crate) fn counted(&self) -> Counted<'_> {
         Counted {
             destination: &self.destination,
-            tenant: &self.tenant,
-            class: self.class,
-            bytes: self.bytes,
+            tenant: &self.due.tenant,
+            class: self.due.class,
+            bytes: self.due.bytes,
         }
     }
 }
@@ -51,7 +47,9 @@ impl Note {
 /// What was told since somebody listened.
 #[derive(Debug, Default)]
 pub(crate) struct Rung {
-    /// Destinations for which something was queued.
+    /// What was queued, as far as there is room for it: it need not be read.
+    pub(crate) items: Vec<Note>,
+    /// Destinations for which more was queued.
     pub(crate) destinations: BTreeSet<String>,
     /// The last commit that was told of, by shard.
     pub(crate) told: BTreeMap<ShardId, Versionstamp>,
@@ -77,6 +75,10 @@ impl QueueBell {
         for note in notes {
             if let Some(stamp) = stamp {
                 rung.told.insert(note.shard(), stamp);
+            }
+            if rung.items.len() < OUTBOUND_RUNG_MAX {
+                rung.items.push(note.clone());
+                continue;
             }
             if rung.destinations.contains(&note.destination) {
                 continue;
@@ -114,15 +116,23 @@ impl QueueBell {
 
 #[cfg(test)]
 mod tests {
+    use mesh_common::delivery::{Class, ItemId};
+    use mesh_common::time::Timestamp;
+
     use super::*;
     use crate::store::Version;
 
     fn note(destination: &str) -> Note {
         Note {
             destination: destination.to_owned(),
-            tenant: "here.example".to_owned(),
-            class: Class::Bulk,
-            bytes: 1,
+            due: Due {
+                id: ItemId([1; 16]),
+                tenant: "here.example".into(),
+                class: Class::Bulk,
+                bytes: 1,
+                due_at: Timestamp::from_secs(0),
+                is_retry: false,
+            },
         }
     }
 
@@ -133,21 +143,29 @@ mod tests {
         bell.ring(&[note("a.example"), note("a.example")], Some(stamp));
         bell.ring(&[note("b.example")], None);
         let rung = bell.take();
-        let destinations: Vec<_> = rung.destinations.iter().map(String::as_str).collect();
-        assert_eq!(destinations, ["a.example", "b.example"]);
+        let items = rung.items.iter().map(|note| note.destination.as_str());
+        assert_eq!(
+            items.collect::<Vec<_>>(),
+            ["a.example", "a.example", "b.example"]
+        );
+        assert!(rung.destinations.is_empty());
         assert_eq!(rung.told.get(&ShardId::of("a.example")), Some(&stamp));
         assert!(rung.doubtful.is_empty());
-        assert!(bell.take().destinations.is_empty());
+        assert!(bell.take().items.is_empty());
     }
 
     #[test]
     fn what_is_more_than_memory_allows_is_looked_for_in_the_store() {
         let bell = QueueBell::default();
+        for _ in 0..OUTBOUND_RUNG_MAX {
+            bell.ring(&[note("first.example")], None);
+        }
         for number in 0..OUTBOUND_RUNG_MAX {
             bell.ring(&[note(&format!("d{number}.example"))], None);
         }
         bell.ring(&[note("one.too.many.example")], None);
         let rung = bell.take();
+        assert_eq!(rung.items.len(), OUTBOUND_RUNG_MAX);
         assert_eq!(rung.destinations.len(), OUTBOUND_RUNG_MAX);
         let shard = ShardId::of("one.too.many.example");
         assert!(rung.doubtful.contains(&shard));

@@ -46,7 +46,7 @@ use self::ledger::Ledger;
 use self::orders::Command;
 use self::records::Records;
 use self::round::{Round, RoundPage};
-use super::bell::Rung;
+use super::bell::{Note, Rung};
 use super::carrier::Carrier;
 use super::load::{self, Loaded, Unreadable};
 use super::settle::{Place, Settled, Settlement, Then, Unsettled, settle};
@@ -255,11 +255,19 @@ impl<S: Store> Dispatcher<S> {
     /// Takes in what was told.
     fn listen(&mut self, now: Timestamp) {
         let Rung {
+            items,
             destinations,
             told,
             doubtful,
         } = self.shared.queue_bell.take();
         self.told.extend(told);
+        for Note { destination, due } in items {
+            if self.pool.knows(&destination) {
+                self.pool.handle_enqueued(now, &destination, due);
+            } else {
+                self.handle_news(now, &destination);
+            }
+        }
         for domain in destinations {
             self.handle_news(now, &domain);
         }
