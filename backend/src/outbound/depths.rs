@@ -156,7 +156,7 @@ impl Depths {
         }
         let scopes: BTreeSet<QueueScope> = notes
             .iter()
-            .flat_map(|note| QueueScope::of(&note.tenant, &note.destination))
+            .flat_map(|note| QueueScope::of(&note.due.tenant, &note.destination))
             .collect();
         let fits = scopes
             .iter()
