@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::operate::args::{Aside, Explain, Incidents, Quarantine, Queue};
+use crate::operate::args::{Aside, Explain, Incidents, Peer, Quarantine, Queue};
 
 /// A Mathematical Mesh service: people's devices keep their catalogs and messages on it,
 /// end-to-end encrypted.
@@ -43,6 +43,8 @@ pub enum Command {
     Aside(Aside),
     /// Complaints about accounts and services, and what follows from them.
     Incidents(Incidents),
+    /// Other services: who the one of a domain is, and forgetting it when it became another.
+    Peer(Peer),
 }
 
 /// Which configuration to use.

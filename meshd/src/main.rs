@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         Command::Quarantine(one) => return operate(&operate::Command::Quarantine(one)),
         Command::Aside(aside) => return operate(&operate::Command::Aside(aside)),
         Command::Incidents(one) => return operate(&operate::Command::Incidents(one)),
+        Command::Peer(peer) => return operate(&operate::Command::Peer(peer)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

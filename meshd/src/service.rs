@@ -290,7 +290,8 @@ async fn start_rest(
 ) -> Result<(Frontend, Admin), StartError> {
     let frontend = Frontend::start(&config.effective_frontend(), certificates, edge)?;
     let backend = readiness.backend.clone();
-    let outbound = backend.start_outbound(&config.outbound, Arc::new(peers));
+    let carrier = Arc::new(peers.clone());
+    let outbound = backend.start_outbound(&config.outbound, carrier);
     let outbound = match outbound.await {
         Ok(outbound) => outbound,
         Err(error) => {
@@ -298,7 +299,8 @@ async fn start_rest(
             return Err(error.into());
         }
     };
-    match start_admin(config, folder, registry, readiness, Arc::new(outbound)) {
+    let desks = (Arc::new(outbound) as Arc<dyn PoolDesk>, peers);
+    match start_admin(config, folder, registry, readiness, desks) {
         Ok(admin) => Ok((frontend, admin)),
         Err(error) => {
             frontend.stop().await;
@@ -313,9 +315,9 @@ fn start_admin(
     folder: &DataDir,
     registry: Registry,
     readiness: BackendReadiness,
-    pool: Arc<dyn PoolDesk>,
+    (pool, peers): (Arc<dyn PoolDesk>, Peers),
 ) -> Result<Admin, StartError> {
-    let api = desks::open(&readiness.backend, pool, folder)?;
+    let api = desks::open(&readiness.backend, pool, Arc::new(peers), folder)?;
     let listen = config.admin.listen;
     let admin = Admin::start(listen, registry, Arc::new(readiness), api)
         .map_err(|cause| StartError::Admin { listen, cause })?;

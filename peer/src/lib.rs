@@ -37,6 +37,6 @@ pub mod pins;
 pub mod settings;
 
 pub use greeting::{Greeting, GreetingError};
-pub use peers::{Components, EntropySource, Peers, PeersError, Speaker};
+pub use peers::{Components, EntropySource, Peers, PeersError, Speaker, Standing};
 pub use pins::{MemoryPins, PinFuture, Pins, StoreError};
 pub use settings::{DiscoverySettings, SettingsError};

@@ -9,9 +9,11 @@ use std::time::Duration;
 use mesh_common::address::AccountAddress;
 use mesh_common::dare::Envelope;
 use mesh_common::delivery::{Attempt, Unreachable};
-use mesh_common::discovery::{Located, Target, in_order};
+use mesh_common::discovery::{Located, Pinned, Target, in_order};
 use mesh_common::entropy::Entropy;
-use mesh_common::limits::{GREETING_LIFE, GREETING_REPEAT_INTERVAL, TRANSFER_LOOKUP_TIME_MAX};
+use mesh_common::limits::{
+    GREETING_LIFE, GREETING_REFRESH_INTERVAL, GREETING_REPEAT_INTERVAL, TRANSFER_LOOKUP_TIME_MAX,
+};
 use mesh_common::protocol::{PostRequest, Request};
 use mesh_common::session::client::ClientIdentity;
 use mesh_common::time::Clock;
@@ -48,6 +50,17 @@ pub struct Components {
     pub clock: Arc<dyn Clock>,
     /// Chance.
     pub entropy: EntropySource,
+}
+
+/// How a domain's service stands: what is remembered, and what is found now.
+#[derive(Debug)]
+pub struct Standing {
+    /// The service it had so far.
+    pub pinned: Option<Pinned>,
+    /// Where it is.
+    pub located: Result<Arc<Located>, Unreachable>,
+    /// Who it is.
+    pub greeting: Result<Arc<Greeting>, GreetingError>,
 }
 
 /// Why no other service can be reached from here.
@@ -203,6 +216,31 @@ impl Peers {
         self.inner.greet(&place, age_max, deadline).await
     }
 
+    /// Looks how the service of `domain` (canonical) stands, for an operator: asks it, unless it was asked a
+    /// moment ago.
+    ///
+    /// # Errors
+    /// [`GreetingError::Store`].
+    pub async fn look_at(
+        &self,
+        domain: &str,
+        time_max: Duration,
+    ) -> Result<Standing, GreetingError> {
+        let place = Place::of(domain);
+        let deadline = Instant::now() + time_max;
+        let located = self.inner.located(&place, deadline).await;
+        let greeting = self
+            .inner
+            .greet(&place, GREETING_REFRESH_INTERVAL, deadline)
+            .await;
+        let pinned = self.inner.pins.pinned(domain).await;
+        Ok(Standing {
+            pinned: pinned.map_err(|error| GreetingError::Store(error.to_string()))?,
+            located,
+            greeting,
+        })
+    }
+
     /// Forgets all that is known of `domain` (canonical), its service included: an operator knows that it has
     /// another one now.
     ///
@@ -226,20 +264,25 @@ impl Peers {
 }
 
 impl Inner {
-    /// The way to the service at `place`, with its targets in the order of this transfer.
-    pub(crate) async fn way(&self, place: &Place, deadline: Instant) -> Result<Way, Unreachable> {
+    /// Where the service at `place` is.
+    async fn located(&self, place: &Place, deadline: Instant) -> Result<Arc<Located>, Unreachable> {
         let left = deadline.saturating_duration_since(Instant::now());
         let time_max = left.min(TRANSFER_LOOKUP_TIME_MAX);
-        let located = match place {
+        match place {
             Place::Domain { domain, .. } if domain.parse::<IpAddr>().is_ok() => {
-                return Err(Unreachable::Lookup("an address is not a domain".into()));
+                Err(Unreachable::Lookup("an address is not a domain".into()))
             }
             Place::Domain { domain, at } => match at.as_ref().or_else(|| self.places.get(domain)) {
-                Some((host, port)) => self.set(host, *port, time_max).await?,
-                None => self.locator.locate(place, time_max).await?,
+                Some((host, port)) => self.set(host, *port, time_max).await,
+                None => self.locator.locate(place, time_max).await,
             },
-            Place::Host { .. } => self.locator.locate(place, time_max).await?,
-        };
+            Place::Host { .. } => self.locator.locate(place, time_max).await,
+        }
+    }
+
+    /// The way to the service at `place`, with its targets in the order of this transfer.
+    pub(crate) async fn way(&self, place: &Place, deadline: Instant) -> Result<Way, Unreachable> {
+        let located = self.located(place, deadline).await?;
         let (named, host) = match place {
             Place::Domain { domain, .. } => (domain.as_str(), domain.clone()),
             Place::Host { host, port } => (host.as_str(), authority(host, *port)),

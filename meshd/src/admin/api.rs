@@ -11,6 +11,7 @@
 //! | `GET quarantine`, `POST quarantine/{requeue,drop}` | items that cannot be handled |
 //! | `GET aside`, `POST aside/{requeue,drop}` | entries that could not be received |
 //! | `GET incidents?subject`, `POST incidents` | complaints, listed and filed |
+//! | `GET peers/{domain}`, `POST peers/forget` | the service of a domain |
 //! | `GET conduct`, `GET conduct/{subject}`, `POST conduct/forgive` | what follows from them |
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use serde_json::{Value, json};
 
 use super::audit::{Audit, Entry, Operator};
 use super::guard::admit;
+use super::peers::{self, PeerDesk};
 use super::token::Token;
 
 /// Octets of a request.
@@ -51,6 +53,8 @@ pub struct Api {
     pub aside: Arc<dyn AsideDesk>,
     /// Complaints and what follows.
     pub conduct: Arc<dyn ConductDesk>,
+    /// Other services.
+    pub peers: Arc<dyn PeerDesk>,
     /// The record of orders.
     pub audit: Audit,
     /// The time.
@@ -83,6 +87,8 @@ pub(super) fn routes(api: web::Data<Api>, config: &mut web::ServiceConfig) {
         .route("/aside", web::get().to(aside))
         .route("/aside/requeue", web::post().to(aside_requeue))
         .route("/aside/drop", web::post().to(aside_drop))
+        .route("/peers/forget", web::post().to(peers::forget))
+        .route("/peers/{domain}", web::get().to(peers::standing))
         .route("/incidents", web::get().to(incidents))
         .route("/incidents", web::post().to(file))
         .route("/conduct", web::get().to(conspicuous))
@@ -413,7 +419,7 @@ async fn nowhere() -> HttpResponse {
     )
 }
 
-fn operator(request: &HttpRequest) -> Operator {
+pub(super) fn operator(request: &HttpRequest) -> Operator {
     let name = request.headers().get(OPERATOR);
     Operator::named(name.and_then(|name| name.to_str().ok()))
 }
@@ -425,7 +431,7 @@ fn plain(reason: &str) -> String {
 }
 
 /// Carries out an order, recorded before and after.
-async fn ordered(
+pub(super) async fn ordered(
     api: &Api,
     operator: &Operator,
     (action, about): (&'static str, Value),
@@ -450,7 +456,7 @@ const QUARANTINE: &str = "meshd quarantine list shows what there is";
 const ASIDE: &str = "meshd aside list shows what there is";
 const CONDUCT: &str = "meshd incidents list shows what there is";
 
-fn answer<T: Serialize>(outcome: Result<T, DeskError>, list: &str) -> HttpResponse {
+pub(super) fn answer<T: Serialize>(outcome: Result<T, DeskError>, list: &str) -> HttpResponse {
     match outcome {
         Ok(found) => HttpResponse::Ok()
             .insert_header((CACHE_CONTROL, "no-store"))

@@ -11,6 +11,7 @@ use mesh_backend::{BackendHandle, SystemClock, SystemEntropy};
 
 use super::api::Api;
 use super::audit::Audit;
+use super::peers::PeerDesk;
 use super::token::{Token, TokenError};
 use crate::data_dir::DataDir;
 
@@ -37,13 +38,14 @@ pub enum DesksError {
     },
 }
 
-/// Opens the desks over `backend`, whose queue `pool` empties.
+/// Opens the desks over `backend`, whose queue `pool` empties by way of `peers`.
 ///
 /// # Errors
 /// [`DesksError`].
 pub fn open<S: Store>(
     backend: &BackendHandle<S>,
     pool: Arc<dyn PoolDesk>,
+    peers: Arc<dyn PeerDesk>,
     folder: &DataDir,
 ) -> Result<Api, DesksError> {
     let folder = folder.admin();
@@ -55,6 +57,7 @@ pub fn open<S: Store>(
         queue: Arc::new(backend.outbound_desk(pool)),
         aside: Arc::new(backend.clone()),
         conduct: Arc::new(backend.clone()),
+        peers,
         audit,
         clock: Arc::new(SystemClock),
     })

@@ -6,6 +6,7 @@
 //! | [`token`] | the secret that tells an operator from other users of this host |
 //! | `guard` | who may use the API |
 //! | [`api`], [`desks`] | the API, and the desks behind it |
+//! | [`peers`] | the desk for other services |
 //! | [`audit`] | who did what |
 //!
 //! `/livez` says that the process answers. `/readyz` says whether a request sent now would be served,
@@ -16,6 +17,7 @@ pub mod api;
 pub mod audit;
 pub mod desks;
 mod guard;
+pub mod peers;
 pub mod token;
 
 use std::io;

@@ -1,4 +1,4 @@
-//! What operators type: `meshd queue`, `explain`, `quarantine`, `aside`, `incidents`. The help texts are
+//! What operators type: `meshd queue`, `explain`, `quarantine`, `aside`, `incidents`, `peer`. The help texts are
 //! the manual.
 
 use std::path::PathBuf;
@@ -287,6 +287,37 @@ pub struct Forgive {
     /// Address of an account, or domain of a service.
     #[arg(value_name = "SUBJECT")]
     pub subject: String,
+}
+
+/// `meshd peer`.
+#[derive(Debug, Clone, Args)]
+pub struct Peer {
+    /// Which service.
+    #[command(flatten)]
+    pub desk: Desk,
+    /// What is asked.
+    #[command(subcommand)]
+    pub command: PeerCommand,
+}
+
+/// Other services.
+#[derive(Debug, Clone, Subcommand)]
+pub enum PeerCommand {
+    /// Show who the service of a domain is, where it is found, and whether it answers now.
+    Show(Domain),
+    /// Forget who the service of a domain was: the next one that answers there is believed.
+    ///
+    /// For when you know from its operator that it has another one now. Until then a domain that shows
+    /// another service than before gets nothing.
+    Forget(Domain),
+}
+
+/// A domain.
+#[derive(Debug, Clone, Args)]
+pub struct Domain {
+    /// The domain.
+    #[arg(value_name = "DOMAIN")]
+    pub domain: String,
 }
 
 /// A listing.

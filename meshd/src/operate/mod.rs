@@ -8,6 +8,7 @@
 //! | [`link`] | the line to the service |
 //! | [`queue`], [`explain`] | what waits for other services, and where one message is |
 //! | [`leftovers`] | quarantine, and what was set aside |
+//! | [`peers`] | other services |
 //! | [`incidents`] | complaints and what follows |
 //! | [`page`], [`failure`] | words and columns; why not, and what to do |
 
@@ -18,13 +19,14 @@ pub mod incidents;
 pub mod leftovers;
 pub mod link;
 pub mod page;
+pub mod peers;
 pub mod queue;
 
 use mesh_common::time::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use self::args::{Aside, Desk, Explain, Incidents, Quarantine, Queue};
+use self::args::{Aside, Desk, Explain, Incidents, Peer, Quarantine, Queue};
 use self::failure::{Failure, REFUSED};
 use self::link::{Ask, Link};
 
@@ -41,6 +43,8 @@ pub enum Command {
     Aside(Aside),
     /// `meshd incidents`.
     Incidents(Incidents),
+    /// `meshd peer`.
+    Peer(Peer),
 }
 
 /// A command that was done.
@@ -95,6 +99,7 @@ impl Command {
             Self::Quarantine(quarantine) => &quarantine.desk,
             Self::Aside(aside) => &aside.desk,
             Self::Incidents(incidents) => &incidents.desk,
+            Self::Peer(peer) => &peer.desk,
         }
     }
 
@@ -116,6 +121,7 @@ impl Command {
             Self::Quarantine(asked) => leftovers::ask_quarantine(&asked.command, link, now),
             Self::Aside(asked) => leftovers::ask_aside(&asked.command, link, now),
             Self::Incidents(asked) => incidents::ask(&asked.command, link, now),
+            Self::Peer(asked) => peers::ask(&asked.command, link, now),
         }
     }
 }

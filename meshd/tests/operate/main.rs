@@ -12,6 +12,7 @@
 mod desks;
 mod guard;
 mod pages;
+mod peers;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -33,6 +34,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use self::desks::{Desks, noon};
+use self::peers::PeerBook;
 
 /// An admin listener over desks, with the folder that commands find it by.
 pub(crate) struct Office {
@@ -78,6 +80,7 @@ impl Office {
             queue: Arc::<Desks>::clone(&desks),
             aside: Arc::<Desks>::clone(&desks),
             conduct: desks,
+            peers: Arc::<PeerBook>::default(),
             audit: Audit::open(&admin).unwrap(),
             clock: Arc::new(Noon),
         };
@@ -169,6 +172,7 @@ fn command(command: args::Command) -> Command {
         args::Command::Quarantine(one) => Command::Quarantine(one),
         args::Command::Aside(one) => Command::Aside(one),
         args::Command::Incidents(one) => Command::Incidents(one),
+        args::Command::Peer(one) => Command::Peer(one),
         other => panic!("{other:?} is no command of operators"),
     }
 }

@@ -76,6 +76,29 @@ fn another_service_is_noticed_at_the_next_message_even_with_a_ticket() {
 }
 
 #[test]
+fn an_operator_sees_who_it_was_where_it_is_and_what_it_says() {
+    let sender = Sender::published(good());
+    let look = || {
+        let looked = sender.peers.look_at(PEER, crate::sender::TIME_MAX);
+        sender.runtime.block_on(looked).unwrap()
+    };
+    let first = look();
+    let udf = sender.peer().udf();
+    assert_eq!(first.pinned.unwrap().service_udf.to_string(), udf);
+    let address = first.located.unwrap().targets[0].addresses[0];
+    assert_eq!(address, sender.peer().address().ip());
+    assert!(first.greeting.is_ok());
+    sender.peer().become_another_service();
+    sender.clock.pass(Duration::from_secs(6));
+    let second = look();
+    assert_eq!(second.pinned.unwrap().service_udf.to_string(), udf);
+    assert!(matches!(
+        second.greeting,
+        Err(GreetingError::Unreachable(Unreachable::Identity(_)))
+    ));
+}
+
+#[test]
 fn the_service_that_dns_names_is_the_only_one_at_first_sight() {
     // Decision Q-52
     let sender = Sender::published(good());
