@@ -397,13 +397,21 @@ impl Device {
 /// # Panics
 /// If the service refuses or cannot be reached.
 pub async fn unconnected(reach: &Reach, address: &str, seed: u64) -> (DeviceKeys, StoredTicket) {
-    let mut entropy = SeededEntropy::new(seed);
-    let keys = DeviceKeys::generate(&mut entropy);
+    let keys = DeviceKeys::generate(&mut SeededEntropy::new(seed));
     let client = ClientIdentity::device(
         keys.profile(None),
         keys.authentication.clone(),
         Some(address.to_owned()),
     );
+    (keys, ticket_of(reach, client, seed).await)
+}
+
+/// The ticket that whoever may speak gets with a Hello.
+///
+/// # Panics
+/// If the service refuses or cannot be reached.
+pub async fn ticket_of(reach: &Reach, client: ClientIdentity, seed: u64) -> StoredTicket {
+    let mut entropy = SeededEntropy::new(seed);
     let hello = reach.hello().await.expect("the service says hello");
     let service = ServiceIdentity::from_hello(&hello).expect("the service proves who it is");
     let mut session = ClientSession::new(service, client);
@@ -414,7 +422,7 @@ pub async fn unconnected(reach: &Reach, address: &str, seed: u64) -> (DeviceKeys
         .expect("the service is reached");
     assert_eq!(response.code(), Some(Code::Ok), "{response:?}");
     let ticket = session.ticket().cloned();
-    (keys, ticket.expect("a device gets a ticket with its Hello"))
+    ticket.expect("whoever authenticates gets a ticket with its Hello")
 }
 
 async fn carry(

@@ -18,8 +18,12 @@ use mesh_common::session::RequestId;
 use mesh_common::session::client::{ExchangeRequest, StoredTicket, TicketRequest};
 use mesh_common::time::Clock as _;
 use mesh_common::udf;
-use mesh_tests::device::{Account, Device, Reach, event, first_frame, unconnected, upload};
+use mesh_tests::device::{
+    Account, Device, Reach, event, first_frame, ticket_of, unconnected, upload,
+};
+use mesh_tests::peer::Peer;
 use mesh_tests::process::Process;
+use mesh_tests::{Person, frames};
 
 use super::mutate::{self, Dice};
 use super::wire::{Answer, Request};
@@ -39,6 +43,8 @@ pub(crate) enum Class {
     Resealed,
     /// The same of a device that is not connected, and asks to be.
     Asking,
+    /// The Post of another service: its plaintext, or the message in it before it is signed.
+    Forwarded,
     /// The plaintext of a request sealed by an exchange afterwards.
     Exchanged,
     /// The head of HTTP.
@@ -58,6 +64,8 @@ struct Member {
 /// Everything one thread mutates.
 pub(crate) struct Corpus {
     members: Vec<Member>,
+    /// Somebody at another service, and the ticket that service holds.
+    sender: (Person, StoredTicket),
     chance: SeededEntropy,
     requests: u64,
     /// The member whose Upload is under way, if it was not mutated.
@@ -66,7 +74,7 @@ pub(crate) struct Corpus {
 
 impl Corpus {
     /// Makes the accounts at the service.
-    pub(crate) async fn make(process: &Process, thread: u64) -> Self {
+    pub(crate) async fn make(process: &Process, elsewhere: &Peer, thread: u64) -> Self {
         let reach = Reach::of(process);
         let mut members = Vec::new();
         for number in 0..=ACCOUNTS {
@@ -82,8 +90,12 @@ impl Corpus {
                 asking: unconnected(&reach, &address, seed + 500).await,
             });
         }
+        let address = format!("sender{thread}@{}", elsewhere.domain());
+        let sender = Person::at(&address, &address);
+        let ticket = ticket_of(&reach, elsewhere.as_client(), 900 + thread).await;
         Self {
             members,
+            sender: (sender, ticket),
             chance: SeededEntropy::new(thread),
             requests: 0,
             appends: None,
@@ -111,6 +123,7 @@ impl Corpus {
                 (Class::Head, Request { octets, is_sound })
             }
             8 => (Class::Asking, posted(&self.asking(dice))),
+            9 => (Class::Forwarded, posted(&self.forwarded(dice))),
             _ => (Class::Resealed, posted(&self.resealed(dice))),
         }
     }
@@ -214,6 +227,38 @@ impl Corpus {
         let text = json::write(&request);
         let text = match way {
             0 | 2 => text,
+            _ => mutate::json(dice, &text),
+        };
+        under(dice, ticket, &text)
+    }
+
+    /// The Post of another service that would be taken in, mutated outside, or inside before it is
+    /// signed, or not at all.
+    fn forwarded(&self, dice: &mut Dice) -> Vec<u8> {
+        let (sender, ticket) = &self.sender;
+        let recipient = self.members[dice.below(self.members.len())]
+            .device
+            .address
+            .clone();
+        let id = format!("forwarded-{}", self.requests);
+        let mut message = frames::message("RequestContact", &id, "{\"Subject\":\"we met\"}");
+        let way = dice.below(5);
+        if way == 0 {
+            let payload = mutate::json(dice, message.payload.as_slice());
+            message.payload = payload.into();
+        }
+        let message = sender.device.signed(message);
+        let accounts = match way {
+            1 => vec!["nobody@localhost".to_owned()],
+            _ => vec![recipient],
+        };
+        let text = json::write(&Asked::Post(PostRequest {
+            accounts,
+            messages: vec![message],
+            ..PostRequest::default()
+        }));
+        let text = match way {
+            0..3 => text,
             _ => mutate::json(dice, &text),
         };
         under(dice, ticket, &text)

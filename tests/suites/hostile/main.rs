@@ -15,7 +15,9 @@ mod mutate;
 mod wire;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
+use mesh_tests::peer::{Kind, Settings as PeerSettings, Simulator};
 use mesh_tests::process::Place;
 
 use self::corpus::{Class, Corpus};
@@ -28,6 +30,23 @@ const SETTINGS: &str = "limits.rate.enabled = false\n\
     frontend.listen_plain = [\"127.0.0.1:0\"]\n\
     frontend.workers = 2\n\
     telemetry.filter = \"warn\"\n";
+
+/// Another service, whose well-signed messages are mutated on their way in.
+fn elsewhere() -> Simulator {
+    let peers = vec![("elsewhere.test".to_owned(), Kind::Healthy.conduct())];
+    Simulator::start(peers, PeerSettings::default()).expect("there is a port for a peer")
+}
+
+/// The settings of a service that finds `peer`, whose authority is written to `folder`.
+fn settings(peer: &Simulator, folder: &Path) -> String {
+    let authority = folder.join("authority.pem");
+    std::fs::write(&authority, peer.authority().pem()).expect("a file can be written");
+    let (domain, address) = &peer.map()[0];
+    format!(
+        "{SETTINGS}discovery.authorities = [{authority:?}]\n\
+         discovery.domains.{domain:?} = \"{address}\"\n"
+    )
+}
 
 fn number_of(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).map_or(otherwise, |text| {
@@ -43,11 +62,14 @@ type Tally = BTreeMap<(Class, u16), u64>;
 async fn no_mutated_request_makes_the_service_panic_fail_or_hang() {
     let mutations = number_of("MESH_MUTATIONS", 5_000);
     let seed = number_of("MESH_SEED", 1);
-    let place = Place::new(SETTINGS);
+    let peer = elsewhere();
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let place = Place::new(&settings(&peer, folder.path()));
     let mut process = place.start();
     let mut threads = Vec::new();
     for thread in 0..THREADS {
-        let corpus = Corpus::make(&process, thread).await;
+        let elsewhere = &peer.peers()[0];
+        let corpus = Corpus::make(&process, elsewhere, thread).await;
         let wire = Wire::to(process.plain());
         let dice = Dice::new(seed * THREADS + thread);
         let count = mutations.div_ceil(THREADS);
@@ -155,6 +177,12 @@ fn check_that_all_depths_were_reached(tally: &Tally) {
     for wanted in [201, 400, 404, 422, 429] {
         assert!(
             met(Class::Asking, &|status| status == wanted) > 0,
+            "{tally:?}"
+        );
+    }
+    for wanted in [201, 400, 404, 422] {
+        assert!(
+            met(Class::Forwarded, &|status| status == wanted) > 0,
             "{tally:?}"
         );
     }

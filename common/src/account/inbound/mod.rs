@@ -13,6 +13,8 @@
 //! is not remembered: whoever is let in tomorrow is let in.
 
 mod evidence;
+#[cfg(test)]
+mod tests;
 
 pub use evidence::evidence;
 
