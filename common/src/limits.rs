@@ -475,6 +475,10 @@ pub const IDLE_CONNECTION_TIME_MAX: Duration = Duration::from_secs(45);
 pub const GREETING_LIFE: Duration = Duration::from_secs(24 * 3_600);
 /// Time between two fetches of one profile because a key is not known from the last.
 pub const GREETING_REPEAT_INTERVAL: Duration = Duration::from_secs(60);
+/// Chains from devices to accounts of other services that a front-end remembers.
+pub const CHAINS_REMEMBERED_MAX: u64 = 4_096;
+/// Time for which one is remembered after it was used.
+pub const CHAIN_REMEMBERED: Duration = Duration::from_secs(600);
 /// Time for one call-back to a service that authenticates (decision Q-60).
 pub const CALL_BACK_TIME_MAX: Duration = Duration::from_secs(2);
 /// Call-backs under way at once.

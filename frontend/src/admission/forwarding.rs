@@ -33,10 +33,14 @@ impl Forwarding {
         let each = Quota::per_second(at_least_one(config.forwarding_per_second))
             .allow_burst(at_least_one(config.forwarding_burst));
         let unknown = at_least_one(config.forwarding_unknown_per_minute);
-        let throttled = config.throttled_services.iter().map(|(name, per_second)| {
-            let quota = Quota::per_second(at_least_one(*per_second));
-            (canonical_name(name), Arc::new(RateLimiter::direct(quota)))
-        });
+        let throttled = config
+            .throttled_services
+            .iter()
+            .flat_map(|(name, per_second)| {
+                let quota = Quota::per_second(at_least_one(*per_second));
+                let limiter = Arc::new(RateLimiter::direct(quota));
+                names(name).map(move |name| (name, Arc::clone(&limiter)))
+            });
         Self {
             each: Rate::new(each),
             throttled: throttled.collect(),
@@ -82,10 +86,52 @@ impl Forwarding {
     }
 }
 
-/// A UDF or a domain as they are compared.
-fn canonical_name(name: &str) -> String {
-    Udf::parse(name)
-        .map(|udf| udf.to_string())
-        .or_else(|_| canonical_domain(name))
-        .unwrap_or_else(|_| name.to_owned())
+/// What a setting may name: a domain, or a UDF. Most texts can be read as either.
+fn names(name: &str) -> impl Iterator<Item = String> {
+    let udf = Udf::parse(name).ok().map(|udf| udf.to_string());
+    canonical_domain(name).ok().into_iter().chain(udf)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    //
+    #[test]
+    fn a_service_is_throttled_by_its_domain_or_its_udf_and_no_other_is() {
+        let udf = Udf::present(b"the service of slow.example", 140);
+        let (other, named) = (Udf::present(b"another service", 140), udf.to_string());
+        for name in ["Slow.Example", named.as_str(), &named.to_lowercase()] {
+            let config = RateConfig {
+                throttled_services: BTreeMap::from([(name.to_owned(), 1)]),
+                ..RateConfig::default()
+            };
+            let rates = Forwarding::new(&config);
+            assert!(rates.count("slow.example", &udf).is_ok());
+            assert!(rates.count("slow.example", &udf).is_err(), "{name}");
+            assert!((0..9).all(|_| rates.count("other.example", &other).is_ok()));
+        }
+    }
+
+    // Decision Q-57
+    #[test]
+    fn a_service_that_tries_too_many_addresses_pauses_and_no_other_does() {
+        let config = RateConfig {
+            forwarding_unknown_per_minute: 3,
+            ..RateConfig::default()
+        };
+        let (rates, udf) = (Forwarding::new(&config), Udf::present(b"service", 140));
+        for _ in 0..3 {
+            rates.unknown("a.example");
+            assert!(rates.count("a.example", &udf).is_ok());
+        }
+        rates.unknown("a.example");
+        let refusal = rates.count("a.example", &udf).unwrap_err();
+        assert!(
+            refusal
+                .retry_after
+                .is_some_and(|wait| wait >= RATE_UNKNOWN_PAUSE)
+        );
+        assert!(rates.count("b.example", &udf).is_ok());
+    }
 }

@@ -230,6 +230,7 @@ fn an_account_that_is_not_here_is_told_apart_from_one_that_refuses() {
     assert_eq!(scene.inbound(), 0);
 }
 
+// X-50..53
 #[test]
 fn what_is_wrong_with_a_message_itself_is_said() {
     let mut scene = Scene::new();
@@ -308,6 +309,7 @@ fn a_service_speaks_for_its_own_accounts_only() {
     assert_eq!(scene.inbound(), 0);
 }
 
+// I-P-9.1.2.2-a
 #[test]
 fn site_policy_blocks_services() {
     let mut scene = Scene::with(|config| {
@@ -387,7 +389,7 @@ fn a_service_that_tries_addresses_pauses() {
 
 // ---- Who may speak at all ----
 
-// Decisions
+// I-S-4.4-b, decisions
 #[test]
 fn a_domain_is_asked_before_its_service_is_believed() {
     let scene = Scene::new();

@@ -1,6 +1,8 @@
 //! What a message that another service posts proves by itself, established by the front-end: no
 //! account is needed for it (service §7.4 checks 3 to 5; X-50; decisions ).
 
+use std::sync::Arc;
+
 use crate::account::intake::{ForwardingService, IntakeMessage, MessageSender};
 use crate::account::policy::AccountPolicy;
 use crate::account::post::{block_octets, check_block};
@@ -9,14 +11,39 @@ use crate::address::AccountAddress;
 use crate::assertion::{
     Assertion, AssertionError, Authority, ProfileAccount, ProfileMesh, Signed, verify,
 };
-use crate::dare::{ContainerKind, Envelope};
+use crate::dare::{ContainerKind, Envelope, Signature};
 use crate::error::ServiceError;
 use crate::limits::CHAINS_PER_REQUEST_MAX;
-use crate::message::{
-    Accreditation, Identified, Message, RespondConnection, accredited_block, identify,
-};
+use crate::message::{Chain, Identified, Message, RespondConnection, accredited_block, identify};
 use crate::protocol::Code;
 use crate::udf::Udf;
+
+/// Follows the chain in a signature block: [`Chain::verify`], or what remembers what that gave.
+pub type Follow<'a> = &'a dyn Fn(&Signature) -> Result<Arc<ProvenChain>, AssertionError>;
+
+/// A chain from a signature block that holds.
+#[derive(Debug, PartialEq)]
+pub struct ProvenChain {
+    chain: Chain,
+    /// The mesh, if it signed the account's profile. A mesh that is only named vouches for nothing:
+    /// anybody can name it.
+    vouching: Option<Udf>,
+}
+
+impl ProvenChain {
+    /// Follows the chain in `block`.
+    ///
+    /// # Errors
+    /// [`AssertionError`].
+    pub fn follow(block: &Signature) -> Result<Arc<Self>, AssertionError> {
+        let chain = Chain::verify(block)?;
+        let vouching = match (&chain.mesh, block.enveloped_profile.as_deref()) {
+            (Some(mesh), Some(profile)) => vouching(mesh, profile),
+            _ => None,
+        };
+        Ok(Arc::new(Self { chain, vouching }))
+    }
+}
 
 /// What a refusal calls a message.
 const TAG: &str = "message";
@@ -34,13 +61,14 @@ pub fn evidence(
     service: ForwardingService,
     recipient: &AccountAddress,
     policy: &AccountPolicy,
+    follow: Follow<'_>,
 ) -> Result<IntakeMessage, ServiceError> {
     let one = Prepared::whole(&envelope, ContainerKind::Inbound, policy).map_err(refusal_of)?;
     check_block(&envelope).map_err(refusal_of)?;
     let payload_digest = one.payload_digest;
     let identified = identify(&envelope)
         .map_err(|error| ServiceError::new(Code::Malformed, error.to_string()))?;
-    let author = Author::of(&envelope, &identified).map_err(|error| error.refusal())?;
+    let author = Author::of(&envelope, &identified, follow).map_err(|error| error.refusal())?;
     let address = author.address_in(&service, &identified)?;
     check_recipient(&identified, recipient, &service)?;
     let block_bytes = block_octets(&envelope);
@@ -72,37 +100,37 @@ fn refusal_of(verdict: Verdict) -> ServiceError {
 /// The account that signed a message.
 struct Author {
     account: Signed<ProfileAccount>,
-    /// The mesh, if it signed the account's profile. A mesh that is only named vouches for nothing:
-    /// anybody can name it.
+    /// The mesh, if it vouches for the account.
     mesh_udf: Option<Udf>,
     signed_by: Udf,
 }
 
 impl Author {
-    fn of(envelope: &Envelope, identified: &Identified) -> Result<Self, AssertionError> {
+    fn of(
+        envelope: &Envelope,
+        identified: &Identified,
+        follow: Follow<'_>,
+    ) -> Result<Self, AssertionError> {
         match (accredited_block(envelope), &identified.message) {
+            (Some(block), _) => Self::of_device(envelope, block, follow),
             (None, Some(Message::RespondConnection(answer))) => Self::of_answer(envelope, answer),
-            _ => Self::of_device(envelope),
+            (None, _) => Err(AssertionError::Unsigned { tag: TAG }),
         }
     }
 
     /// A device signed, and carries the chain to the account in the signature block.
-    fn of_device(envelope: &Envelope) -> Result<Self, AssertionError> {
-        let Accreditation {
-            profile,
-            connection,
-            mesh,
-            ..
-        } = Accreditation::verify(envelope)?;
-        let block = accredited_block(envelope).ok_or(AssertionError::Unsigned { tag: TAG })?;
-        let mesh_udf = match (&mesh, block.enveloped_profile.as_deref()) {
-            (Some(mesh), Some(profile)) => vouching(mesh, profile),
-            _ => None,
-        };
+    fn of_device(
+        envelope: &Envelope,
+        block: &Signature,
+        follow: Follow<'_>,
+    ) -> Result<Self, AssertionError> {
+        let verified = follow(block)?;
+        let chain = &verified.chain;
+        chain.check_signed(envelope, block)?;
         Ok(Self {
-            account: profile,
-            mesh_udf,
-            signed_by: connection.udf().clone(),
+            account: chain.profile.clone(),
+            mesh_udf: verified.vouching.clone(),
+            signed_by: chain.connection.udf().clone(),
         })
     }
 

@@ -1,7 +1,7 @@
 //! What a message proves to a service that knows nothing of its sender: the address it is from, and
 //! who vouches for the account (service §7.4 check 5, decisions ).
 
-use super::evidence;
+use super::{ProvenChain, evidence};
 use crate::account::intake::{ForwardingService, IntakeMessage};
 use crate::account::policy::AccountPolicy;
 use crate::account::testing::{message, udf};
@@ -14,10 +14,10 @@ use crate::assertion::{
     Authority, CatalogedDevice, ProfileAccount, ProfileDevice, ProfileMesh, activate_account,
 };
 use crate::crypto::SecretKey;
-use crate::dare::Envelope;
+use crate::dare::{Envelope, Signature};
 use crate::entropy::SeededEntropy;
 use crate::error::ServiceError;
-use crate::message::{ConnectionAnswer, accredit};
+use crate::message::{Chain, ConnectionAnswer, accredit};
 use crate::protocol::Code;
 use crate::time::Timestamp;
 use crate::udf::Udf;
@@ -121,7 +121,8 @@ fn proves(message: Envelope, domain: &str) -> Result<IntakeMessage, ServiceError
         udf: udf("a service"),
     };
     let alice = AccountAddress::parse("alice@example.com").unwrap();
-    evidence(message, service, &alice, &AccountPolicy::default())
+    let follow = |block: &Signature| ProvenChain::follow(block);
+    evidence(message, service, &alice, &AccountPolicy::default(), &follow)
 }
 
 fn sender_of(message: Envelope, domain: &str) -> Result<String, Code> {
@@ -130,6 +131,7 @@ fn sender_of(message: Envelope, domain: &str) -> Result<String, Code> {
         .map_err(|error| error.code)
 }
 
+// X-50..53
 #[test]
 fn the_sender_is_the_accounts_address_at_the_service_that_forwards() {
     let carol = Sender::new(
@@ -209,4 +211,21 @@ fn an_answer_to_a_device_is_proved_by_the_mesh_that_it_brings() {
     borrowed.enveloped_profile_mesh = Some(mallet.profile(NOW));
     let borrowed = answer(Some(borrowed), &mallet.online);
     assert!(proves(borrowed, "example.org").is_err());
+}
+
+#[test]
+fn what_remembers_chains_tells_them_apart_by_every_octet() {
+    let carol = Sender::carol();
+    let digest = |message: &Envelope| Chain::digest_of(&message.signatures()[0]);
+    let one = carol.sends("RequestContact", "{}", None);
+    let two = carol.sends("RequestTask", "{}", None);
+    assert_eq!(digest(&one), digest(&two), "the same device");
+    let with_mesh = carol.sends("RequestContact", "{}", Some(&carol.profile_mesh));
+    assert_ne!(digest(&one), digest(&with_mesh));
+    let mut forged = one.clone();
+    let block = &mut forged.trailer.as_mut().unwrap().signatures[0];
+    let connection = block.enveloped_connection.as_mut().unwrap();
+    let signature = &mut connection.trailer.as_mut().unwrap().signatures[0];
+    signature.signature.as_mut().unwrap().0[0] ^= 1;
+    assert_ne!(digest(&one), digest(&forged), "a signature of the chain");
 }
