@@ -145,7 +145,6 @@ const PRODUCIBLE: &[(Option<Transaction>, &[Code])] = &[
             Code::InvalidProfile,
             Code::InvalidName,
             Code::RateLimited,
-            Code::UnknownOperation,
             Code::Overload,
             Code::QuotaExceeded,
         ],

@@ -3,14 +3,12 @@
 //!
 
 use mesh_common::account::policy::Creation;
-use mesh_common::assertion::make::ServiceKeys;
 use mesh_common::dare::{ContentMeta, Envelope};
 use mesh_common::limits::{MESSAGE_PAYLOAD_BYTES_MAX, POST_MESSAGES_MAX, POST_RECIPIENTS_MAX};
 use mesh_common::message::accredit;
 use mesh_common::protocol::{Code, DeleteRequest, Request, Transaction};
-use mesh_common::session::client::ClientIdentity;
-use mesh_tests::client::{Circumstances, now};
-use mesh_tests::people::{entropy_of, permission};
+use mesh_tests::client::Circumstances;
+use mesh_tests::people::permission;
 use mesh_tests::{Client, Device, TestService, alice, bob, frames};
 use meshd::config::MeshdConfig;
 
@@ -486,19 +484,7 @@ fn notices_to_oneself_are_signed_by_whom_they_must_be() {
 #[test]
 fn who_is_not_connected_posts_nothing() {
     let mut scene = Scene::new();
-    let mut entropy = entropy_of("a service elsewhere");
-    let keys = ServiceKeys::generate(&mut entropy);
-    let profile = keys.profile(now());
-    let identity =
-        ClientIdentity::service(profile, None, "example.org".into(), keys.authentication);
     let task = frames::post(&[BOB], vec![scene.task("task-1")]);
-    let mut peer = Client::new(&scene.service, identity);
-    sealed(
-        POST,
-        Code::UnknownOperation,
-        "as-a-service",
-        &peer.exchange(&task),
-    );
     let tablet = alice().another_device("tablet", &[]);
     let mut strange = Client::new(&scene.service, tablet.as_device());
     sealed(
