@@ -12,6 +12,7 @@
 //! | [`devices`] | two devices of one account, one after the other and at once |
 //! | [`keys`] | the master key: offline, shared out, recovered with |
 //! | [`killed`] | `kill -9` in the middle of an import or a synchronization |
+//! | [`operate`] | an operator beside a dead service |
 //! | [`people`] | two people: contacts, confirmations, tasks; a device that stays |
 //! | [`sealed`] | keys under a passphrase |
 
@@ -22,6 +23,7 @@ mod desk;
 mod devices;
 mod keys;
 mod killed;
+mod operate;
 mod people;
 mod sealed;
 mod tour;
