@@ -157,6 +157,7 @@ impl Service {
         let (backend, released) = start_backend(config, &folder, &registry, secrets).await?;
         let identities = Identities::single(identity);
         let peers = peers(config, identities.clone(), backend.pins())?;
+        peers.register(&registry)?;
         let edge = Edge::new(
             &config.effective_frontend(),
             Components {

@@ -19,6 +19,7 @@
 //! | `locator`, `dns` | where services are: memory, and lookups that are shared |
 //! | `connections`, `dial`, `tls` | one request over a warm or a new connection |
 //! | `hello`, `memory` | who is there, and the tickets all transfers share |
+//! | `measures` | how lookups do |
 //! | `transfer`, `answer` | one transfer, and what came back |
 
 mod answer;
@@ -27,6 +28,7 @@ mod dial;
 mod dns;
 mod hello;
 mod locator;
+mod measures;
 mod memory;
 mod tls;
 mod transfer;

@@ -15,6 +15,7 @@ use mesh_common::time::Clock;
 use tokio::sync::{Semaphore, watch};
 
 use crate::dns::Dns;
+use crate::measures::Measures;
 use crate::settings::DiscoverySettings;
 
 /// What is looked for.
@@ -46,6 +47,7 @@ pub(crate) struct Locator {
     turns: Semaphore,
     /// Turns of those whose last lookup failed.
     troubled_turns: Semaphore,
+    measures: Measures,
 }
 
 impl Place {
@@ -78,8 +80,13 @@ impl Place {
 }
 
 impl Locator {
-    pub(crate) fn new(settings: &DiscoverySettings, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(
+        settings: &DiscoverySettings,
+        clock: Arc<dyn Clock>,
+        measures: Measures,
+    ) -> Self {
         Self {
+            measures,
             dns: Dns::new(settings),
             clock,
             cache: Mutex::default(),
@@ -87,6 +94,11 @@ impl Locator {
             turns: Semaphore::new(DISCOVERY_LOOKUPS_MAX),
             troubled_turns: Semaphore::new(DISCOVERY_TROUBLED_LOOKUPS_MAX),
         }
+    }
+
+    /// How lookups do.
+    pub(crate) const fn measures(&self) -> &Measures {
+        &self.measures
     }
 
     /// Where `place` is, waiting at most `time_max` for a lookup.
@@ -185,6 +197,7 @@ impl UnderWay {
             false => None,
         };
         let _turn = locator.turns.acquire().await.ok();
+        let began_at = locator.clock.now();
         let lookup = async {
             match &place {
                 Place::Domain { domain, .. } => locator.dns.service(domain).await,
@@ -195,9 +208,13 @@ impl UnderWay {
             .await
             .unwrap_or_else(|_| Lookup::Failed("no answer from DNS in time".into()));
         tracing::debug!(place = self.key, ?lookup, "looked up");
-        locator
-            .cache()
-            .learn(locator.clock.now(), &self.key, lookup);
+        let (now, measures) = (locator.clock.now(), &locator.measures);
+        measures.looked_up(now.since(began_at), &lookup);
+        let has_failed = matches!(lookup, Lookup::Failed(_));
+        locator.cache().learn(now, &self.key, lookup);
+        if has_failed && matches!(locator.look(&self.key), Known::Located(_)) {
+            measures.served_stale();
+        }
     }
 }
 

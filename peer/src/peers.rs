@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use crate::connections::{Connections, Route};
 use crate::greeting::{Greeting, GreetingError};
 use crate::locator::{Locator, Place};
+use crate::measures::Measures;
 use crate::memory::Memory;
 use crate::pins::Pins;
 use crate::settings::{DiscoverySettings, SettingsError};
@@ -81,6 +82,9 @@ pub enum PeersError {
     /// TLS 1.3 cannot be had.
     #[error("TLS 1.3 is not available")]
     Tls(#[from] rustls::Error),
+    /// The measures cannot be made, or have been registered before.
+    #[error("the measures of discovery cannot be made")]
+    Measures(#[from] prometheus::Error),
 }
 
 /// The other services. Cheap to clone; clones share connections, sessions and what they remember.
@@ -125,7 +129,7 @@ impl Peers {
             speaker: components.speaker,
             pins: components.pins,
             entropy: components.entropy,
-            locator: Arc::new(Locator::new(settings, Arc::clone(&clock))),
+            locator: Arc::new(Locator::new(settings, Arc::clone(&clock), Measures::new()?)),
             connections: Connections::new(tls::connector(settings)?),
             memory: Memory::new(),
             places: settings.places()?,
@@ -134,6 +138,14 @@ impl Peers {
         Ok(Self {
             inner: Arc::new(inner),
         })
+    }
+
+    /// Shows how lookups do to whoever gathers `registry`.
+    ///
+    /// # Errors
+    /// [`PeersError::Measures`]: `registry` has such measures already.
+    pub fn register(&self, registry: &prometheus::Registry) -> Result<(), PeersError> {
+        Ok(self.inner.locator.measures().register(registry)?)
     }
 
     /// Posts `envelope`, verbatim, to `recipient` at the service of its domain, as the service of the domain
