@@ -59,6 +59,9 @@ pub struct MessageFacts {
     pub response: Option<String>,
     /// How its delivery went, by recipient.
     pub deliveries: BTreeMap<String, String>,
+    /// Why a delivery is late, was refused or failed, by recipient, where the service says so.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub reasons: BTreeMap<String, String>,
     /// What it says, in one line.
     pub summary: String,
     /// Everything it says; none if it cannot be read here.
@@ -79,6 +82,8 @@ pub(crate) struct Letter {
     pub(crate) answer: Option<String>,
     pub(crate) response: Option<String>,
     pub(crate) deliveries: BTreeMap<String, MessageState>,
+    /// Why they are not done, where the service says so.
+    pub(crate) reasons: BTreeMap<String, String>,
 }
 
 impl Letter {
@@ -125,6 +130,7 @@ impl Letter {
                 .iter()
                 .map(|(to, state)| (to.clone(), word_of(*state).to_owned()))
                 .collect(),
+            reasons: self.reasons.clone(),
             summary: summary_of(self),
             content: self.body.clone().map(Value::Object),
             origin,
@@ -307,6 +313,10 @@ impl Letter {
             .iter()
             .map(|(to, delivery)| (to.clone(), delivery.state))
             .collect();
+        let deliveries = message.deliveries.iter();
+        self.reasons = deliveries
+            .filter_map(|(to, delivery)| Some((to.clone(), delivery.reason.clone()?)))
+            .collect();
     }
 }
 
@@ -352,6 +362,7 @@ fn letter_of(
         answer: None,
         response: None,
         deliveries: BTreeMap::new(),
+        reasons: BTreeMap::new(),
     }
 }
 
@@ -364,7 +375,7 @@ fn fold_id(id: &str) -> String {
 }
 
 /// The word for a state.
-const fn word_of(state: MessageState) -> &'static str {
+pub(super) const fn word_of(state: MessageState) -> &'static str {
     match state {
         MessageState::Unread => "unread",
         MessageState::Pending => "pending",

@@ -207,6 +207,7 @@ const fn is_final(failure: &ServiceFailure) -> bool {
         Some(
             Code::RateLimited
                 | Code::Overload
+                | Code::QueueFull
                 | Code::Timeout
                 | Code::Internal
                 | Code::Pending

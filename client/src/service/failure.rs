@@ -164,7 +164,9 @@ const fn advice_for(code: Code) -> Option<&'static str> {
         Code::QuotaExceeded => "delete what you do not need, then mesh sync",
         Code::TooLarge => "make the entry smaller",
         Code::ClockSkew => "set the clock of this machine",
-        Code::RateLimited | Code::Overload | Code::Timeout => "wait a while and repeat",
+        Code::RateLimited | Code::Overload | Code::QueueFull | Code::Timeout => {
+            "wait a while and repeat"
+        }
         Code::Internal => "repeat later; report it to the operator if it stays",
         Code::RedirectPermanent | Code::RedirectTemporary => {
             "ask the operator of the service: the account is served somewhere else now"

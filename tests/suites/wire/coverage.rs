@@ -146,6 +146,7 @@ const PRODUCIBLE: &[(Option<Transaction>, &[Code])] = &[
             Code::InvalidName,
             Code::RateLimited,
             Code::Overload,
+            Code::QueueFull,
             Code::QuotaExceeded,
         ],
     ),

@@ -15,6 +15,7 @@
 //! | `reading` | Hello, Status and Download |
 //! | `writing` | Upload |
 //! | `posting` | Post of a device, and messages that stay within the account |
+//! | `sending` | Post to other services, and what contacts and complaints leave of it |
 //! | `load` | rates, shedding, quotas, time |
 //! | `coverage` | whether every code of every transaction has its transcript |
 
@@ -34,6 +35,7 @@ mod permissions;
 mod posting;
 mod published;
 mod reading;
+mod sending;
 mod sessions;
 mod writing;
 
@@ -98,7 +100,7 @@ fn check_headers(code: Code, reply: &HttpReply) {
         reply.header("allow").is_some(),
         code == Code::MethodNotAllowed
     );
-    let waits = matches!(code, Code::RateLimited | Code::Overload);
+    let waits = matches!(code, Code::RateLimited | Code::Overload | Code::QueueFull);
     assert_eq!(reply.header("retry-after").is_some(), waits);
 }
 

@@ -157,6 +157,7 @@ pub(crate) struct Messages {
 #[derive(Debug, Subcommand)]
 pub(crate) enum MessageCommand {
     List(MessageList),
+    Status(MessageStatus),
     /// Read a message; it counts as read from then on
     Read(Message),
     /// Mark a message as deleted; the service may erase it then
@@ -169,6 +170,7 @@ impl MessageCommand {
     pub(super) const fn name(&self) -> &'static str {
         match self {
             Self::List(_) => "list",
+            Self::Status(_) => "status",
             Self::Read(_) => "read",
             Self::Delete(_) => "delete",
             Self::Unread(_) => "unread",
@@ -197,6 +199,36 @@ pub(crate) struct MessageList {
     /// Those that were sent
     #[arg(long)]
     pub(crate) outbound: bool,
+}
+
+/// See how far sent messages are, for each recipient
+///
+/// STATE is what your service told last:
+///   waiting   still on this device: `mesh sync` sends it
+///   pending   your service has it
+///   sent      handed to the recipient's service, or to their account
+///   delayed   not delivered for four hours; your service goes on trying
+///   received  in the recipient's account
+///   refused   the recipient's service does not take it
+///   failed    given up
+///
+/// Nothing follows on received, refused and failed. WHY is told of other services only: your own
+/// service gives no reasons for what its accounts refuse.
+#[derive(Debug, Args)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "\
+Examples:
+  mesh message status
+  mesh message status NCQJ-6O3R"
+)]
+pub(crate) struct MessageStatus {
+    /// Which message: its id, or the start of it; all that were sent if left out
+    #[arg(value_name = "ID")]
+    pub(crate) id: Option<String>,
+    /// Also deliveries that were received
+    #[arg(long, conflicts_with = "id")]
+    pub(crate) all: bool,
 }
 
 /// Ask somebody to say yes or no, and answer such questions

@@ -27,7 +27,7 @@ pub(crate) use self::key::{
 };
 pub(crate) use self::messages::{
     Confirm, ConfirmCommand, ContactAccept, ContactCommand, ContactRequest, MessageCommand,
-    MessageList, Messages, TaskCommand, TaskSend,
+    MessageList, MessageStatus, Messages, TaskCommand, TaskSend,
 };
 
 const AFTER: &str = "\

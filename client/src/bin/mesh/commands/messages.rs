@@ -1,4 +1,4 @@
-//! `mesh message list`, `read`, `delete`, `unread`.
+//! `mesh message list`, `status`, `read`, `delete`, `unread`.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use mesh_client::messages::{Direction, MessageFacts, Trust};
 use serde_json::json;
 
 use super::open;
-use crate::args::{Global, MessageCommand, MessageList, Messages};
+use crate::args::{Global, MessageCommand, MessageList, MessageStatus, Messages};
 use crate::failure::Failure;
 use crate::output::{Done, columns, counted, plain};
 
@@ -14,6 +14,7 @@ pub(super) fn run(global: &Global, messages: Messages) -> Result<Done, Failure> 
     let mut client = open(global)?;
     let (facts, verb) = match messages.command {
         MessageCommand::List(list) => return self::list(&mut client, &list),
+        MessageCommand::Status(status) => return self::status(&mut client, &status),
         MessageCommand::Read(message) => {
             let facts = client.read_message(&message.id)?;
             return Ok(Done::new(whole(&facts), &facts));
@@ -48,6 +49,41 @@ fn list(client: &mut mesh_client::Client, list: &MessageList) -> Result<Done, Fa
         let _ = writeln!(text, "{hidden} more with --all");
     }
     Ok(Done::new(text, &json!({"messages": messages})))
+}
+
+fn status(client: &mut mesh_client::Client, status: &MessageStatus) -> Result<Done, Failure> {
+    let mut ways = client.deliveries(status.id.as_deref())?;
+    let total = ways.len();
+    if status.id.is_none() && !status.all {
+        ways.retain(|way| way.state != "received");
+    }
+    let mut text = String::new();
+    if !ways.is_empty() {
+        let heading = ["ID", "TO", "KIND", "STATE", "WHY"];
+        let mut rows = vec![heading.map(str::to_owned).to_vec()];
+        rows.extend(ways.iter().map(|way| {
+            vec![
+                plain(&way.id),
+                plain(way.to.as_deref().unwrap_or("-")),
+                plain(way.kind.as_deref().unwrap_or("unknown")),
+                way.state.clone(),
+                plain(way.why.as_deref().unwrap_or_default()),
+            ]
+        }));
+        text = columns(&rows);
+    }
+    if status.id.is_none() {
+        let counted = match ways.len() {
+            1 => "1 delivery".to_owned(),
+            count => format!("{count} deliveries"),
+        };
+        let _ = writeln!(text, "{counted}");
+    }
+    let hidden = total - ways.len();
+    if hidden > 0 {
+        let _ = writeln!(text, "{hidden} received, shown with --all");
+    }
+    Ok(Done::new(text, &json!({"deliveries": ways})))
 }
 
 /// Messages as columns; nothing if there are none.
@@ -141,8 +177,10 @@ fn whole(facts: &MessageFacts) -> String {
     }
     rows.push(row("state", &state(facts)));
     for (to, state) in &facts.deliveries {
+        let why = facts.reasons.get(to);
         let to = if to.is_empty() { "its recipient" } else { to };
-        rows.push(row("delivery", &format!("{state} ({to})")));
+        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+        rows.push(row("delivery", &format!("{state} ({to}){why}")));
     }
     if !facts.summary.is_empty() {
         rows.push(row("says", &facts.summary));
