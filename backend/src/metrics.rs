@@ -279,6 +279,7 @@ mesh_partitions_started
 mesh_quarantine_items
 mesh_retention_frames_total reason
 mesh_retention_octets_total
+mesh_retry_budget_exhausted_total
 mesh_store_errors_total what
 mesh_store_up
 mesh_transfer_budget

@@ -93,6 +93,11 @@ const BREAKER_OPENS: Row = (
     &[],
     "Destinations that stopped answering.",
 );
+const RETRIES_PUT_OFF: Row = (
+    "mesh_retry_budget_exhausted_total",
+    &[],
+    "Retries that were put off because their destination had its share of them.",
+);
 const QUARANTINE: Row = (
     "mesh_quarantine_items",
     &[],
@@ -121,6 +126,7 @@ pub(super) const TABLE: &[Row] = &[
     RULES,
     BREAKER_STATE,
     BREAKER_OPENS,
+    RETRIES_PUT_OFF,
     QUARANTINE,
     BOUNCES,
 ];
@@ -143,6 +149,7 @@ pub(crate) struct OutboundMetrics {
     rules: IntCounterVec,
     breaker: IntGaugeVec,
     breaker_opens: IntCounter,
+    retries_put_off: IntCounter,
     pub(crate) quarantined: IntGauge,
     bounces: IntCounterVec,
     destinations: std::sync::Arc<Destinations>,
@@ -176,6 +183,7 @@ impl OutboundMetrics {
             rules: counters(RULES)?,
             breaker: gauges(BREAKER_STATE)?,
             breaker_opens: counter(BREAKER_OPENS)?,
+            retries_put_off: counter(RETRIES_PUT_OFF)?,
             quarantined: IntGauge::new(QUARANTINE.0, QUARANTINE.2)?,
             bounces: counters(BOUNCES)?,
             destinations: std::sync::Arc::default(),
@@ -199,6 +207,7 @@ impl OutboundMetrics {
         registry.register(Box::new(self.rules.clone()))?;
         registry.register(Box::new(self.breaker.clone()))?;
         registry.register(Box::new(self.breaker_opens.clone()))?;
+        registry.register(Box::new(self.retries_put_off.clone()))?;
         registry.register(Box::new(self.quarantined.clone()))?;
         registry.register(Box::new(self.bounces.clone()))
     }
@@ -285,6 +294,8 @@ impl OutboundMetrics {
         self.rules.with_label_values(&["governor"]).inc_by(cuts);
         self.breaker_opens
             .inc_by(since(before.opened, totals.opened));
+        self.retries_put_off
+            .inc_by(since(before.retries_put_off, totals.retries_put_off));
         *before = *totals;
     }
 

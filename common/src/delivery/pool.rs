@@ -113,6 +113,8 @@ pub struct Totals {
     pub rules: [u64; Rule::ALL.len()],
     /// How often breakers opened.
     pub opened: u64,
+    /// How many retries were put off because their destination had its share of them.
+    pub retries_put_off: u64,
     /// How often the budget was cut since the trouble was ours.
     pub budget_cuts: u64,
 }
@@ -292,7 +294,8 @@ impl Pool {
         let ours = self.governor.is_ours(now);
         if let Some(destination) = self.destinations.get_mut(&key) {
             let effect = destination.handle_judgement(now, &judgement, exchange, ours, entropy);
-            destination.handle_fate(now, flight, &mut judgement.fate);
+            let put_off = destination.handle_fate(now, flight, &mut judgement.fate);
+            self.totals.retries_put_off += u64::from(put_off);
             self.count(effect);
         }
         self.place(now, key);

@@ -279,10 +279,14 @@ impl Destination {
         }
     }
 
-    /// Takes in what became of an item after its transfer, and finds a place for it among the retries.
-    pub(super) fn handle_fate(&mut self, now: Timestamp, flight: Flight, fate: &mut Fate) {
+    /// Takes in what became of an item after its transfer, and finds a place for it among the retries. Says
+    /// whether that is later than it would be without others.
+    pub(super) fn handle_fate(&mut self, now: Timestamp, flight: Flight, fate: &mut Fate) -> bool {
+        let mut put_off = false;
         if let Fate::Later { due_at } = fate {
-            *due_at = self.retries.slot(now, *due_at);
+            let wanted = *due_at;
+            *due_at = self.retries.slot(now, wanted);
+            put_off = *due_at > wanted;
         }
         match *fate {
             Fate::Stays => self.put_back(flight.due),
@@ -293,6 +297,7 @@ impl Destination {
                 self.settling.insert(flight.due.id, None);
             }
         }
+        put_off
     }
 
     /// What became of an item is committed.
