@@ -189,7 +189,7 @@ impl Peers {
     }
 
     /// Who the service of `domain` (canonical) is: what a Hello over TLS told within the last
-    /// [`GREETING_LIFE`](mesh_common::limits::GREETING_LIFE), or tells now, within `time_max`. At most one Hello
+    /// [`GREETING_LIFE`], or tells now, within `time_max`. At most one Hello
     /// per domain is under way. Failures are not remembered here, except those of lookups.
     ///
     /// # Errors
@@ -203,7 +203,7 @@ impl Peers {
     }
 
     /// The same, asked again even if the answer is known: for who meets a key that the known answer does not
-    /// name. Within [`GREETING_REPEAT_INTERVAL`](mesh_common::limits::GREETING_REPEAT_INTERVAL) of the last
+    /// name. Within [`GREETING_REPEAT_INTERVAL`] of the last
     /// Hello the known answer is given.
     ///
     /// # Errors
