@@ -23,6 +23,10 @@ demo:
 bench:
     cargo bench --workspace
 
+# What windows of destinations do over time, as SVG files in FOLDER (docs/0006)
+plots FOLDER:
+    cargo run -p mesh-tests --bin delivery-plots -- {{FOLDER}}
+
 # The FoundationDB engine over the stand-in, or over the cluster of MESH_FDB_CLUSTER_FILE
 foundationdb:
     .ci/foundationdb
