@@ -125,7 +125,17 @@ impl Client {
     /// If the account cannot be made.
     #[must_use]
     pub fn of_new_account_with_device(service: &TestService, person: &Person) -> Self {
-        let mut client = Self::of_new_account(service, person);
+        Self::with_device_on(service.connect(), person)
+    }
+
+    /// The same on a connection that is open, to whichever service.
+    ///
+    /// # Panics
+    /// If the account cannot be made.
+    #[must_use]
+    pub fn with_device_on(connection: Connection, person: &Person) -> Self {
+        let mut client = Self::on(connection, person.device.as_connected());
+        client.create_account(person).must_be(Code::Ok);
         let frames = vec![frames::first(), person.device.frame(1, "New")];
         let uploaded = client.ask(&frames::upload(frames::DEVICES, frames));
         uploaded.must_be(Code::Ok);

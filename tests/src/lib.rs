@@ -11,6 +11,7 @@
 //! | [`client`] | one device speaking to one service, every detail of a request at hand |
 //! | [`connecting`] | devices that ask to be connected, and administrators who answer |
 //! | [`frames`] | frames of catalogs and spools, with their digests |
+//! | [`spools`] | what stands in an account's spools |
 //! | [`wire`] | HTTP/1.1 over TLS or plain TCP, octet by octet |
 //! | [`process`] | the daemon as a process of its own, to be killed |
 //! | [`device`] | a device that speaks to such a process, with second tries |
@@ -39,6 +40,7 @@ pub mod polling;
 pub mod process;
 pub mod relay;
 pub mod service;
+pub mod spools;
 pub mod stored;
 pub mod wire;
 

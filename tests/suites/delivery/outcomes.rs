@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mesh_tests::peer::kind::KINDS;
-use mesh_tests::peer::{Kind, Settings, Simulator};
+use mesh_tests::peer::{Conduct, Kind, Settings, Simulator};
 
 use super::stage::{PATIENCE, Stage};
 
@@ -57,8 +57,29 @@ fn what_is_decided_is_told_at_once_and_what_is_not_waits() {
         assert_eq!(state, told_of(kind), "{kind}");
     }
 
-    // Hope was justified where a peer comes back, with the same message.
-    let peer = stage.simulator.peer(&domain(Kind::OverQuota)).clone();
-    assert_eq!(peer.kept(), 0);
-    assert!(peer.wait_until(PATIENCE, |seen| seen.posts > 0));
+    // What hope rests on: they are tried.
+    for kind in [Kind::BlackHole, Kind::OverQuota, Kind::Busy, Kind::Impostor] {
+        let peer = stage.simulator.peer(&domain(kind));
+        assert!(peer.wait_until(PATIENCE, |seen| seen.posts > 0), "{kind}");
+        assert_eq!(peer.kept(), 0);
+    }
+}
+
+#[test]
+fn a_peer_that_became_another_service_gets_nothing_more_and_is_reported() {
+    let domain = "changed.test".to_owned();
+    let peers = vec![(domain.clone(), Conduct::default())];
+    let simulator = Simulator::start(peers, Settings::default()).expect("there are ports");
+    let mut stage = Stage::new(simulator, "");
+    let peer = stage.simulator.peer(&domain).clone();
+    stage.post_to(std::slice::from_ref(&domain));
+    assert!(peer.wait_until(PATIENCE, |seen| seen.messages.len() == 1));
+    peer.become_another_service();
+    // What was pinned outlives the process; that the peer was greeted a moment ago does not.
+    stage.restart();
+    stage.post_to(&[domain]);
+    assert!(stage.wait_until_logged("a peer is not who it was"));
+    assert_eq!(peer.kept(), 1);
+    let told = stage.wait_until_told(1);
+    assert_eq!(told.len(), 1, "the second one waits: {told:?}");
 }

@@ -6,8 +6,6 @@
 use mesh_common::protocol::{Code, HelloRequest, Request};
 use mesh_tests::client::Client;
 use mesh_tests::peer::{Conduct, Kind, Peer, Settings, Simulator};
-use mesh_tests::service::DOMAIN;
-use mesh_tests::wire::Tls;
 
 use super::stage::{PATIENCE, Stage, number_of};
 
@@ -16,6 +14,7 @@ const BACKLOG: usize = 60;
 /// Tries until the breaker opens: the cohort of a window of four, and whatever else was under way.
 const TRIES_MAX: u64 = 10;
 
+// P-9.1.2-a
 #[test]
 fn a_peer_that_resets_connections_is_left_alone_and_gets_its_backlog_when_it_is_back() {
     away_and_back(Kind::Reset.conduct(), |peer| peer.seen().connections);
@@ -45,9 +44,7 @@ fn away_and_back(away: Conduct, tries: fn(&Peer) -> u64) {
     peer.behave(Conduct::default());
     peer.forget_peaks();
     // It speaks to the service, which thereby learns that it lives.
-    let tls = Tls::trusting(stage.process.ca());
-    let connection = tls.connect(stage.process.https(), DOMAIN);
-    let mut speaking = Client::on(connection, peer.as_client());
+    let mut speaking = Client::on(stage.connect(), peer.as_client());
     let hello = Request::Hello(HelloRequest::default());
     speaking.exchange(&hello).must_be(Code::Ok);
     assert!(

@@ -5,20 +5,19 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use mesh_common::dare::Envelope;
-use mesh_common::protocol::{Code, ConstraintsSelect};
-use mesh_common::spool::SpoolItem;
+use mesh_common::protocol::Code;
 use mesh_tests::client::Client;
 use mesh_tests::frames;
 use mesh_tests::peer::Simulator;
 use mesh_tests::people::{Person, alice};
 use mesh_tests::process::{Place, Process};
 use mesh_tests::service::DOMAIN;
-use mesh_tests::wire::Tls;
+use mesh_tests::spools::told;
+use mesh_tests::wire::{Connection, Tls};
 use tempfile::TempDir;
 
 /// Recipients of one Post.
 const RECIPIENTS: usize = 32;
-const OUTBOUND: &str = "mmm_Outbound";
 
 /// Nothing here takes so long; only a hang does.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
@@ -31,10 +30,10 @@ const SETTINGS: &str = "frontend.domains = [\"example.com\"]\n\
 /// A service that sends to the peers of `simulator`.
 pub(crate) struct Stage {
     pub(crate) simulator: Simulator,
-    pub(crate) process: Process,
+    process: Option<Process>,
+    place: Place,
     pub(crate) alice: Person,
     pub(crate) client: Client,
-    _place: Place,
     _folder: TempDir,
     /// Messages made so far: their ids are numbers.
     made: usize,
@@ -63,20 +62,35 @@ impl Stage {
         let process = place.start();
         let alice = alice();
         let connection = Tls::trusting(process.ca()).connect(process.https(), DOMAIN);
-        let mut client = Client::on(connection, alice.device.as_connected());
-        client.create_account(&alice).must_be(Code::Ok);
-        let entry = vec![frames::first(), alice.device.frame(1, "New")];
-        let uploaded = client.ask(&frames::upload(frames::DEVICES, entry));
-        uploaded.must_be(Code::Ok);
+        let client = Client::with_device_on(connection, &alice);
         Self {
             simulator,
-            process,
+            process: Some(process),
+            place,
             alice,
             client,
-            _place: place,
             _folder: folder,
             made: 0,
         }
+    }
+
+    /// The service.
+    pub(crate) fn process(&self) -> &Process {
+        self.process.as_ref().expect("it runs")
+    }
+
+    /// Stops the service and starts it again, where nothing is in memory.
+    pub(crate) fn restart(&mut self) {
+        let stopped = self.process.take().expect("it runs").stop();
+        assert!(stopped.success());
+        self.process = Some(self.place.start());
+        self.client.connection = self.connect();
+    }
+
+    /// A new connection to the service.
+    pub(crate) fn connect(&self) -> Connection {
+        let process = self.process();
+        Tls::trusting(process.ca()).connect(process.https(), DOMAIN)
     }
 
     /// Posts one new message to one account of each of `domains`.
@@ -120,43 +134,21 @@ impl Stage {
             .collect()
     }
 
-    /// What the service told alice in her Outbound: message, recipient, state.
-    pub(crate) fn told(&mut self) -> Vec<(String, String, String)> {
-        let mut told = Vec::new();
-        let mut next = 1;
-        loop {
-            let select = ConstraintsSelect {
-                container: Some(OUTBOUND.to_owned()),
-                index_min: Some(next),
-                ..ConstraintsSelect::default()
-            };
-            let answer = self.client.ask(&frames::download_select(vec![select]));
-            let page = &answer.must_be(Code::Ok).download().updates[0].envelopes;
-            if page.is_empty() {
-                return told;
-            }
-            next += i64::try_from(page.len()).expect("pages are short");
-            told.extend(page.iter().flat_map(completions));
-        }
-    }
-
     /// Waits until a measure of the service is at least `value`; false if it never is.
     pub(crate) fn wait_until_measured(&self, name: &str, value: f64) -> bool {
-        let deadline = moment() + PATIENCE;
-        while self.process.measured(name, "") < value {
-            if moment() > deadline {
-                return false;
-            }
-            std::thread::yield_now();
-        }
-        true
+        wait_until(|| self.process().measured(name, "") >= value)
+    }
+
+    /// Waits until the service has logged `text`; false if it never does.
+    pub(crate) fn wait_until_logged(&self, text: &str) -> bool {
+        wait_until(|| self.process().logged().contains(text))
     }
 
     /// Waits until alice is told `count` things, and says which.
     pub(crate) fn wait_until_told(&mut self, count: usize) -> Vec<(String, String, String)> {
         let deadline = moment() + PATIENCE;
         loop {
-            let told = self.told();
+            let told = told(&mut self.client);
             if told.len() >= count {
                 return told;
             }
@@ -166,26 +158,22 @@ impl Stage {
     }
 }
 
-/// What one frame of Outbound says of messages.
-pub(crate) fn completions(envelope: &Envelope) -> Vec<(String, String, String)> {
-    let payload = Some(envelope.payload.as_slice());
-    let SpoolItem::Completion {
-        recipient: Some(recipient),
-        references,
-    } = SpoolItem::read(1, &envelope.header, payload)
-    else {
-        return Vec::new();
-    };
-    references
-        .into_iter()
-        .map(|one| (one.message_id, recipient.clone(), one.relationship))
-        .collect()
-}
-
 /// A signed message of `person` with `id`.
 pub(crate) fn signed(person: &Person, id: &str) -> Envelope {
     let message = frames::message("RequestContact", id, "{\"Subject\":\"hello\"}");
     person.device.signed(message)
+}
+
+/// Asks until `holds`; false if it never does.
+fn wait_until(holds: impl Fn() -> bool) -> bool {
+    let deadline = moment() + PATIENCE;
+    while !holds() {
+        if moment() > deadline {
+            return false;
+        }
+        std::thread::yield_now();
+    }
+    true
 }
 
 /// The present moment, by the clock that measures durations.

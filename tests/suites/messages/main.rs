@@ -12,14 +12,12 @@ mod many;
 mod walk;
 
 use mesh_common::dare::Envelope;
-use mesh_common::protocol::{Code, ConstraintsSelect};
-use mesh_common::spool::SpoolItem;
+use mesh_common::protocol::Code;
 use mesh_tests::client::Client;
 use mesh_tests::frames;
 use mesh_tests::people::Person;
-
-pub(crate) const INBOUND: &str = "mmm_Inbound";
-pub(crate) const OUTBOUND: &str = "mmm_Outbound";
+use mesh_tests::spools::told;
+pub(crate) use mesh_tests::spools::{INBOUND, OUTBOUND, spool};
 
 /// A signed message of `person` under `unique_id`, as its type says.
 pub(crate) fn signed(person: &Person, tag: &str, unique_id: &str, body: &str) -> Envelope {
@@ -36,24 +34,6 @@ pub(crate) fn count(client: &mut Client, spool: &str) -> u64 {
 pub(crate) fn wait_for(client: &mut Client, spool: &str, frames: u64) {
     while count(client, spool) < frames {
         std::thread::yield_now();
-    }
-}
-
-/// The envelopes of a spool behind frame 0, in as many Downloads as it takes.
-pub(crate) fn spool(client: &mut Client, name: &str) -> Vec<Envelope> {
-    let mut envelopes = Vec::new();
-    loop {
-        let select = ConstraintsSelect {
-            container: Some(name.to_owned()),
-            index_min: Some(1 + i64::try_from(envelopes.len()).expect("spools of tests are short")),
-            ..ConstraintsSelect::default()
-        };
-        let answer = client.ask(&frames::download_select(vec![select]));
-        let page = &answer.must_be(Code::Ok).download().updates[0].envelopes;
-        if page.is_empty() {
-            return envelopes;
-        }
-        envelopes.extend(page.iter().cloned());
     }
 }
 
@@ -78,25 +58,4 @@ pub(crate) fn ended(client: &mut Client, count: usize) -> Vec<(String, String, S
         }
         std::thread::yield_now();
     }
-}
-
-/// What the service told in Outbound: message, recipient, state.
-fn told(client: &mut Client) -> Vec<(String, String, String)> {
-    let mut told = Vec::new();
-    for envelope in spool(client, OUTBOUND) {
-        let payload = Some(envelope.payload.as_slice());
-        if let SpoolItem::Completion {
-            recipient,
-            references,
-        } = SpoolItem::read(1, &envelope.header, payload)
-        {
-            let recipient = recipient.expect("the service names the recipient");
-            told.extend(
-                references
-                    .into_iter()
-                    .map(|one| (one.message_id, recipient.clone(), one.relationship)),
-            );
-        }
-    }
-    told
 }
