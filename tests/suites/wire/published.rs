@@ -22,14 +22,22 @@ const PLACE: &str = "/.well-known/mmm-udf/";
 
 /// The maker of devices, with a hailing account.
 fn maker() -> Person {
-    Person::named("devices")
+    maker_at(DOMAIN)
+}
+
+fn maker_at(domain: &str) -> Person {
+    Person::at("devices", &format!("devices@{domain}"))
 }
 
 fn hailing_service() -> (TestService, Client) {
+    hailing_service_of(&maker())
+}
+
+fn hailing_service_of(maker: &Person) -> (TestService, Client) {
     let service = TestService::with(|config| {
         config.backend.policy.connections.hailing = vec!["makers".into(), "devices".into()];
     });
-    let client = Client::of_new_account_with_device(&service, &maker());
+    let client = Client::of_new_account_with_device(&service, maker);
     (service, client)
 }
 
@@ -197,13 +205,24 @@ fn a_source_fetches_so_often_a_minute() {
 // I-P-8.3-a, Q-49
 #[test]
 fn a_device_that_was_sold_is_connected_by_whoever_scans_its_code() {
-    let (service, mut makers) = hailing_service();
-    let (maker, owner) = (maker(), alice());
+    sold_and_connected(DOMAIN);
+}
+
+// I-P-8.3-a, Q-49
+#[test]
+fn a_device_that_was_sold_in_another_domain_is_connected_as_well() {
+    sold_and_connected(OTHER_DOMAIN);
+}
+
+/// A maker in `domain` sells a device, and alice connects it to her account.
+fn sold_and_connected(domain: &str) {
+    let (maker, owner) = (maker_at(domain), alice());
+    let (service, mut makers) = hailing_service_of(&maker);
     let mut alices = Client::of_new_account_with_device(&service, &owner);
     // The maker prepares: the request is published, sealed under what is printed.
     let lamp = owner.another_device("lamp", &[]);
     let published = request(&lamp, &maker.address, "of the maker");
-    let earl = earl(1);
+    let earl = Earl::draw(domain, &mut SeededEntropy::new(1));
     let sealed = earl.seal(&published, &mut SeededEntropy::new(2));
     publish(&mut makers, &earl, 0, &json::write(&sealed));
     // The device is switched on, and asks.
@@ -221,7 +240,8 @@ fn a_device_that_was_sold_is_connected_by_whoever_scans_its_code() {
         .must_be(Code::Pending);
     // Its owner scans, and answers the maker's account.
     let scanned = Earl::parse(&earl.reveal()).unwrap();
-    let reply = fetch(&service, &get(scanned.content_id().as_str()));
+    let asked = get(scanned.content_id().as_str()).header("Host", scanned.domain());
+    let reply = fetch(&service, &asked);
     let publication: Envelope = json::parse(&reply.body).unwrap();
     let found = scanned.open(&publication).unwrap();
     let checked = ConnectionRequest::verify(&found, false).unwrap();
