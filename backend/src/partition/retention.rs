@@ -21,7 +21,7 @@ use mesh_common::account::retention::{Reason, Retention};
 use mesh_common::account::{AccountStatus, ContainerNumber, FrameRecord, Head, Tip};
 use mesh_common::address::AccountAddress;
 use mesh_common::dare::ContainerKind;
-use mesh_common::limits::RETENTION_IDLE_INTERVALS;
+use mesh_common::limits::{RETENTION_FRAMES_MAX, RETENTION_IDLE_INTERVALS};
 use mesh_common::time::Timestamp;
 
 use super::reading::ReadError;
@@ -29,7 +29,7 @@ use super::records::marks::{Place, next_look};
 use super::records::{self, BatchId, FrameRow, Rows};
 use crate::config::BackendConfig;
 use crate::store::keys::{AccountKeys, Due};
-use crate::store::{Read, Tx};
+use crate::store::{KeyRange, Limit, Order, Page, Read, Row, StoreError, Tx};
 
 /// What one step did, once it is committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +121,35 @@ pub(crate) async fn step<T: Tx>(
 }
 
 impl<T: Tx> Step<'_, T> {
+    /// As many rows of `range` as one step looks at.
+    async fn page(&self, range: &KeyRange) -> Result<Page, StoreError> {
+        let limit = Limit::rows(RETENTION_FRAMES_MAX);
+        self.tx
+            .range(range, limit, Order::Forward, Read::Snapshot)
+            .await
+    }
+
+    /// Such rows with the indices at the end of their keys, and where they end, if they begin at
+    /// index `from`.
+    async fn indexed(
+        &self,
+        range: &KeyRange,
+        from: u64,
+    ) -> Result<(Vec<(u64, Row)>, Ended), StoreError> {
+        let page = self.page(range).await?;
+        let with_index = |row: Row| Some((AccountKeys::index_at_end(&row.key)?, row));
+        let rows: Vec<_> = page.rows.into_iter().filter_map(with_index).collect();
+        let next = rows
+            .last()
+            .map_or(from, |(index, _)| index.saturating_add(1));
+        let ended = if page.more {
+            Ended::At(next)
+        } else {
+            Ended::Whole
+        };
+        Ok((rows, ended))
+    }
+
     fn conclude(
         mut self,
         config: &BackendConfig,

@@ -17,8 +17,7 @@ use super::{Ended, Step, octets};
 use crate::partition::reading::{self, ReadError};
 use crate::partition::records::marks::{Mark, folded, may_complete};
 use crate::partition::records::{self, FrameRow};
-use crate::store::keys::AccountKeys;
-use crate::store::{Limit, Order, Read, Tx};
+use crate::store::{Read, Tx};
 
 /// Marks as they will be once the step is committed; `None` where one is taken away.
 type Marks = BTreeMap<u64, Option<Mark>>;
@@ -53,11 +52,7 @@ impl<T: Tx> Step<'_, T> {
         let end = self.head.count();
         let to = end.min(from.saturating_add(RETENTION_FRAMES_MAX as u64));
         let range = self.keys.frames(container, from, to);
-        let limit = Limit::rows(RETENTION_FRAMES_MAX);
-        let page = self
-            .tx
-            .range(&range, limit, Order::Forward, Read::Snapshot)
-            .await?;
+        let page = self.page(&range).await?;
         let mut marks = Marks::new();
         for row in page.rows {
             let (_, record) = records::frame(&row.value)?;
@@ -143,17 +138,8 @@ impl<T: Tx> Step<'_, T> {
     async fn marked(&mut self, from: u64) -> Result<Ended, ReadError> {
         let container = self.head.number;
         let range = self.keys.marks(container, from);
-        let limit = Limit::rows(RETENTION_FRAMES_MAX);
-        let page = self
-            .tx
-            .range(&range, limit, Order::Forward, Read::Snapshot)
-            .await?;
-        let mut next = from;
-        for row in page.rows {
-            let Some(index) = AccountKeys::index_at_end(&row.key) else {
-                continue;
-            };
-            next = index.saturating_add(1);
+        let (rows, ended) = self.indexed(&range, from).await?;
+        for (index, row) in rows {
             let mark = Mark::decode(&row.value)?;
             let Some((frame, record)) = self.frame(container, index).await? else {
                 self.rows.clear(row.key.to_vec());
@@ -169,11 +155,7 @@ impl<T: Tx> Step<'_, T> {
                 self.rows.clear(row.key.to_vec());
             }
         }
-        Ok(if page.more {
-            Ended::At(next)
-        } else {
-            Ended::Whole
-        })
+        Ok(ended)
     }
 
     // ---- The beginning ----
@@ -183,11 +165,7 @@ impl<T: Tx> Step<'_, T> {
     async fn purge(&mut self) -> Result<Ended, ReadError> {
         let (container, floor) = (self.head.number, self.head.floor);
         let range = self.keys.frames(container, floor, self.head.count());
-        let limit = Limit::rows(RETENTION_FRAMES_MAX);
-        let page = self
-            .tx
-            .range(&range, limit, Order::Forward, Read::Snapshot)
-            .await?;
+        let page = self.page(&range).await?;
         let mut digests = self.digests_before_floor().await?;
         let mut next = floor;
         for row in page.rows {
