@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use mesh_common::limits::POLLS_PER_ACCOUNT_MAX;
 use mesh_common::protocol::{Code, KnownState};
 use mesh_tests::measured::{MeasuredServer, announce};
+use mesh_tests::options;
 use mesh_tests::polling::{Begun, measure, prefer, status};
 use mesh_tests::service::DOMAIN;
 use mesh_tests::wire::Tls;
@@ -66,27 +67,24 @@ struct Options {
 
 impl Options {
     fn read(words: &[&str]) -> Outcome<Self> {
-        let mut options = Self {
+        let mut told = Self {
             polls: 50_000,
             changes: 200,
         };
-        let mut words = words.iter().copied().filter(|&word| word != "--bench");
-        while let Some(word) = words.next() {
-            let value = words
-                .next()
-                .ok_or_else(|| format!("{word} needs a value"))?;
-            match word {
-                "--polls" => options.polls = value.parse()?,
-                "--changes" => options.changes = value.parse()?,
-                other => return Err(format!("there is no option {other}").into()),
+        options::read(words, &[], |name, value| {
+            match name {
+                "--polls" => told.polls = value.parse()?,
+                "--changes" => told.changes = value.parse()?,
+                _ => return Ok(false),
             }
-        }
+            Ok::<_, Box<dyn Error>>(true)
+        })?;
         let files = usize::try_from(raised_limit().saturating_sub(FILES_KEPT))?;
-        options.polls = options.polls.min(files);
-        if options.polls == 0 {
+        told.polls = told.polls.min(files);
+        if told.polls == 0 {
             return Err("the limit of open files leaves room for no connection".into());
         }
-        Ok(options)
+        Ok(told)
     }
 }
 

@@ -34,6 +34,7 @@ use mesh_common::time::Clock;
 use mesh_frontend::tls::{CertificateSlot, server_config};
 use mesh_tests::load::{Answer, Fleet};
 use mesh_tests::measured::{MeasuredServer, announce};
+use mesh_tests::options;
 use meshd::config::MeshdConfig;
 use meshd::service::Service;
 
@@ -85,32 +86,28 @@ struct Options {
 
 impl Options {
     fn read(words: &[&str]) -> Outcome<Self> {
-        let mut options = Self {
+        let mut told = Self {
             rounds: 25,
             requests: 2_000,
             connections: 16,
             pin: None,
             at_most: None,
         };
-        // Cargo says `--bench`; a filter is of no use here.
-        let mut words = words.iter().copied().filter(|&word| word != "--bench");
-        while let Some(word) = words.next() {
-            let value = words
-                .next()
-                .ok_or_else(|| format!("{word} needs a value"))?;
-            match word {
-                "--rounds" => options.rounds = value.parse()?,
-                "--requests" => options.requests = value.parse()?,
-                "--connections" => options.connections = value.parse()?,
-                "--at-most" => options.at_most = Some(value.parse()?),
-                "--pin" => options.pin = Some(value.to_owned()),
-                other => return Err(format!("there is no option {other}").into()),
+        options::read(words, &[], |name, value| {
+            match name {
+                "--rounds" => told.rounds = value.parse()?,
+                "--requests" => told.requests = value.parse()?,
+                "--connections" => told.connections = value.parse()?,
+                "--at-most" => told.at_most = Some(value.parse()?),
+                "--pin" => told.pin = Some(value.to_owned()),
+                _ => return Ok(false),
             }
-        }
-        if options.rounds * options.requests * options.connections == 0 {
+            Ok::<_, Box<dyn Error>>(true)
+        })?;
+        if told.rounds * told.requests * told.connections == 0 {
             return Err("rounds, requests and connections are at least 1".into());
         }
-        Ok(options)
+        Ok(told)
     }
 
     fn pin(&self, server: &MeasuredServer) -> Outcome<()> {

@@ -23,6 +23,7 @@
 //! | [`load`] | a load generator: many connections, bodies made beforehand |
 //! | [`plots`] | what the window of a destination does, drawn |
 //! | [`measured`] | server processes, and what they cost |
+//! | [`options`] | what benches are told |
 
 pub mod admin;
 pub mod client;
@@ -33,6 +34,7 @@ pub mod frames;
 pub mod golden;
 pub mod load;
 pub mod measured;
+pub mod options;
 pub mod peer;
 pub mod people;
 pub mod plots;

@@ -20,6 +20,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use mesh_tests::options;
+
 use self::mail::Mail;
 use self::mesh::Mesh;
 
@@ -78,34 +80,28 @@ struct Options {
 
 impl Options {
     fn read(words: &[&str]) -> Outcome<Self> {
-        let mut options = Self {
+        let mut told = Self {
             rounds: 5,
             messages: 1_000,
             sessions: 20,
             mesh_only: false,
             at_most: None,
         };
-        let mut words = words.iter().copied().filter(|&word| word != "--bench");
-        while let Some(word) = words.next() {
-            if word == "--mesh-only" {
-                options.mesh_only = true;
-                continue;
+        options::read(words, &["--mesh-only"], |name, value| {
+            match name {
+                "--mesh-only" => told.mesh_only = true,
+                "--rounds" => told.rounds = value.parse()?,
+                "--messages" => told.messages = value.parse()?,
+                "--sessions" => told.sessions = value.parse()?,
+                "--at-most" => told.at_most = Some(value.parse()?),
+                _ => return Ok(false),
             }
-            let value = words
-                .next()
-                .ok_or_else(|| format!("{word} needs a value"))?;
-            match word {
-                "--rounds" => options.rounds = value.parse()?,
-                "--messages" => options.messages = value.parse()?,
-                "--sessions" => options.sessions = value.parse()?,
-                "--at-most" => options.at_most = Some(value.parse()?),
-                other => return Err(format!("there is no option {other}").into()),
-            }
-        }
-        if options.rounds * options.messages * options.sessions == 0 {
+            Ok::<_, Box<dyn Error>>(true)
+        })?;
+        if told.rounds * told.messages * told.sessions == 0 {
             return Err("rounds, messages and sessions are at least 1".into());
         }
-        Ok(options)
+        Ok(told)
     }
 }
 
