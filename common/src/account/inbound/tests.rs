@@ -46,7 +46,7 @@ impl Sender {
         let signed_mesh = ProfileMesh::verify(&profile_mesh).unwrap();
         let addresses: Vec<String> = addresses.iter().map(|one| (*one).to_owned()).collect();
         let profile_account = account.profile(
-            named.unwrap_or(signed_mesh.udf()),
+            named.unwrap_or_else(|| signed_mesh.udf()),
             &addresses,
             NOW,
             vouching.unwrap_or(&mesh.online),
@@ -207,7 +207,7 @@ fn an_answer_to_a_device_is_proved_by_the_mesh_that_it_brings() {
     assert!(proves(silent, "example.org").is_err(), "a no proves nobody");
     // Another mesh that borrows carol's account speaks for it no more than anybody.
     let mallet = MeshKeys::generate(&mut SeededEntropy::new(15));
-    let mut borrowed = carol.entry.clone();
+    let mut borrowed = carol.entry;
     borrowed.enveloped_profile_mesh = Some(mallet.profile(NOW));
     let borrowed = answer(Some(borrowed), &mallet.online);
     assert!(proves(borrowed, "example.org").is_err());
