@@ -108,12 +108,16 @@ const fn name(level: ConductLevel) -> &'static str {
     }
 }
 
-const fn consequence(level: ConductLevel) -> &'static str {
-    match level {
-        ConductLevel::Normal => "nothing follows",
-        ConductLevel::Throttled => "it sends a tenth of its rates",
-        ConductLevel::Restricted => "it writes to contacts only",
-        ConductLevel::Suspended => "it sends nothing",
+/// What follows for an account that lives here, or for a service elsewhere.
+const fn consequence(level: ConductLevel, is_account: bool) -> &'static str {
+    match (level, is_account) {
+        (ConductLevel::Normal, _) => "nothing follows",
+        (ConductLevel::Throttled, true) => "it sends a tenth of its rates",
+        (ConductLevel::Throttled, false) => "a warning; at the next level strangers there are refused",
+        (ConductLevel::Restricted, true) => "it writes to contacts only",
+        (ConductLevel::Restricted, false) => "strangers there are refused",
+        (ConductLevel::Suspended, true) => "it sends nothing",
+        (ConductLevel::Suspended, false) => "nothing is taken from it",
     }
 }
 
@@ -130,7 +134,11 @@ fn subject_page(view: &ConductView, now: Timestamp) -> String {
     let known = [
         (
             "level",
-            format!("{}: {}", name(view.level), consequence(view.level)),
+            format!(
+                "{}: {}",
+                name(view.level),
+                consequence(view.level, view.subject.contains('@'))
+            ),
         ),
         ("score", format!("{}, halves in 7 days", score(view.score))),
         (
