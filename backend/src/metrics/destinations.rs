@@ -101,11 +101,11 @@ impl Destinations {
             .collect();
         let unlabelled = book.labelled.difference(&labelled).cloned().collect();
         book.labelled = labelled;
-        let of = |domain: &Box<str>| {
+        let of = |domain: &str| {
             let traffic = book.traffic.get(domain).copied().unwrap_or_default();
-            (domain.clone(), traffic.slow_ratio())
+            (domain.into(), traffic.slow_ratio())
         };
-        let mut slow_ratios: Vec<_> = book.labelled.iter().map(of).collect();
+        let mut slow_ratios: Vec<_> = book.labelled.iter().map(|domain| of(domain)).collect();
         slow_ratios.push((OTHER.into(), book.other.slow_ratio()));
         book.other = Traffic::default();
         book.traffic.retain(|_, traffic| {
