@@ -12,6 +12,7 @@ mod main_job;
 mod outbound;
 mod posting;
 mod retention;
+mod sending;
 mod upkeep;
 
 use std::sync::Arc;

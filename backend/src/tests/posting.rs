@@ -51,7 +51,7 @@ pub(super) fn contact(id: &str) -> Envelope {
 }
 
 /// A message of `octets` of payload that only its recipients can read.
-fn sealed(id: &str, octets: usize) -> Envelope {
+pub(super) fn sealed(id: &str, octets: usize) -> Envelope {
     let mut envelope = signed("RequestTask", id, vec![7; octets]);
     envelope.header.enc = Some("A256CBC".to_owned());
     envelope

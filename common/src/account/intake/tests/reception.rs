@@ -14,10 +14,14 @@ use crate::account::intake::{
 };
 use crate::account::testing::{Device, NOON, Person, Shell, message};
 use crate::account::{AccountStatus, Change, Lookups, Standing};
+use crate::conduct::Subject;
 use crate::crypto::SecretKey;
 use crate::dare::Envelope;
 use crate::entropy::SeededEntropy;
-use crate::limits::{INTAKE_ID_REMEMBERED, MESSAGE_ID_REMEMBERED};
+use crate::limits::{
+    INCIDENT_WEIGHT, INCIDENT_WEIGHT_PEER, INCIDENTS_PER_RECIPIENT_DAY, INTAKE_ID_REMEMBERED,
+    MESSAGE_ID_REMEMBERED,
+};
 use crate::spool::{MessageState, SpoolItem};
 
 const ALICE: &str = "alice@example.com";
@@ -496,4 +500,91 @@ fn an_outcome_that_nobody_signed_is_unfit() {
         now: NOON,
     };
     assert!(receive(&standing, &entry, &Lookups::default(), &setting).is_err());
+}
+
+/// What the rows say counts against somebody.
+fn complaints(reception: &Reception) -> Vec<(Subject, u32)> {
+    let incident = |change: &Change| match change {
+        Change::Incident(incident) => Some((incident.subject.clone(), incident.weight)),
+        _ => None,
+    };
+    reception.changes.iter().filter_map(incident).collect()
+}
+
+// S-4.4-b S-4.4-c
+#[test]
+fn a_refusal_by_rules_one_to_three_counts_against_whoever_sent_it_once_a_day() {
+    let (mut shell, _) = alice();
+    shell.policy.inbound.blocked_accounts = [bob().address].into();
+    let first = shell.receive(&introduction(1, "N1"), None, None);
+    let against_bob = (Subject::Account(bob().address), INCIDENT_WEIGHT);
+    assert_eq!(complaints(&first), [against_bob.clone()]);
+    assert_eq!(told_state(&first), Some(MessageState::Refused));
+    let second = shell.receive(&introduction(2, "N2"), None, None);
+    assert!(complaints(&second).is_empty(), "one complaint in a day");
+    // By way of a service it counts against the service.
+    let mut forwarded = introduction(3, "N3");
+    if let IntakeBody::Message(message) = &mut forwarded.body {
+        message.service = Some(peer());
+        message.sender.address = address("bob@example.net");
+    }
+    shell.policy.inbound.types_denied = ["Contact".to_owned()].into();
+    let by_peer = shell.receive(&forwarded, None, None);
+    let against_peer = (Subject::Service("example.net".into()), INCIDENT_WEIGHT);
+    assert_eq!(complaints(&by_peer), [against_peer]);
+    shell.advance(Duration::from_secs(24 * 3_600));
+    let next_day = shell.receive(&introduction(4, "N4"), None, None);
+    assert_eq!(complaints(&next_day), [against_bob]);
+    // Rules 5 and 6 are no reproach.
+    shell.policy.inbound = crate::account::intake::InboundPolicy::default();
+    let stranger = shell.receive(&from_bob(5, "RequestTask", "N5", "{}"), None, None);
+    assert_eq!(told_state(&stranger), Some(MessageState::Refused));
+    assert!(complaints(&stranger).is_empty());
+}
+
+#[test]
+fn a_peer_that_invents_senders_does_not_fill_the_record() {
+    let (mut shell, _) = alice();
+    shell.policy.inbound.blocked_services = ["example.net".to_owned()].into();
+    let mut recorded = 0;
+    for number in 0..=INCIDENTS_PER_RECIPIENT_DAY {
+        let mut entry = introduction(u8::try_from(number + 1).unwrap(), &format!("N{number}"));
+        if let IntakeBody::Message(message) = &mut entry.body {
+            message.service = Some(peer());
+            message.sender.address = address(&format!("bob{number}@example.net"));
+        }
+        recorded += complaints(&shell.receive(&entry, None, None)).len();
+    }
+    assert_eq!(recorded, INCIDENTS_PER_RECIPIENT_DAY);
+}
+
+// S-4.4-b
+#[test]
+fn repeated_refusals_by_other_services_count_against_the_sender() {
+    let (mut shell, _) = alice();
+    let completion = message("MessageComplete", "C", "{}");
+    let refused = |shell: &mut Shell, number: u8, recipient: &str| {
+        let outcome = MessageOutcome {
+            unique_id: format!("N{number}"),
+            recipient: address(recipient),
+            state: MessageState::Refused,
+            reason: Some("no".into()),
+        };
+        let entry = IntakeEntry {
+            id: IntakeId([number; 16]),
+            account: address(ALICE),
+            left_at: NOON,
+            body: IntakeBody::Outcome(outcome),
+        };
+        complaints(&shell.receive(&entry, None, Some(&completion)))
+    };
+    // What is refused here is counted where it is refused.
+    for number in 1..=5 {
+        assert!(refused(&mut shell, number, "carol@example.com").is_empty());
+    }
+    let elsewhere = "dave@elsewhere.example";
+    assert!(refused(&mut shell, 6, elsewhere).is_empty());
+    assert!(refused(&mut shell, 7, elsewhere).is_empty());
+    let against_alice = (Subject::Account(address(ALICE)), INCIDENT_WEIGHT_PEER);
+    assert_eq!(refused(&mut shell, 8, elsewhere), [against_alice]);
 }
