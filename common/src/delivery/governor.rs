@@ -17,6 +17,8 @@ use crate::time::Timestamp;
 
 /// Destinations that must be slow together.
 const SLOW_VOTES_MIN: usize = 8;
+/// How often old votes are forgotten.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// The share of slow votes that says the trouble is ours, in percent.
 const OURS_PERCENT: usize = 40;
 /// Below this share the budget grows again, in percent.
@@ -32,6 +34,8 @@ pub struct Governor {
     budget: u32,
     budget_max: u32,
     votes: BTreeMap<u64, Vote>,
+    /// How many of them are slow.
+    slow: usize,
     looked_at: Timestamp,
     grown_at: Timestamp,
     /// Nobody is charged before this moment.
@@ -56,6 +60,7 @@ impl Governor {
             budget: budget_max,
             budget_max,
             votes: BTreeMap::new(),
+            slow: 0,
             looked_at: now,
             grown_at: now,
             ours_until: None,
@@ -77,36 +82,50 @@ impl Governor {
     /// Takes in how a transfer to `destination` went, which is known to answer. Says whether this shows
     /// that the trouble is ours: the budget was cut just now.
     pub fn handle_sample(&mut self, now: Timestamp, destination: u64, slow: bool) -> bool {
-        self.votes.insert(destination, Vote { at: now, slow });
-        if now.since(self.looked_at) < Duration::from_secs(1) {
-            return false;
+        let before = self.votes.insert(destination, Vote { at: now, slow });
+        self.slow += usize::from(slow);
+        self.slow -= usize::from(before.is_some_and(|vote| vote.slow));
+        if now.since(self.looked_at) >= LOOK_INTERVAL {
+            self.looked_at = now;
+            self.forget_old_votes(now);
+            self.grow_in_calm(now);
         }
-        self.looked_at = now;
-        self.look(now)
+        slow && self.blame_us(now)
     }
 
-    fn look(&mut self, now: Timestamp) -> bool {
+    fn forget_old_votes(&mut self, now: Timestamp) {
         self.votes
             .retain(|_, vote| now.since(vote.at) < Self::VOTE_TIME);
-        let slow = self.votes.values().filter(|vote| vote.slow).count();
-        let percent = slow * 100 / self.votes.len().max(1);
-        // After a time without blame comes one with it: destinations that are really dead are found out.
+        self.slow = self.votes.values().filter(|vote| vote.slow).count();
+    }
+
+    fn slow_percent(&self) -> usize {
+        self.slow * 100 / self.votes.len().max(1)
+    }
+
+    /// Cuts the budget if the votes say so. After a time without blame comes one with it in any case:
+    /// destinations that are really dead are found out.
+    fn blame_us(&mut self, now: Timestamp) -> bool {
         let may_blame_us = self
             .ours_until
             .is_none_or(|until| now >= until + Self::VOTE_TIME);
-        if slow >= SLOW_VOTES_MIN && percent >= OURS_PERCENT && may_blame_us {
-            let floor = TRANSFERS_MIN.min(self.budget_max);
-            self.budget = (self.budget * CUT_TO_PERCENT / 100).max(floor);
-            self.ours_until = Some(now + Self::VOTE_TIME);
-            self.grown_at = now;
-            self.votes.clear();
-            return true;
+        if self.slow < SLOW_VOTES_MIN || self.slow_percent() < OURS_PERCENT || !may_blame_us {
+            return false;
         }
-        if percent < CALM_PERCENT && now.since(self.grown_at) >= Self::VOTE_TIME {
+        let floor = TRANSFERS_MIN.min(self.budget_max);
+        self.budget = (self.budget * CUT_TO_PERCENT / 100).max(floor);
+        self.ours_until = Some(now + Self::VOTE_TIME);
+        self.grown_at = now;
+        self.votes.clear();
+        self.slow = 0;
+        true
+    }
+
+    fn grow_in_calm(&mut self, now: Timestamp) {
+        if self.slow_percent() < CALM_PERCENT && now.since(self.grown_at) >= Self::VOTE_TIME {
             self.budget = (self.budget + GROWTH).min(self.budget_max);
             self.grown_at = now;
         }
-        false
     }
 }
 
@@ -120,11 +139,11 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    /// Lets `slow` of `all` destinations be slow in this second; says whether that was held to be ours.
+    /// Lets all destinations vote, the last `slow` of them that they are slow; says whether that was held
+    /// to be ours.
     fn second(governor: &mut Governor, now: Timestamp, slow: u64, all: u64) -> bool {
-        let cuts = (0..all).filter(|&key| governor.handle_sample(now, key, key < slow));
-        let cut = cuts.count() > 0;
-        governor.handle_sample(now + seconds(1), all, false) || cut
+        let cuts = (0..all).filter(|&key| governor.handle_sample(now, key, key >= all - slow));
+        cuts.count() > 0
     }
 
     #[test]

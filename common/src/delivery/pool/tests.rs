@@ -233,3 +233,81 @@ fn a_pause_that_a_peer_asks_for_is_kept() {
     world.run(seconds(60));
     assert_eq!(world.records["busy.example"].delivered, 100);
 }
+
+#[test]
+fn when_everybody_falls_silent_the_trouble_is_ours_and_ends_with_it() {
+    let mut world = World::new(13, PoolSettings::default());
+    let domains: Vec<String> = (0..16).map(|n| format!("d{n}.example")).collect();
+    for domain in &domains {
+        world.add_peer(domain, Server::new(2, 200));
+        world.queue_endlessly(domain);
+    }
+    world.run(seconds(20));
+    for domain in &domains {
+        world.change_peer(domain, |_| Box::new(Dead(Way::BlackHole)));
+    }
+    world.run(seconds(8));
+    let totals = world.pool.totals(world.now);
+    assert!(totals.is_ours && totals.budget < 512, "{totals:?}");
+    world.run(seconds(22));
+    let before: Vec<u64> = domains
+        .iter()
+        .map(|domain| world.records[&**domain].delivered)
+        .collect();
+    for domain in &domains {
+        world.change_peer(domain, |_| Box::new(Server::new(2, 200)));
+    }
+    world.run(seconds(20));
+    for (domain, before) in domains.iter().zip(before) {
+        assert!(world.records[&**domain].delivered > before, "{domain}");
+    }
+    world.run(seconds(160));
+    assert_eq!(world.pool.totals(world.now).budget, 512);
+}
+
+#[test]
+fn first_contacts_after_a_start_are_spread_if_they_are_many() {
+    for (destinations, at_once, within) in [(5, 5, 0), (10_000, 100, 31)] {
+        let mut world = World::new(14, PoolSettings::default());
+        for number in 0..destinations {
+            let domain = format!("d{number}.example");
+            world.add_peer(&domain, Server::new(4, 10));
+            world.queue(&domain, 1);
+        }
+        world.crash(PoolSettings::default());
+        world.run(Duration::from_millis(100));
+        let started = |world: &World| {
+            let records = world.records.values();
+            records.filter(|record| record.started > 0).count()
+        };
+        let first = started(&world);
+        assert!(
+            first >= at_once.min(destinations) / 4 && first <= at_once,
+            "{first}"
+        );
+        world.run(seconds(within));
+        assert_eq!(started(&world), destinations);
+    }
+}
+
+#[test]
+fn what_is_known_of_a_destination_outlives_the_pool() {
+    let mut world = World::new(15, PoolSettings::default());
+    world.add_peer("hole.example", Dead(Way::BlackHole));
+    world.add_peer("held.example", Server::new(4, 10));
+    world.queue("hole.example", 10);
+    world.run(seconds(590));
+    world.pool.hold(world.now, "held.example");
+    world.queue("held.example", 10);
+    let before = world.pool.describe(world.now, "hole.example").unwrap();
+    world.crash(PoolSettings::default());
+    world.run(seconds(2));
+    let after = world.pool.describe(world.now, "hole.example").unwrap();
+    assert_eq!(after.breaker, BreakerState::Open);
+    assert_eq!(after.remembered.reopens_at, before.remembered.reopens_at);
+    assert_eq!(after.remembered.open_time_s, before.remembered.open_time_s);
+    assert_eq!(world.records["held.example"].started, 0);
+    world.pool.resume(world.now, "held.example");
+    world.run(seconds(2));
+    assert_eq!(world.records["held.example"].delivered, 10);
+}
