@@ -251,11 +251,10 @@ impl Pool {
         next_due: Option<Timestamp>,
     ) {
         let orphans = &self.orphans;
-        let Some(destination) = self
-            .keys
-            .get(domain)
-            .and_then(|key| self.destinations.get_mut(key))
-        else {
+        let Some(&key) = self.keys.get(domain) else {
+            return;
+        };
+        let Some(destination) = self.destinations.get_mut(&key) else {
             return;
         };
         destination.stock.answer(next_due);
@@ -267,7 +266,6 @@ impl Pool {
         }
         let brought_something = destination.waiting.len() > waited;
         destination.stock.conclude(now, brought_something);
-        let key = self.keys[domain];
         self.place(now, key);
     }
 
