@@ -339,8 +339,9 @@ pub const OUTBOUND_OUTCOMES_MAX: usize = 64;
 pub const OUTBOUND_OUTCOMES_TIME_MAX: Duration = Duration::from_millis(100);
 /// Outcomes that wait to be committed. Above: nothing is sent until the store has taken them.
 pub const OUTBOUND_UNCOMMITTED_MAX: usize = 1_024;
-/// Destinations in memory at once. Above: those that do not answer wait in the store alone.
-pub const OUTBOUND_DESTINATIONS_MAX: usize = 16_384;
+/// Destinations in memory at once, unless set otherwise. Above: those that do not answer wait in the store
+/// alone.
+pub const OUTBOUND_DESTINATIONS_MAX: u32 = 16_384;
 /// Items in memory at once, over all destinations: each of many has fewer than [`ITEMS_LOADED_MAX`].
 pub const OUTBOUND_ITEMS_MAX: usize = 65_536;
 /// Orders and questions that wait for the owner of the shards. Above: who asks waits.

@@ -1,7 +1,7 @@
 //! What an operator may set for sending to other services: `[outbound]`.
 
 use mesh_common::delivery::pool::PoolSettings;
-use mesh_common::limits::{TRANSFERS_MAX, WINDOW_MAX};
+use mesh_common::limits::{OUTBOUND_DESTINATIONS_MAX, TRANSFERS_MAX, WINDOW_MAX};
 use serde::{Deserialize, Serialize};
 
 use crate::config::ConfigError;
@@ -11,6 +11,9 @@ const TRANSFERS_SET_MAX: u64 = 4_096;
 /// Transfers in flight to one destination that may be set at most.
 const WINDOW_SET_MAX: u64 = 1_000;
 
+/// Destinations in memory that may be set at most: some kilobytes each.
+const DESTINATIONS_SET_MAX: u64 = 65_536;
+
 /// Settings of the outbound pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -19,6 +22,8 @@ pub struct OutboundConfig {
     pub transfers_max: u32,
     /// Transfers in flight to one destination.
     pub window_max: u32,
+    /// Destinations in memory at once. Where there are more, those that do not answer wait in the store.
+    pub destinations_max: u32,
 }
 
 impl Default for OutboundConfig {
@@ -26,6 +31,7 @@ impl Default for OutboundConfig {
         Self {
             transfers_max: TRANSFERS_MAX,
             window_max: WINDOW_MAX,
+            destinations_max: OUTBOUND_DESTINATIONS_MAX,
         }
     }
 }
@@ -46,6 +52,11 @@ impl OutboundConfig {
                 "outbound.window_max",
                 u64::from(self.window_max),
                 WINDOW_SET_MAX,
+            ),
+            (
+                "outbound.destinations_max",
+                u64::from(self.destinations_max),
+                DESTINATIONS_SET_MAX,
             ),
         ];
         for (name, found, max) in bounded {

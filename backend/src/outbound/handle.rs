@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::Arbiter;
-use mesh_common::delivery::pool::{PoolSettings, Totals};
+use mesh_common::delivery::pool::Totals;
 use mesh_common::delivery::{Class, QueueItem};
 use mesh_common::limits::{OUTBOUND_COMMANDS_MAX, OUTBOUND_STOP_TIME_MAX};
 use mesh_common::spool::MessageState;
@@ -93,7 +93,7 @@ impl<S: Store> BackendHandle<S> {
             shared: Arc::clone(&inner.shared),
             home: Arc::downgrade(inner),
             carrier,
-            settings: config.pool(),
+            config: *config,
             asked,
         };
         let arbiter = Arbiter::new();
@@ -115,7 +115,7 @@ struct Lives<S: Store> {
     shared: Arc<Shared<S>>,
     home: std::sync::Weak<Inner<S>>,
     carrier: Arc<dyn Carrier>,
-    settings: PoolSettings,
+    config: OutboundConfig,
     asked: mpsc::Receiver<Command>,
 }
 
@@ -140,7 +140,7 @@ impl<S: Store> Lives<S> {
                 Arc::clone(&self.shared),
                 self.home.clone(),
                 Arc::clone(&self.carrier),
-                self.settings,
+                &self.config,
                 holding,
             );
             match contained_future(dispatcher.run(&mut self.asked)).await {

@@ -318,8 +318,8 @@ async fn lost_of<S: Store>(
     for shard in shards {
         let found = tx.get(&keys::shard(shard), Read::Snapshot).await;
         let ours = held.get(&shard).map(Ownership::encode);
-        let is_ours = found.is_ok_and(|found| found.as_deref() == ours.as_deref());
-        if !is_ours {
+        // Who cannot read the record does not know, and tries again.
+        if found.is_ok_and(|found| found.as_deref() != ours.as_deref()) {
             lost.insert(shard);
         }
     }

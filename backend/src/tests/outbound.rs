@@ -468,3 +468,85 @@ async fn a_peer_that_speaks_is_tried_at_once() {
     assert_eq!(played.times("M1"), before + 1);
     assert!(scene.is_empty().await);
 }
+
+/// However many destinations have something to be sent, no more are in memory than may be; those that do
+/// not answer make room, and come back in time.
+#[actix::test]
+async fn destinations_that_do_not_answer_leave_room_in_memory_for_others() {
+    const MAX: u32 = 16;
+    let (scene, alice) = (Scene::new().await, Person::new("alice"));
+    let is_back = Arc::new(AtomicBool::new(false));
+    let back = Arc::clone(&is_back);
+    let played = Played::new(&scene.clock, move |transfer, _| {
+        if back.load(Ordering::SeqCst) || transfer.recipient.domain() == "good.example" {
+            answer(201, None)
+        } else {
+            unreachable()
+        }
+    });
+    let config = OutboundConfig {
+        destinations_max: MAX,
+        ..OutboundConfig::default()
+    };
+    let carrier: Arc<dyn Carrier> = Arc::<Played>::clone(&played);
+    let outbound = scene.backend.start_outbound(&config, carrier);
+    let outbound = outbound.await.unwrap();
+    let items: Vec<_> = (0..64)
+        .map(|number| {
+            let recipient = format!("bob@dead{number}.example");
+            queued(&alice, &recipient, &format!("M{number}"), scene.now())
+        })
+        .collect();
+    scene.put_in_queue(&items).await;
+    let mut seconds = 0;
+    while items.iter().any(|item| played.times(&item.unique_id) == 0) {
+        seconds += 1;
+        assert!(seconds < 3_600, "every destination is tried");
+        scene.clock.advance(Duration::from_secs(1));
+        outbound.idle().await.unwrap();
+        let totals = outbound.totals().await.unwrap();
+        assert!(totals.destinations <= MAX as usize, "{totals:?}");
+    }
+    let good = queued(&alice, "bob@good.example", "good", scene.now());
+    scene.put_in_queue(&[good]).await;
+    for _ in 0..60 {
+        scene.clock.advance(Duration::from_secs(1));
+        outbound.idle().await.unwrap();
+    }
+    assert_eq!(played.times("good"), 1);
+    is_back.store(true, Ordering::SeqCst);
+    let mut minutes = 0;
+    while !scene.is_empty().await {
+        minutes += 1;
+        assert!(minutes < 120, "the queue empties");
+        scene.clock.advance(Duration::from_secs(60));
+        outbound.idle().await.unwrap();
+    }
+}
+
+#[actix::test]
+async fn a_queue_whose_time_is_over_is_given_up_page_by_page() {
+    let (scene, alice) = (Scene::new().await, Person::new("alice"));
+    scene.create(&alice).await;
+    let items: Vec<_> = (0..600)
+        .map(|number| {
+            queued(
+                &alice,
+                "bob@peer.example",
+                &format!("M{number}"),
+                scene.now(),
+            )
+        })
+        .collect();
+    scene.enqueue_silently(&items).await;
+    scene.clock.advance(Duration::from_secs(100 * 3_600));
+    let played = Played::new(&scene.clock, received);
+    let outbound = scene.deliver(&played).await;
+    for _ in 0..20 {
+        outbound.idle().await.unwrap();
+        scene.clock.advance(Duration::from_secs(1));
+    }
+    assert!(scene.is_empty().await);
+    assert!(played.order().is_empty());
+    assert_eq!(scene.completions(&alice).await, 600);
+}

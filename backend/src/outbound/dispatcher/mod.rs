@@ -13,11 +13,13 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `landing` | what the futures bring back |
+//! | `errands` | what transfers bring back, and what follows for the message |
 //! | `ledger` | what waits to be committed |
 //! | `records` | what is written of destinations |
 //! | `round` | the slow look at everything |
 //! | `orders` | what operators and others ask |
 
+mod errands;
 mod landing;
 mod ledger;
 pub(super) mod orders;
@@ -30,12 +32,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh_common::account::IntakeEntry;
-use mesh_common::delivery::pool::{Pool, PoolSettings, Refill, Remembered, Start};
+use mesh_common::delivery::pool::{Pool, Refill, Remembered, Start};
 use mesh_common::delivery::{ItemId, QueueItem, ShardId};
 use mesh_common::error::ServiceError;
 use mesh_common::limits::{
-    ITEMS_LOADED_MAX, OUTBOUND_DESTINATIONS_MAX, OUTBOUND_ITEMS_MAX, OUTBOUND_POLL_INTERVAL,
-    OUTBOUND_STOP_TIME_MAX, OUTBOUND_UNCOMMITTED_MAX,
+    ITEMS_LOADED_MAX, OUTBOUND_ITEMS_MAX, OUTBOUND_POLL_INTERVAL, OUTBOUND_STOP_TIME_MAX,
+    OUTBOUND_UNCOMMITTED_MAX,
 };
 use mesh_common::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
@@ -48,6 +50,7 @@ use self::records::Records;
 use self::round::{Round, RoundPage};
 use super::bell::{Note, Rung};
 use super::carrier::Carrier;
+use super::config::OutboundConfig;
 use super::load::{self, Loaded, Unreadable};
 use super::settle::{Place, Settled, Settlement, Then, Unsettled, settle};
 use super::takeover::{self, CAUTION_TIME, Holding};
@@ -59,6 +62,8 @@ use crate::store::{KeyRange, Store, StoreError, Versionstamp, keys};
 
 /// Items that each of very many destinations may have in memory.
 const ITEMS_EACH_MIN: usize = 8;
+/// Destinations whose records are read at once; the round over the queue comes back to others.
+const OPENING_MAX: usize = 4_096;
 /// Time to the next try where the store could not be read.
 const RETRY_TIME: Duration = Duration::from_secs(1);
 
@@ -136,6 +141,9 @@ pub(super) struct Dispatcher<S: Store> {
     opening: HashSet<String>,
     /// Items under way, or waiting for what became of them to be committed.
     busy: HashSet<ItemId>,
+    /// Items that are given up, until that is committed.
+    ending: HashSet<ItemId>,
+    destinations_max: usize,
     /// Transfers under way.
     flights: usize,
     /// The last commit known for each shard.
@@ -162,7 +170,7 @@ impl<S: Store> Dispatcher<S> {
         shared: Arc<Shared<S>>,
         home: Weak<Inner<S>>,
         carrier: Arc<dyn Carrier>,
-        settings: PoolSettings,
+        config: &OutboundConfig,
         holding: Holding,
     ) -> Self {
         let now = shared.now();
@@ -171,7 +179,7 @@ impl<S: Store> Dispatcher<S> {
             shared,
             home,
             carrier,
-            pool: Pool::new(now, settings),
+            pool: Pool::new(now, config.pool()),
             holding,
             ledger: Ledger::default(),
             records: Records::default(),
@@ -179,6 +187,8 @@ impl<S: Store> Dispatcher<S> {
             tasks: JoinSet::new(),
             opening: HashSet::new(),
             busy: HashSet::new(),
+            ending: HashSet::new(),
+            destinations_max: config.destinations_max as usize,
             flights: 0,
             told: BTreeMap::new(),
             again: BTreeSet::new(),
@@ -287,7 +297,7 @@ impl<S: Store> Dispatcher<S> {
         if self.pool.knows(domain) {
             return self.pool.handle_news(now, domain);
         }
-        if self.opening.len() >= OUTBOUND_DESTINATIONS_MAX || self.opening.contains(domain) {
+        if self.opening.len() >= OPENING_MAX || self.opening.contains(domain) {
             return;
         }
         self.opening.insert(domain.to_owned());
@@ -390,7 +400,7 @@ impl<S: Store> Dispatcher<S> {
     // ---- Commits ----
 
     fn commit(&mut self) {
-        let Some(at) = self.ledger.due_at(self.flights == 0) else {
+        let Some(at) = self.ledger.due_at(self.is_alone()) else {
             return;
         };
         if at > Instant::now() && !self.is_stopping() {
@@ -403,6 +413,11 @@ impl<S: Store> Dispatcher<S> {
         let (shared, held) = (Arc::clone(&self.shared), self.holding.held_by(&batch));
         self.tasks
             .spawn(async move { Done::Settled(settle(&shared, &held, batch).await) });
+    }
+
+    /// Whether no outcome is under way that could join a batch: nothing is sent, or one item at a time.
+    const fn is_alone(&self) -> bool {
+        self.flights == 0 || self.cautious_until.is_some()
     }
 
     fn write_records(&mut self, now: Timestamp) {
@@ -484,7 +499,7 @@ impl<S: Store> Dispatcher<S> {
         let wake = next.map_or(moment + OUTBOUND_POLL_INTERVAL, |at| {
             moment + at.since(now).max(soonest)
         });
-        let commit = self.ledger.due_at(self.flights == 0);
+        let commit = self.ledger.due_at(self.is_alone());
         let stop = self.stopping.as_ref().map(|stopping| stopping.until);
         [commit, stop]
             .into_iter()

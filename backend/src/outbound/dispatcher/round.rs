@@ -6,9 +6,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mesh_common::delivery::{Fate, QueueItem, Trouble, retry};
+use mesh_common::delivery::{QueueItem, Trouble, retry};
 use mesh_common::limits::OUTBOUND_ROUND_INTERVAL;
-use mesh_common::spool::MessageState;
 use mesh_common::time::Timestamp;
 
 use super::{Dispatcher, Done, report};
@@ -180,11 +179,7 @@ impl<S: Store> Dispatcher<S> {
             expected: Some(value),
         };
         if let Some(failure) = self.pool.given_up(now, item) {
-            report(&self.shared, item, "failed", Some(&failure.text));
-            let bounced = Fate::Failed(failure.clone());
-            self.shared.metrics.outbound.settled(&bounced);
-            let told = (MessageState::Failed, Some(failure.text.as_str()));
-            self.ledger.add(Settlement::over(item, place, told, now));
+            self.give_up(now, item, place, failure);
         } else if retry::is_late(now, item) {
             let trouble = item.last_trouble.clone().or_else(|| {
                 let standing = self.pool.describe(now, item.destination());
