@@ -6,14 +6,8 @@ use std::sync::Arc;
 
 use mesh_client::ambient::SystemClock;
 use mesh_client::transport::{Https, Transport as _, TransportError};
-use mesh_common::assertion::make::{
-    AccountKeys, DeviceKeys, MeshKeys, account_entry, cataloged_device, connect_to_account,
-    connect_to_mesh,
-};
-use mesh_common::assertion::{
-    ActivatedKeys, Assertion as _, Authority, Permission, ProfileAccount, ProfileDevice,
-    ProfileMesh, activate_account,
-};
+use mesh_common::assertion::{ActivatedKeys, Assertion as _};
+use mesh_common::assertion::make::DeviceKeys;
 use mesh_common::dare::container::{CONTENT_TYPE_CATALOG, ContainerType, frame_zero};
 use mesh_common::dare::merkle::payload_digest;
 use mesh_common::dare::{ContentMeta, DigestStack, Envelope, Header};
@@ -21,14 +15,15 @@ use mesh_common::encoding::base64url::Binary;
 use mesh_common::encoding::json;
 use mesh_common::entropy::SeededEntropy;
 use mesh_common::protocol::{
-    Code, ConstraintsSelect, ContainerStatus, ContainerUpdate, CreateRequest, DownloadRequest,
-    HelloRequest, HelloResponse, Request, Response, StatusRequest, UploadRequest,
+    Code, ConstraintsSelect, ContainerStatus, ContainerUpdate, DownloadRequest, HelloRequest,
+    HelloResponse, Request, Response, StatusRequest, UploadRequest,
 };
 use mesh_common::session::client::{
     Attempt, ClientIdentity, ClientSession, ServiceIdentity, Step, StoredTicket,
 };
 use mesh_common::time::{Clock as _, Timestamp};
 
+use crate::people::{self, Person, administrator};
 use crate::process::Process;
 
 /// A way to a running service.
@@ -83,15 +78,10 @@ impl Reach {
     }
 }
 
-/// An account and the keys that only its owner has.
+/// An account with its owner, who has the keys.
 #[derive(Debug)]
 pub struct Account {
-    /// Its address.
-    pub address: String,
-    mesh: MeshKeys,
-    account: AccountKeys,
-    profile_mesh: Envelope,
-    profile_account: Envelope,
+    owner: Person,
     service: ServiceIdentity,
 }
 
@@ -121,22 +111,13 @@ impl Account {
     pub async fn create(reach: &Reach, address: &str, seed: u64) -> (Self, Device) {
         let hello = reach.hello().await.expect("the service says hello");
         let mut entropy = SeededEntropy::new(seed);
-        let mesh = MeshKeys::generate(&mut entropy);
-        let keys = AccountKeys::generate(&mut entropy);
-        let profile_mesh = mesh.profile(now());
-        let signed = ProfileMesh::verify(&profile_mesh).expect("what we make verifies");
-        let profile_account =
-            keys.profile(signed.udf(), &[address.to_owned()], now(), &mesh.online);
+        let owner = Person::drawn(address, now(), &mut entropy);
         let account = Self {
-            address: address.to_owned(),
-            mesh,
-            account: keys,
-            profile_mesh,
-            profile_account,
             service: ServiceIdentity::from_hello(&hello).expect("the service proves who it is"),
+            owner,
         };
-        let (device_keys, mut device, entry) = account.place(reach, &mut entropy);
-        account.register(reach, &device_keys, &mut entropy).await;
+        account.register(reach, &mut entropy).await;
+        let (mut device, entry) = account.place(reach, &account.owner.device, &entropy);
         let response = device
             .upload("mmm_Device", Some(0), vec![first_frame(), entry])
             .await;
@@ -150,67 +131,39 @@ impl Account {
     /// If the service refuses or cannot be reached.
     pub async fn connect(&self, by: &mut Device, seed: u64) -> Device {
         let mut entropy = SeededEntropy::new(seed);
-        let (_, device, entry) = self.place(&by.reach, &mut entropy);
+        let further = self.owner.device_drawn(&administrator(), &mut entropy);
+        let (device, entry) = self.place(&by.reach, &further, &entropy);
         let response = by.upload("mmm_Device", None, vec![entry]).await;
         assert_eq!(response.code(), Some(Code::Ok), "{response:?}");
         device
     }
 
-    /// A device with its place in mesh and account, and its entry.
-    fn place(&self, reach: &Reach, entropy: &mut SeededEntropy) -> (DeviceKeys, Device, Envelope) {
-        let ours = "what we make verifies";
-        let keys = DeviceKeys::generate(entropy);
-        let profile = keys.profile(None);
-        let device = ProfileDevice::verify(&profile).expect(ours);
-        let mesh = ProfileMesh::verify(&self.profile_mesh).expect(ours);
-        let account = ProfileAccount::verify(&self.profile_account, None).expect(ours);
-        let rights = [Permission {
-            name: Some("Admin".to_owned()),
-            ..Permission::default()
-        }];
-        let in_mesh = connect_to_mesh(&device, mesh.udf(), &self.mesh.online, &rights, entropy)
-            .expect("the device has keys");
-        let in_account =
-            connect_to_account(&device, &account, &self.account.online, &rights, entropy)
-                .expect("the device has keys");
-        let connection = in_account.connection.clone();
-        let place = account_entry(account.udf(), &self.profile_account, in_account);
-        let entry = cataloged_device(&profile, in_mesh, vec![place]).expect(ours);
-        let (_, _, activated) =
-            activate_account(&keys, &entry.accounts[0], &Authority::from(&mesh)).expect(ours);
-        let client = ClientIdentity::connected_to_account(
-            connection,
-            None,
-            activated.authentication.clone(),
-            self.address.clone(),
-        );
-        let sealed = Envelope::signed(entry.to_json(), Header::default(), &[&activated.signature]);
-        let unique_id = device.udf().to_string();
+    /// A device of the owner with its session, and its entry.
+    fn place(
+        &self,
+        reach: &Reach,
+        device: &people::Device,
+        entropy: &SeededEntropy,
+    ) -> (Device, Envelope) {
+        let keys = device.in_account.clone();
+        let text = device.entry.to_json();
+        let sealed = Envelope::signed(text, Header::default(), &[&keys.signature]);
         let connected = Device {
             reach: reach.clone(),
-            address: self.address.clone(),
-            session: ClientSession::new(self.service.clone(), client),
-            keys: activated,
-            encryption: self.account.encryption.clone(),
+            address: device.address.clone(),
+            session: ClientSession::new(self.service.clone(), device.as_connected()),
+            keys,
+            encryption: self.owner.account.encryption.clone(),
             entropy: entropy.clone(),
         };
-        (keys, connected, event("New", &unique_id, sealed))
+        (connected, event("New", &device.udf(), sealed))
     }
 
-    async fn register(&self, reach: &Reach, device: &DeviceKeys, entropy: &mut SeededEntropy) {
-        let client = ClientIdentity::device(
-            device.profile(None),
-            device.authentication.clone(),
-            Some(self.address.clone()),
-        );
+    async fn register(&self, reach: &Reach, entropy: &mut SeededEntropy) {
+        let client = self.owner.device.as_device();
         let mut session = ClientSession::new(self.service.clone(), client);
-        let request = Request::CreateAccount(Box::new(CreateRequest {
-            service_id: Some(self.address.clone()),
-            signed_profile_mesh: Some(self.profile_mesh.clone()),
-            signed_assertion_account: Some(self.profile_account.clone()),
-            ..CreateRequest::default()
-        }));
-        let mut attempt = session.begin_creating(&request, &self.mesh.online, entropy);
+        let request = self.owner.creation();
+        let mut attempt = session.begin_creating(&request, &self.owner.mesh.online, entropy);
         let response = carry(reach, &mut session, &mut attempt, entropy)
             .await
             .expect("the service is reached");

@@ -89,14 +89,22 @@ impl Person {
     /// If what was just made does not verify.
     #[must_use]
     pub fn at(name: &str, address: &str) -> Self {
-        let mut entropy = entropy_of(name);
-        let mesh = MeshKeys::generate(&mut entropy);
-        let account = AccountKeys::generate(&mut entropy);
-        let keys = DeviceKeys::generate(&mut entropy);
-        let profile_mesh = mesh.profile(UPDATED);
+        Self::drawn(address, UPDATED, &mut entropy_of(name))
+    }
+
+    /// Somebody with an account of this address, profiles of `updated` and keys out of `entropy`.
+    ///
+    /// # Panics
+    /// If what was just made does not verify.
+    #[must_use]
+    pub fn drawn(address: &str, updated: Timestamp, entropy: &mut SeededEntropy) -> Self {
+        let mesh = MeshKeys::generate(entropy);
+        let account = AccountKeys::generate(entropy);
+        let keys = DeviceKeys::generate(entropy);
+        let profile_mesh = mesh.profile(updated);
         let verified = ProfileMesh::verify(&profile_mesh).expect("a new ProfileMesh verifies");
         let profile_account =
-            account.profile(verified.udf(), &[address.to_owned()], UPDATED, &mesh.online);
+            account.profile(verified.udf(), &[address.to_owned()], updated, &mesh.online);
         let owner = Owner {
             address,
             mesh: &mesh,
@@ -104,7 +112,7 @@ impl Person {
             account: &account,
             profile_account: &profile_account,
         };
-        let device = owner.connect(keys, &administrator(), &mut entropy);
+        let device = owner.connect(keys, &administrator(), entropy);
         Self {
             address: address.to_owned(),
             device,
@@ -122,7 +130,16 @@ impl Person {
     #[must_use]
     pub fn another_device(&self, name: &str, permissions: &[Permission]) -> Device {
         let mut entropy = entropy_of(&format!("{} {name}", self.address));
-        let keys = DeviceKeys::generate(&mut entropy);
+        self.device_drawn(permissions, &mut entropy)
+    }
+
+    /// Another device of this person, connected with `permissions`, its keys out of `entropy`.
+    ///
+    /// # Panics
+    /// If what was just made does not verify.
+    #[must_use]
+    pub fn device_drawn(&self, permissions: &[Permission], entropy: &mut SeededEntropy) -> Device {
+        let keys = DeviceKeys::generate(entropy);
         let owner = Owner {
             address: &self.address,
             mesh: &self.mesh,
@@ -130,7 +147,7 @@ impl Person {
             account: &self.account,
             profile_account: &self.profile_account,
         };
-        owner.connect(keys, permissions, &mut entropy)
+        owner.connect(keys, permissions, entropy)
     }
 
     /// The same person with profiles changed at `updated`.
