@@ -42,8 +42,19 @@ impl Default for LeftMeanwhile {
 impl LeftMeanwhile {
     /// Counts one more, unless there are as many as may be.
     pub(crate) fn count(&self, partition: PartitionId) -> bool {
+        let more = |count| (count < INTAKE_AWAY_ENTRIES_MAX).then_some(count + 1);
         let count = &self.0[usize::from(partition.0)];
-        count.fetch_add(1, Ordering::Relaxed) < INTAKE_AWAY_ENTRIES_MAX
+        count
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+            .is_ok()
+    }
+
+    /// What was counted was not left.
+    pub(crate) fn discount(&self, partition: PartitionId) {
+        let less = |count: usize| count.checked_sub(1);
+        let count = &self.0[usize::from(partition.0)];
+        // Nothing to take away: the owner was back in between.
+        let _ = count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
     /// The owner is back: its intake was found empty.
@@ -143,7 +154,10 @@ impl<S: Store> Inner<S> {
         rows.fill(&mut tx);
         // An append whose result is unknown may be repeated: its id makes it one.
         let committed = tx.commit().await;
-        committed.map_err(|error| ServiceError::unavailable(chain(&error)))?;
+        if let Err(error) = committed {
+            shared.left_meanwhile.discount(partition);
+            return Err(ServiceError::unavailable(chain(&error)).into());
+        }
         shared.bell.ring(partition);
         Ok(Answer {
             response: left(request),

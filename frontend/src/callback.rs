@@ -161,11 +161,14 @@ impl CallBacks {
                     .insert(claim.domain.clone(), Arc::clone(&greeting));
                 return Ok(greeting);
             }
-            Err(error) => Failure::of(&error),
+            Err(error) => {
+                // That a domain has another service than before is for the operator to know.
+                if let GreetingError::Unreachable(Unreachable::Identity(incident)) = &error {
+                    tracing::warn!(domain = claim.domain, incident, "incident");
+                }
+                Failure::of(&error)
+            }
         };
-        if let Failure::Wrong(reason) = &failure {
-            tracing::warn!(domain = claim.domain, incident = reason, "incident");
-        }
         self.failed.insert(claim.domain.clone(), failure.clone());
         Err(failure.refusal())
     }

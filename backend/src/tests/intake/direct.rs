@@ -183,8 +183,11 @@ fn so_much_is_left_for_a_partition_until_its_owner_drains() {
     let left = LeftMeanwhile::default();
     let (one, other) = (PartitionId(0), PartitionId(1));
     assert!((0..INTAKE_AWAY_ENTRIES_MAX).all(|_| left.count(one)));
-    assert!(!left.count(one));
+    assert!(!left.count(one) && !left.count(one));
     assert!(left.count(other));
+    left.discount(one);
+    assert!(left.count(one), "in place of what was not left after all");
+    assert!(!left.count(one));
     left.drained(one);
     assert!(left.count(one));
 }
