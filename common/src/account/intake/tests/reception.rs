@@ -518,7 +518,7 @@ fn a_refusal_by_rules_one_to_three_counts_against_whoever_sent_it_once_a_day() {
     shell.policy.inbound.blocked_accounts = [bob().address].into();
     let first = shell.receive(&introduction(1, "N1"), None, None);
     let against_bob = (Subject::Account(bob().address), INCIDENT_WEIGHT);
-    assert_eq!(complaints(&first), [against_bob.clone()]);
+    assert_eq!(complaints(&first), std::slice::from_ref(&against_bob));
     assert_eq!(told_state(&first), Some(MessageState::Refused));
     let second = shell.receive(&introduction(2, "N2"), None, None);
     assert!(complaints(&second).is_empty(), "one complaint in a day");
