@@ -100,8 +100,13 @@ impl<S: Store> OutboundDesk<S> {
         Ok(found)
     }
 
-    pub(super) fn view(&self, state: DestinationState, waiting: Waiting) -> DestinationView {
+    pub(super) fn view(&self, mut state: DestinationState, waiting: Waiting) -> DestinationView {
         let orders = &self.shared.orders;
+        let success_at = state.last_success_at;
+        // What went wrong before the last success is of no interest.
+        state.last_trouble = state
+            .last_trouble
+            .filter(|trouble| success_at.is_none_or(|at| at < trouble.at));
         DestinationView {
             waiting: waiting.items,
             waiting_bytes: waiting.bytes,

@@ -218,6 +218,25 @@ async fn what_waits_is_told_by_destination() {
 }
 
 #[actix::test]
+async fn what_went_wrong_before_the_last_success_is_not_shown() {
+    let scene = Scene::new().await;
+    let now = scene.now();
+    let after = |since: u64| DestinationState {
+        last_success_at: Some(now + Duration::from_secs(since)),
+        ..away(&format!("b{since}.example"), now + Duration::from_secs(5))
+    };
+    let pool = Arc::new(QuietPool {
+        states: vec![after(1), after(9)],
+        ..QuietPool::default()
+    });
+    let desk = scene.desk(&pool);
+    let before = desk.destination("b1.example").await.unwrap().unwrap();
+    assert!(before.state.last_trouble.is_some());
+    let since = desk.destination("b9.example").await.unwrap().unwrap();
+    assert!(since.state.last_trouble.is_none());
+}
+
+#[actix::test]
 async fn orders_stand_until_they_are_revoked_whatever_happens_to_the_process() {
     let mut scene = Scene::new().await;
     let (now, pool) = (scene.now(), Arc::new(QuietPool::default()));

@@ -113,7 +113,9 @@ const fn consequence(level: ConductLevel, is_account: bool) -> &'static str {
     match (level, is_account) {
         (ConductLevel::Normal, _) => "nothing follows",
         (ConductLevel::Throttled, true) => "it sends a tenth of its rates",
-        (ConductLevel::Throttled, false) => "a warning; at the next level strangers there are refused",
+        (ConductLevel::Throttled, false) => {
+            "a warning; at the next level strangers there are refused"
+        }
         (ConductLevel::Restricted, true) => "it writes to contacts only",
         (ConductLevel::Restricted, false) => "strangers there are refused",
         (ConductLevel::Suspended, true) => "it sends nothing",

@@ -1,7 +1,8 @@
 //! `meshd queue`: what waits for other services, and orders about it.
 
 use mesh_backend::desk::{
-    DestinationView, Item, Overview, Phase, Route, Scope, Selection, StandingOrder, What,
+    DestinationState, DestinationView, Item, Overview, Phase, Route, Scope, Selection,
+    StandingOrder, What,
 };
 use mesh_common::time::Timestamp;
 use serde_json::{Value, json};
@@ -262,13 +263,7 @@ fn destination_page(view: &DestinationView, now: Timestamp) -> String {
     let mut known = vec![
         ("state", state(view, now)),
         ("waiting", waiting),
-        (
-            "window",
-            format!(
-                "{} at once, {} in flight",
-                state_of.limit, state_of.in_flight
-            ),
-        ),
+        ("window", window(state_of)),
         (
             "last success",
             success.unwrap_or_else(|| "none that is remembered".to_owned()),
@@ -282,6 +277,13 @@ fn destination_page(view: &DestinationView, now: Timestamp) -> String {
     }
     let (domain, next) = (&state_of.domain, advice(view));
     format!("{domain}\n{}{next}", facts(&known))
+}
+
+fn window(state: &DestinationState) -> String {
+    if state.limit == 0 {
+        return "none yet: nothing was sent lately".to_owned();
+    }
+    format!("{} at once, {} in flight", state.limit, state.in_flight)
 }
 
 /// What to type next.
