@@ -239,7 +239,7 @@ fn what_is_wrong_with_a_message_itself_is_said() {
         (
             Code::InvalidSignature,
             "forwarded-bad-signature",
-            with_bad_signature(whole.clone()),
+            with_bad_signature(whole),
         ),
         (
             Code::InvalidSignature,
@@ -408,7 +408,7 @@ fn a_domain_is_asked_before_its_service_is_believed() {
         elsewhere.profile.clone(),
         Some(impostor.host.clone()),
         ELSEWHERE.to_owned(),
-        elsewhere.keys.authentication.clone(),
+        elsewhere.keys.authentication,
     );
     for (slug, identity) in [
         ("a-service-of-another-domain", impostor.identity()),
@@ -433,7 +433,7 @@ fn a_key_that_changed_without_the_profile_is_refused() {
         .client(&scene.service)
         .exchange(&hello())
         .must_be(Code::Ok);
-    let mut changed = elsewhere.clone();
+    let mut changed = elsewhere;
     changed.keys.authentication = ForeignService::of("other").keys.authentication;
     changed.profile = changed.keys.profile(mesh_tests::client::now());
     let answer = changed.client(&scene.service).exchange(&hello());
