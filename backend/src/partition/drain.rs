@@ -61,8 +61,6 @@ pub(crate) struct Prepared {
     contacts: HashMap<AccountAddress, Arc<ContactIndex>>,
     /// How the services stand that forwarded messages, by domain.
     services: HashMap<String, Level>,
-    /// Outcomes that say less than a later one of the same page: nobody need be told any more.
-    outdone: HashSet<IntakeId>,
     /// What outcomes are told by, signed.
     completions: HashMap<IntakeId, Envelope>,
 }
@@ -166,10 +164,8 @@ pub(crate) async fn prepare<S: Store>(
             services.insert(service.domain.clone(), level);
         }
     }
-    let outdone = outdone(&page);
-    let completions = complete(shared, &page, &outdone).await;
+    let completions = complete(shared, &page).await;
     Ok(Prepared {
-        outdone,
         page,
         contacts,
         services,
@@ -177,31 +173,10 @@ pub(crate) async fn prepare<S: Store>(
     })
 }
 
-/// The outcomes of the page that are not final and that a later one of it follows, about the same
-/// message and recipient.
-fn outdone(page: &Page) -> HashSet<IntakeId> {
-    let (mut later, mut outdone) = (HashSet::new(), HashSet::new());
-    for item in page.items.iter().rev() {
-        let Some(entry) = &item.entry else { continue };
-        if let IntakeBody::Outcome(outcome) = &entry.body {
-            let is_first = later.insert((&entry.account, outcome.key()));
-            if !is_first && !outcome.state.is_final() {
-                outdone.insert(entry.id);
-            }
-        }
-    }
-    outdone
-}
-
-/// Signs what tells the outcomes of the page, but for those that are outdone.
-async fn complete<S: Store>(
-    shared: &Shared<S>,
-    page: &Page,
-    outdone: &HashSet<IntakeId>,
-) -> HashMap<IntakeId, Envelope> {
+/// Signs what tells the outcomes of the page.
+async fn complete<S: Store>(shared: &Shared<S>, page: &Page) -> HashMap<IntakeId, Envelope> {
     let outcomes: Vec<_> = page
         .entries()
-        .filter(|entry| !outdone.contains(&entry.id))
         .filter_map(|entry| match &entry.body {
             IntakeBody::Outcome(outcome) => {
                 let secrets = shared.keys.of(entry.account.domain());
@@ -329,16 +304,6 @@ impl Draft {
         };
         if exceptions.unreadable.contains(&entry.account) {
             self.set_aside(shared, item, "the account does not read");
-            return Ok(());
-        }
-        if prepared.outdone.contains(&entry.id) {
-            self.clear(item);
-            let line = (
-                Some(entry.account.clone()),
-                ReceptionResult::Stale,
-                Vec::new(),
-            );
-            self.receptions.push(line);
             return Ok(());
         }
         if exceptions.is_too_large {

@@ -127,8 +127,11 @@ fn a_task_is_sent_and_taken_and_a_blocked_sender_is_refused() {
     told.done("mesh confirm ask bob@localhost \"Are you there?\"");
     desk.settle("alice", "mesh");
     told.done("mesh message list --outbound");
+    told.done("mesh message status");
+    told.done("mesh message status --all");
     told.at("bob").done("mesh sync");
     told.done("mesh message list");
+    told.refused("mesh message status NAAA");
     told.check("task-and-block");
 }
 
@@ -146,6 +149,7 @@ fn what_cannot_be_sent_is_said_with_what_to_do() {
     desk.stop();
     told.not_asked("mesh contact request carol@localhost");
     told.done("mesh message list --outbound --all");
+    told.done("mesh message status");
     desk.start_again();
     told.check("not-sent");
     let sent = desk.result("alice", "mesh sync");

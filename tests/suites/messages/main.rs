@@ -38,8 +38,7 @@ pub(crate) fn wait_for(client: &mut Client, spool: &str, frames: u64) {
 }
 
 /// What became of messages in the end, as the service told in Outbound: message, recipient, state. Waits
-/// until that is said of `count` of them. That a message is on its way comes before, or not at all
-/// where the end came at once.
+/// until that is said of `count` of them. That a message is on its way comes before (decision Q-6).
 pub(crate) fn ended(client: &mut Client, count: usize) -> Vec<(String, String, String)> {
     loop {
         let told = told(client);
