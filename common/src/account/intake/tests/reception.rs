@@ -588,3 +588,22 @@ fn repeated_refusals_by_other_services_count_against_the_sender() {
     let against_alice = (Subject::Account(address(ALICE)), INCIDENT_WEIGHT_PEER);
     assert_eq!(refused(&mut shell, 8, elsewhere), [against_alice]);
 }
+
+// S-4.4-a
+#[test]
+fn a_message_that_only_names_a_place_to_fetch_content_from_passes_unchanged() {
+    let (mut shell, _) = alice();
+    let place = "{\"Locator\":\"https://store.example/x\",\"Digest\":\"AAAA\"}";
+    let entry = from_bob(1, "RequestContact", "N1", place);
+    let IntakeBody::Message(sent) = &entry.body else {
+        panic!("a message is left");
+    };
+    let payload = sent.envelope.payload.clone();
+    let reception = shell.receive(&entry, None, None);
+    assert_eq!(reception.result, ReceptionResult::Taken);
+    let stored = reception.changes.iter().find_map(|change| match change {
+        Change::Frame { payload, .. } => Some(payload.to_vec()),
+        _ => None,
+    });
+    assert_eq!(stored, Some(payload.0));
+}
