@@ -5,20 +5,23 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use mesh_common::dare::Envelope;
-use mesh_common::protocol::Code;
+use mesh_common::protocol::{Code, KnownState};
 use mesh_tests::client::Client;
 use mesh_tests::frames;
 use mesh_tests::peer::Simulator;
 use mesh_tests::people::{Person, alice};
+use mesh_tests::polling;
 use mesh_tests::process::{Place, Process};
 use mesh_tests::service::DOMAIN;
-use mesh_tests::spools::told;
+use mesh_tests::spools::{OUTBOUND, told};
 use mesh_tests::wire::{Connection, Tls};
 use tempfile::TempDir;
 
 /// Recipients of one Post.
 const RECIPIENTS: usize = 32;
 
+/// How long one Status waits for news.
+const POLL_SECONDS: u64 = 20;
 /// Nothing here takes so long; only a hang does.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -144,16 +147,20 @@ impl Stage {
         wait_until(|| self.process().logged().contains(text))
     }
 
-    /// Waits until alice is told `count` things, and says which.
+    /// Waits until alice is told `count` things, as her device waits for news, and says which.
     pub(crate) fn wait_until_told(&mut self, count: usize) -> Vec<(String, String, String)> {
         let deadline = moment() + PATIENCE;
+        let status = polling::status_of(&self.alice, &[OUTBOUND]);
+        let mut answer = self.client.ask(&status);
         loop {
+            let known = KnownState::of(answer.must_be(Code::Ok).status().container_status.iter());
             let told = told(&mut self.client);
             if told.len() >= count {
                 return told;
             }
             assert!(moment() < deadline, "only this was told: {told:?}");
-            std::thread::yield_now();
+            let prefer = polling::prefer(POLL_SECONDS, &known);
+            answer = self.client.ask_preferring(&status, &prefer);
         }
     }
 }
