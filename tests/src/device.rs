@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use mesh_client::ambient::SystemClock;
 use mesh_client::transport::{Https, Transport as _, TransportError};
-use mesh_common::assertion::{ActivatedKeys, Assertion as _};
 use mesh_common::assertion::make::DeviceKeys;
+use mesh_common::assertion::{ActivatedKeys, Assertion as _};
 use mesh_common::dare::container::{CONTENT_TYPE_CATALOG, ContainerType, frame_zero};
 use mesh_common::dare::merkle::payload_digest;
 use mesh_common::dare::{ContentMeta, DigestStack, Envelope, Header};
