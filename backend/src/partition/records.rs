@@ -17,7 +17,6 @@ use mesh_common::account::{
     SendingRow, Tip, Transition,
 };
 use mesh_common::cluster::PartitionId;
-use mesh_common::conduct::Incident;
 use mesh_common::delivery::{QueueItem, ShardId};
 use mesh_common::entropy::{self, Entropy};
 use mesh_common::limits::PAYLOAD_CHUNK_BYTES;
@@ -41,8 +40,6 @@ const TIP: u8 = 1;
 const FRAME: u8 = 1;
 /// Format of an entry left in an intake.
 const INTAKE: u8 = 1;
-/// Format of what an incident counts.
-const WEIGHT: u8 = 1;
 /// Format of rows that begin with the moment they expire.
 const EXPIRING: u8 = 1;
 
@@ -167,14 +164,6 @@ impl Rows {
         self.set(place, rows::encode_item(item));
         self.set(keys::queue_body(item.shard(), item.id), body);
         self.queued.push(Note::of(item));
-    }
-
-    /// Puts an incident on record, and counts it against whom it is about.
-    pub(crate) fn record_incident(&mut self, incident: &Incident) {
-        let place = keys::conduct::incident(incident.at, incident.id);
-        self.set(place, encode(incident));
-        let weight = Writer::new(WEIGHT).u32(incident.weight).finish();
-        self.set(keys::conduct::counts(incident), weight);
     }
 
     /// Counts what was queued by the commit of this stamp, and tells the owners of the destinations.
@@ -484,18 +473,6 @@ pub(crate) fn intake(value: &[u8]) -> Result<IntakeEntry, RowError> {
     Ok(rest.with_payload(payload.to_vec()))
 }
 
-pub(crate) fn incident(value: &[u8]) -> Result<Incident, RowError> {
-    decode("incident", value)
-}
-
-/// What an incident counts, in thousandths.
-pub(crate) fn weight(value: &[u8]) -> Result<u32, RowError> {
-    let mut row = Reader::new("weight of an incident", value, WEIGHT)?;
-    let weight = row.u32()?;
-    row.finish()?;
-    Ok(weight)
-}
-
 pub(crate) fn unique(value: &[u8]) -> Result<UniqueRow, RowError> {
     decode("unique id", value)
 }
@@ -631,6 +608,9 @@ pub(crate) fn replay(value: &[u8]) -> Result<ReplayRow, RowError> {
     decode_expiring("replay row", value)
 }
 
+mod incidents;
 pub(crate) mod marks;
+
+pub(crate) use incidents::{incident, weight};
 #[cfg(test)]
 mod tests;
