@@ -334,15 +334,16 @@ impl Rules {
     /// Whether a contact found by the UDF of the sender's account is about that sender.
     ///
     /// A profile signed by its mesh alone (decision Q-13) may name anybody's key, and with it have
-    /// anybody's UDF: only together with the mesh does it name an account.
+    /// anybody's UDF: only together with the mesh does it name an account. A contact whose mesh is not
+    /// known is about nobody whom a mesh vouches for.
     fn is_of(&self, sender: &MessageSender) -> bool {
         let mesh = self
             .profiles
             .get(&sender.account_udf)
             .and_then(Option::as_deref);
         match (mesh, &sender.mesh_udf) {
-            (Some(known), Some(found)) => known == found.as_str(),
-            _ => true,
+            (known, Some(found)) => known == Some(found.as_str()),
+            (_, None) => true,
         }
     }
 

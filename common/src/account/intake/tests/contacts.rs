@@ -55,6 +55,7 @@ fn by_profile(seed: u64) -> Contact {
     let profile = ProfileAccount {
         key_offline_signature: Some(KeyData::of(key(seed).public())),
         service_ids: vec!["bob@example.com".to_owned()],
+        mesh_profile_udf: Some(udf("mesh of bob").to_string()),
         ..ProfileAccount::default()
     };
     Contact {
@@ -154,8 +155,8 @@ fn an_entry_with_a_profile_is_found_by_it_alone() {
 #[test]
 fn an_account_of_another_mesh_is_not_the_one_whose_key_it_names() {
     let mut contact = by_profile(7);
-    contact.assertion_accounts[0]["MeshProfileUDF"] = json!(udf("mesh of bob").as_str());
-    let index = index(&[("profile", entry(&contact, &[("*", "Accept")]))]);
+    let index_of = |contact: &Contact| index(&[("profile", entry(contact, &[("*", "Accept")]))]);
+    let index = index_of(&contact);
     let task = "RequestTask";
     assert_eq!(index.standpoint(&bob_of(7), task), Standpoint::Accept);
     let of_mallet = |mesh_udf| MessageSender {
@@ -165,6 +166,11 @@ fn an_account_of_another_mesh_is_not_the_one_whose_key_it_names() {
     let forged = of_mallet(Some(udf("mesh of mallet")));
     assert_eq!(index.standpoint(&forged, task), Standpoint::Unknown);
     // What proved itself by its own key has no need of a mesh.
+    assert_eq!(index.standpoint(&of_mallet(None), task), Standpoint::Accept);
+    // Whoever's mesh is not known is nobody whom a mesh vouches for.
+    contact.assertion_accounts[0]["MeshProfileUDF"] = json!(null);
+    let index = index_of(&contact);
+    assert_eq!(index.standpoint(&forged, task), Standpoint::Unknown);
     assert_eq!(index.standpoint(&of_mallet(None), task), Standpoint::Accept);
 }
 
