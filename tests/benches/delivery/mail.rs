@@ -14,9 +14,9 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{Delivered, Outcome};
+use super::{Delivered, Outcome, moment};
 use crate::usage::Tree;
 
 /// Mailboxes that messages go to, in turn.
@@ -112,7 +112,7 @@ impl Mail {
         octets: usize,
     ) -> Outcome<Delivered> {
         let before = self.cpu()?;
-        let began = Instant::now();
+        let began = moment();
         let sent = Command::new("smtp-source")
             .args(["-N", "-f", "s@a.test", "-t", "user@b.test"])
             .args(["-m", &messages.to_string(), "-s", &sessions.to_string()])
@@ -197,7 +197,7 @@ fn run(program: &str, arguments: &[&str], folder: &Path) -> Outcome<Server> {
 }
 
 fn wait_for(mut is_so: impl FnMut() -> bool) -> Outcome<()> {
-    let began = Instant::now();
+    let began = moment();
     while !is_so() {
         if began.elapsed() > PATIENCE {
             return Err("a mail server did not do what it was waited for".into());

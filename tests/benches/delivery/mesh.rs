@@ -5,7 +5,7 @@
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mesh_common::dare::Envelope;
 use mesh_common::protocol::Code;
@@ -19,7 +19,7 @@ use meshd::service::Service;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
 use super::mail::MAILBOXES;
-use super::{Delivered, Outcome};
+use super::{Delivered, Outcome, moment};
 
 /// First argument of a process that is one of the services.
 pub(crate) const ROLE: &str = "serve-mesh";
@@ -107,7 +107,7 @@ impl Mesh {
     pub(crate) fn deliver(&mut self, messages: usize, octets: usize) -> Outcome<Delivered> {
         let posts = self.prepare(messages, octets);
         let before = self.usage()?;
-        let began = Instant::now();
+        let began = moment();
         std::thread::scope(|scope| {
             for (sender, posts) in self.senders.iter_mut().zip(posts) {
                 scope.spawn(move || {
@@ -146,7 +146,7 @@ impl Mesh {
 
     /// Asks one recipient after the other, now and then: what asking costs is measured too.
     fn wait_for_all(&mut self) -> Outcome<()> {
-        let began = Instant::now();
+        let began = moment();
         let (sent, count) = (self.sent, self.recipients.len());
         for (number, recipient) in self.recipients.iter_mut().enumerate() {
             let mine = sent / count + usize::from(number < sent % count);
