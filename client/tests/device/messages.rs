@@ -6,6 +6,7 @@ use mesh_client::Client;
 use mesh_client::changes::Decisions;
 use mesh_client::entries::EntryKind;
 use mesh_client::messages::{Direction, MessageFailure, Trust};
+use mesh_common::account::AccountPolicy;
 use mesh_common::account::testing::NOON;
 use mesh_common::assertion::make::AccountKeys;
 use mesh_common::catalog::entry::{CatalogEntry, CatalogedContact, Contact, Task};
@@ -560,6 +561,10 @@ async fn a_message_whose_answer_was_lost_is_sent_once() {
 async fn a_message_that_is_refused_for_good_is_not_kept() {
     let scene = Scene::new();
     let mut alice = person(&scene, "alice").await;
+    scene.service.set_policy(AccountPolicy {
+        outbound_types: vec!["Task".to_owned()],
+        ..AccountPolicy::default()
+    });
     let queued = alice
         .request_contact(&address("bob@elsewhere.example"), None, &[])
         .unwrap();

@@ -27,7 +27,7 @@ pub struct Record {
     pub successes: Vec<(Timestamp, Duration)>,
     /// The order in which items were started, with tenant and class.
     pub order: Vec<(Arc<str>, Class)>,
-    /// What was seen at the end of each transfer, if [`World::trace`] asked for it.
+    /// What was seen at the end of each transfer, if `World::trace` asked for it.
     pub trace: Vec<Point>,
     pub(super) is_traced: bool,
 }
