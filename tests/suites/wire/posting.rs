@@ -174,7 +174,7 @@ fn a_message_for_others_has_its_bounds() {
     );
 }
 
-// P-9.1.1-a, P-9.1.1-b, I-S-4.4-a, X-50..53
+// I-P-1-c, P-9.1.1-a, P-9.1.1-b, I-S-4.4-a, X-50..53
 #[test]
 fn a_message_for_others_is_signed_by_a_connected_device() {
     let mut scene = Scene::new();
