@@ -227,7 +227,7 @@ async fn every_acknowledged_batch_outlives_a_kill_and_none_is_there_twice() {
         // The last line may have been cut in the middle of a number.
         told.extend(lines.filter_map(|line| acknowledged(&line)));
         assert_eq!(child.wait().unwrap().signal(), Some(9));
-        let store = EmbeddedStore::open(folder.path(), options()).unwrap();
+        let store = opened(folder.path(), options());
         let counts = batches(&store).await;
         for (writer, number) in told {
             assert!(
@@ -247,12 +247,23 @@ async fn every_acknowledged_batch_outlives_a_kill_and_none_is_there_twice() {
     assert!(total >= rounds);
 }
 
+/// Opens the store. A program that another test is just starting shares the folder's lock until it is
+/// itself: then a moment later.
+fn opened(folder: &Path, options: EmbeddedOptions) -> EmbeddedStore {
+    loop {
+        match EmbeddedStore::open(folder, options.clone()) {
+            Err(StoreError::InUse { .. }) => std::thread::yield_now(),
+            opened => return opened.unwrap(),
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_full_disk_stops_writes_with_a_sentence_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     // Opened twice: the journal no longer takes its space in advance.
     for _ in 0..2 {
-        drop(EmbeddedStore::open(folder.path(), EmbeddedOptions::default()).unwrap());
+        drop(opened(folder.path(), EmbeddedOptions::default()));
     }
     // No file may grow beyond 96 units of 512 octets; the signal for it is ignored, so that writes
     // fail as they do on a full disk.
@@ -274,7 +285,7 @@ async fn a_full_disk_stops_writes_with_a_sentence_and_loses_nothing() {
     assert!(said.contains(&"again: true".to_owned()), "{said:?}");
     assert!(said.contains(&format!("rows: {told}")), "{said:?}");
 
-    let store = EmbeddedStore::open(folder.path(), EmbeddedOptions::default()).unwrap();
+    let store = opened(folder.path(), EmbeddedOptions::default());
     let found = batches(&store).await[&0];
     // The batch that failed may have reached the disk in the end; no other.
     assert!(found == told || found == told + 1, "{found} of {told}");
@@ -317,7 +328,7 @@ fn an_unwritable_folder_is_refused_with_a_sentence() {
 #[test]
 fn a_folder_in_use_by_another_process_is_refused_with_a_sentence() {
     let folder = tempfile::tempdir().unwrap();
-    let store = EmbeddedStore::open(folder.path(), options()).unwrap();
+    let store = opened(folder.path(), options());
     let mut child = start(&mut Command::new(this_binary()), "open", folder.path());
     let told: Vec<String> = said(&mut child).collect();
     assert!(child.wait().unwrap().success());
