@@ -251,7 +251,7 @@ async fn every_acknowledged_batch_outlives_a_kill_and_none_is_there_twice() {
 /// itself: then a moment later.
 fn opened(folder: &Path, options: EmbeddedOptions) -> EmbeddedStore {
     loop {
-        match EmbeddedStore::open(folder, options.clone()) {
+        match EmbeddedStore::open(folder, options) {
             Err(StoreError::InUse { .. }) => std::thread::yield_now(),
             opened => return opened.unwrap(),
         }
