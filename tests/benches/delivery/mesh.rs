@@ -26,8 +26,8 @@ pub(crate) const ROLE: &str = "serve-mesh";
 const FROM: &str = "a.test";
 const TO: &str = "b.test";
 const INBOUND: &str = "mmm_Inbound";
-/// The name that the devices of the bench reach both services by.
-const LOCAL_NAME: &str = "localhost";
+/// The name that the devices of the tests reach every service by.
+const LOCAL_NAME: &str = mesh_tests::service::DOMAIN;
 /// How long messages may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// How often is looked whether they did.
