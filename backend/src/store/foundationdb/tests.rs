@@ -2,7 +2,8 @@
 //! only a cluster does.
 //!
 //! `.ci/foundationdb` runs this. With `MESH_FDB_CLUSTER_FILE` set, it is the same suite over a real
-//! cluster; faults cannot be ordered there, so those tests run without them.
+//! cluster. Faults cannot be ordered there: tests run without them, and the two that look at nothing
+//! but one fault end at once.
 
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
