@@ -14,7 +14,7 @@ use mesh_common::account::{Decision, Lookups, Standing, decide, needs};
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::handle::BoxFuture;
 use mesh_common::cluster::{
-    AccountRequest, Answer, Backend, CallFailure, PartitionId, SigningKeys, Verified, Watch,
+    AccountRequest, Answer, Backend, CallFailure, Fence, PartitionId, SigningKeys, Verified, Watch,
 };
 use mesh_common::error::ServiceError;
 use mesh_common::limits::INTAKE_POLL_INTERVAL;
@@ -31,7 +31,7 @@ use crate::partition::commands::{
 };
 use crate::partition::reading::{self, ReadError};
 use crate::partition::shared::{Shared, chain};
-use crate::partition::{Fence, PartitionActor, Tended, is_due, too_late};
+use crate::partition::{PartitionActor, Tended, is_due, too_late};
 use crate::partition::{conduct, contacts};
 use crate::store::{Store, TxOptions};
 
@@ -563,6 +563,8 @@ fn status_of(outcome: &Outcome) -> String {
             .code()
             .map_or_else(|| "other".to_owned(), status_text),
         Err(CallFailure::Refused(error) | CallFailure::Away(error)) => status_text(error.code),
+        Err(CallFailure::Moved(_)) => "moved".to_owned(),
+        Err(CallFailure::Busy(_)) => "busy".to_owned(),
         Err(CallFailure::Stale) => "stale".to_owned(),
     }
 }

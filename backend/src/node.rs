@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use mesh_common::cluster::PartitionId;
+use mesh_common::cluster::{NodeId, PartitionId};
 use mesh_common::entropy::{self, Entropy};
 use mesh_common::limits::PARTITIONS;
 use mesh_common::time::Clock;
@@ -21,9 +21,7 @@ use crate::outbound::bell::QueueBell;
 use crate::outbound::depths::Depths;
 use crate::partition::doubts::Doubts;
 use crate::partition::shared::{Health, Shared, SharedEntropy};
-use crate::partition::{
-    ClaimError, Claimant, Contended, Incarnation, NodeAccounts, Reader, RowError, Writer,
-};
+use crate::partition::{ClaimError, Claimant, Contended, NodeAccounts, Reader, RowError, Writer};
 use crate::partition::{conduct, contacts};
 use crate::service_keys::ServiceKeys;
 use crate::store::{
@@ -120,7 +118,7 @@ impl<S: Store> BackendHandle<S> {
         let meta = meta(&store, options, &mut entropy).await?;
         let claimant = Claimant {
             generation: meta.generation,
-            incarnation: Incarnation::draw(&mut entropy),
+            node: NodeId::draw(&mut entropy),
         };
         let all: Vec<PartitionId> = PartitionId::all().collect();
         let fences = claimant.claim(&store, options, &all).await?;

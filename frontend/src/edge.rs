@@ -300,8 +300,7 @@ impl Edge {
                 context: answer.context,
                 retry_after: answer.retry_after,
             }),
-            Err(CallFailure::Refused(error) | CallFailure::Away(error)) => Err(error),
-            Err(CallFailure::Stale) => Err(still_stale()),
+            Err(failure) => Err(failure.into_refusal().unwrap_or_else(still_stale)),
         }
     }
 

@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use mesh_common::cluster::Fence;
 use mesh_common::delivery::{QueueItem, ShardId};
 use mesh_common::limits::INTERNAL_ATTEMPTS_MAX;
 use mesh_common::time::Timestamp;
@@ -20,7 +21,7 @@ use super::rows::{Owners, encode_item};
 use super::settle::{Place, Settlement, settle};
 use crate::partition::records::Rows;
 use crate::partition::shared::{Shared, chain};
-use crate::partition::{ClaimError, Fence, Ownership};
+use crate::partition::{ClaimError, Ownership};
 use crate::store::{Limit, Order, Read, Row, Store, StoreError, Tx, TxOptions, keys};
 
 /// Unclean ends further apart say nothing about items.

@@ -15,13 +15,13 @@ use std::sync::Arc;
 
 use mesh_common::account::{Decision, Lookups, Standing, Tip, Transition, decide, needs};
 use mesh_common::address::AccountAddress;
-use mesh_common::cluster::{CallFailure, PartitionId};
+use mesh_common::cluster::{CallFailure, Fence, PartitionId};
 use mesh_common::error::ServiceError;
 use mesh_common::limits::BATCH_BYTES_MAX;
 use mesh_common::protocol::Code;
 
 use super::commands::{Operation, Outcome, contained};
-use super::ownership::{Fence, Fenced, check_fence};
+use super::ownership::{Fenced, check_fence};
 use super::reading;
 use super::records::{self, BatchId, Rows};
 use super::shared::Shared;
@@ -449,8 +449,8 @@ impl<S: Store> Plan<S> for BatchPlan<'_, S> {
     }
 
     async fn fill(&self, tx: &mut S::Tx) -> Result<(), PlanError<Fenced>> {
-        let incarnation = self.shared.claimant.incarnation;
-        check_fence(tx, self.partition, self.fence, incarnation).await?;
+        let node = self.shared.claimant.node;
+        check_fence(tx, self.partition, self.fence, node).await?;
         if let Some(Mark::Tip(key, _) | Mark::Gone(key)) = &self.mark {
             tx.read_conflict(key);
         }

@@ -21,7 +21,7 @@ use mesh_common::account::intake::{
 };
 use mesh_common::account::{IntakeBody, IntakeEntry, IntakeId, Lookups, Standing};
 use mesh_common::address::AccountAddress;
-use mesh_common::cluster::PartitionId;
+use mesh_common::cluster::{Fence, PartitionId};
 use mesh_common::conduct::Level;
 use mesh_common::dare::Envelope;
 use mesh_common::limits::INTAKE_BYTES_MAX;
@@ -31,7 +31,7 @@ use super::batch::{BatchPlan, Mark, commit};
 use super::commands::contained;
 use super::conduct;
 use super::contacts;
-use super::ownership::{Fence, Fenced};
+use super::ownership::Fenced;
 use super::reading::{self, ReadError};
 use super::records::{self, BatchId, Rows};
 use super::shared::Shared;

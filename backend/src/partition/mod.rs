@@ -41,7 +41,7 @@ pub(crate) use batch::{commit, is_too_large, too_late};
 pub use codec::RowError;
 pub(crate) use codec::{Reader, Writer};
 pub(crate) use ownership::Claimant;
-pub use ownership::{ClaimError, Contended, Fence, Fenced, Incarnation};
+pub use ownership::{ClaimError, Contended, Fenced};
 pub(crate) use ownership::{Ownership, check_held};
 pub(crate) use records::directory;
 pub use upkeep::Tended;

@@ -10,12 +10,10 @@
 //! claims them one by one under the rules of cluster §4.3; the check below stays as it is.
 
 use std::collections::HashMap;
-use std::fmt;
 
 use bytes::Bytes;
-use mesh_common::cluster::PartitionId;
+use mesh_common::cluster::{Fence, NodeId, PartitionId};
 use mesh_common::delivery::ShardId;
-use mesh_common::entropy::{self, Entropy};
 
 use super::codec::{Reader, RowError, Writer};
 use super::reading::ReadError;
@@ -26,37 +24,11 @@ use crate::store::{
 
 const FORMAT: u8 = 1;
 
-/// Rises with every change of owner; ordered by generation first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Fence {
-    /// Raised when a store is restored from a backup.
-    pub generation: u32,
-    /// Raised when a partition is claimed.
-    pub epoch: u64,
-}
-
-/// Sixteen octets drawn by each process when it starts, so that it never mistakes itself for its past.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Incarnation(pub [u8; 16]);
-
-impl Incarnation {
-    /// Draws one.
-    pub fn draw(entropy: &mut dyn Entropy) -> Self {
-        Self(entropy::draw(entropy))
-    }
-}
-
-impl fmt::Debug for Incarnation {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:02x}{:02x}..", self.0[0], self.0[1])
-    }
-}
-
 /// The ownership record of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ownership {
     pub(crate) fence: Fence,
-    pub(crate) incarnation: Incarnation,
+    pub(crate) node: NodeId,
     /// Whether the owner is at work; a released partition is free to be claimed.
     pub(crate) is_active: bool,
 }
@@ -66,7 +38,7 @@ impl Ownership {
         Writer::new(FORMAT)
             .u32(self.fence.generation)
             .u64(self.fence.epoch)
-            .fixed(&self.incarnation.0)
+            .fixed(&self.node.0)
             .u8(u8::from(self.is_active))
             .finish()
     }
@@ -78,7 +50,7 @@ impl Ownership {
                 generation: row.u32()?,
                 epoch: row.u64()?,
             },
-            incarnation: Incarnation(row.array()?),
+            node: NodeId(row.array()?),
             is_active: match row.u8()? {
                 0 => false,
                 1 => true,
@@ -124,7 +96,7 @@ pub struct Contended;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Claimant {
     pub(crate) generation: u32,
-    pub(crate) incarnation: Incarnation,
+    pub(crate) node: NodeId,
 }
 
 /// What a claim brought: the fence, and how the owner before it left.
@@ -194,7 +166,7 @@ impl Claimant {
                     generation: self.generation,
                     epoch: owned.map_or(0, |owned| owned.fence.epoch) + 1,
                 },
-                incarnation: self.incarnation,
+                node: self.node,
                 is_active: true,
             };
             claims.push(Claimed {
@@ -214,7 +186,7 @@ impl Claimant {
     pub(crate) const fn held(&self, fence: Fence) -> Ownership {
         Ownership {
             fence,
-            incarnation: self.incarnation,
+            node: self.node,
             is_active: true,
         }
     }
@@ -223,7 +195,7 @@ impl Claimant {
     pub(crate) const fn released(&self, fence: Fence) -> Ownership {
         Ownership {
             fence,
-            incarnation: self.incarnation,
+            node: self.node,
             is_active: false,
         }
     }
@@ -304,11 +276,11 @@ pub(crate) async fn check_fence<T: Tx>(
     tx: &T,
     partition: PartitionId,
     fence: Fence,
-    incarnation: Incarnation,
+    node: NodeId,
 ) -> Result<(), PlanError<Fenced>> {
     let held = Ownership {
         fence,
-        incarnation,
+        node,
         is_active: true,
     };
     check_held(tx, &keys::part(partition), &held).await
@@ -338,7 +310,7 @@ mod tests {
     fn claimant(seed: u64) -> Claimant {
         Claimant {
             generation: 1,
-            incarnation: Incarnation::draw(&mut SeededEntropy::new(seed)),
+            node: NodeId::draw(&mut SeededEntropy::new(seed)),
         }
     }
 
@@ -358,7 +330,7 @@ mod tests {
                 generation: 1,
                 epoch: 2,
             },
-            incarnation: Incarnation([0xaa; 16]),
+            node: NodeId([0xaa; 16]),
             is_active: true,
         };
         let mut expected = vec![1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2];
@@ -373,13 +345,13 @@ mod tests {
         let store = MemoryStore::new();
         let first = claim(&store, 1).await;
         let stray = store.begin(TxOptions::default());
-        check_fence(&stray, P, first, claimant(1).incarnation)
+        check_fence(&stray, P, first, claimant(1).node)
             .await
             .unwrap();
         let second = claim(&store, 2).await;
         assert!(second > first);
         let late = store.begin(TxOptions::default());
-        let verdict = check_fence(&late, P, first, claimant(1).incarnation).await;
+        let verdict = check_fence(&late, P, first, claimant(1).node).await;
         assert!(matches!(verdict, Err(PlanError::Refused(Fenced))));
         let mut stray = stray;
         stray.set(b"x", "late");

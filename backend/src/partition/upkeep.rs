@@ -8,14 +8,14 @@ use std::collections::HashSet;
 
 use mesh_common::account::{AccountId, AccountStatus, DirectoryEntry};
 use mesh_common::address::AccountAddress;
-use mesh_common::cluster::PartitionId;
+use mesh_common::cluster::{Fence, PartitionId};
 use mesh_common::limits::{
     DELETED_DATA_KEPT, READ_TX_BYTES_MAX, RETENTION_STEPS_MAX, UPKEEP_ROWS_MAX,
 };
 use mesh_common::time::Timestamp;
 
 use super::batch::{BatchPlan, commit};
-use super::ownership::{Fence, Fenced};
+use super::ownership::Fenced;
 use super::reading::ReadError;
 use super::records::{self, Rows};
 use super::retention::{self, Retained};

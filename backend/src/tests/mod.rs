@@ -372,6 +372,6 @@ fn code_of(outcome: &Result<Answer, CallFailure>) -> Code {
     match outcome {
         Ok(answer) => answer.response.outcome().code().unwrap(),
         Err(CallFailure::Refused(error) | CallFailure::Away(error)) => error.code,
-        Err(CallFailure::Stale) => panic!("the evidence is stale"),
+        Err(failure) => panic!("no code: {failure:?}"),
     }
 }

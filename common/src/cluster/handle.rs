@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::changes::Watch;
+use super::routes::Route;
 use crate::account::IntakeMessage;
 use crate::account::connect::Publication;
 use crate::address::AccountAddress;
@@ -307,9 +308,31 @@ pub enum CallFailure {
     /// The account's owner is away, or ended over the request: whether it was carried out is not
     /// known. To a client the same as a refusal.
     Away(ServiceError),
+    /// Nothing was carried out: this node does not own the account's partition. Who does, if that is
+    /// known (cluster §4.6).
+    Moved(Option<Route>),
+    /// Nothing was carried out: the owner has too much to do, and may be asked again after this time
+    /// (cluster §14).
+    Busy(Duration),
     /// The account's profiles changed since the evidence was made: verify again and repeat once
     /// (decision Q-51).
     Stale,
+}
+
+impl CallFailure {
+    /// What a client is told that cannot be served elsewhere; `None` if the request is to be verified
+    /// and made once more.
+    #[must_use]
+    pub fn into_refusal(self) -> Option<ServiceError> {
+        match self {
+            Self::Refused(error) | Self::Away(error) => Some(error),
+            Self::Moved(_) => Some(ServiceError::unavailable(
+                "the account's partition is changing its owner",
+            )),
+            Self::Busy(_) => Some(ServiceError::unavailable("the account's partition is busy")),
+            Self::Stale => None,
+        }
+    }
 }
 
 impl From<ServiceError> for CallFailure {

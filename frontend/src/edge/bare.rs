@@ -1,7 +1,7 @@
 //! Requests nobody authenticated: Hello, and in interop mode everything (decisions ).
 
 use mesh_common::address::AccountAddress;
-use mesh_common::cluster::{AccountRequest, CallFailure};
+use mesh_common::cluster::AccountRequest;
 use mesh_common::crypto::digest::sha512;
 use mesh_common::dare::Envelope;
 use mesh_common::encoding::json;
@@ -102,8 +102,7 @@ impl Edge {
         });
         match self.perform(call).await {
             Ok(answer) => Ok(answer.response),
-            Err(CallFailure::Refused(error) | CallFailure::Away(error)) => Err(error),
-            Err(CallFailure::Stale) => Err(still_stale()),
+            Err(failure) => Err(failure.into_refusal().unwrap_or_else(still_stale)),
         }
     }
 }

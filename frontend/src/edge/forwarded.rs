@@ -7,7 +7,7 @@ use mesh_common::account::inbound;
 use mesh_common::account::intake::ForwardingService;
 use mesh_common::address::AccountAddress;
 use mesh_common::assertion::AssertionError;
-use mesh_common::cluster::{AccountRequest, CallFailure, Evidence, Verified};
+use mesh_common::cluster::{AccountRequest, Evidence, Verified};
 use mesh_common::crypto::digest::sha512;
 use mesh_common::dare::{Envelope, Signature};
 use mesh_common::error::ServiceError;
@@ -135,10 +135,7 @@ impl Edge {
                 context: answer.context,
                 retry_after: answer.retry_after,
             })
-            .map_err(|failure| match failure {
-                CallFailure::Refused(error) | CallFailure::Away(error) => error,
-                CallFailure::Stale => super::still_stale(),
-            })
+            .map_err(|failure| failure.into_refusal().unwrap_or_else(super::still_stale))
     }
 }
 

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use mesh_common::address::AccountAddress;
-use mesh_common::cluster::{AccountRequest, CallFailure, Evidence, Watch};
+use mesh_common::cluster::{AccountRequest, Evidence, Watch};
 use mesh_common::entropy::draw;
 use mesh_common::limits::TRANSACTION_TIME_MAX;
 use mesh_common::protocol::{Request, StatusRequest, Transaction};
@@ -133,10 +133,10 @@ impl Edge {
                 retry_after: answer.retry_after,
                 ..answered(Some(poll.account.clone()), answer.response)
             },
-            Err(CallFailure::Refused(error) | CallFailure::Away(error)) => {
-                refused(transaction, error)
-            }
-            Err(CallFailure::Stale) => refused(transaction, still_stale()),
+            Err(failure) => refused(
+                transaction,
+                failure.into_refusal().unwrap_or_else(still_stale),
+            ),
         };
         if let Some(id) = &poll.request.id {
             outcomed.response.outcome_mut().id = Some(id.clone());

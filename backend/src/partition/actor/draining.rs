@@ -9,6 +9,7 @@ use std::sync::Arc;
 use actix::prelude::*;
 use mesh_common::account::Standing;
 use mesh_common::address::AccountAddress;
+use mesh_common::cluster::Fence;
 use mesh_common::limits::INTAKE_ENTRIES_MAX;
 use tokio::sync::oneshot;
 
@@ -16,7 +17,6 @@ use super::{Flight, PartitionActor};
 use crate::partition::batch;
 use crate::partition::commands::Drain;
 use crate::partition::drain::{self, DrainError, Drained, Exceptions, Page, Prepared};
-use crate::partition::ownership::Fence;
 use crate::partition::reading::ReadError;
 use crate::partition::shared::chain;
 use crate::store::{ProbeError, Store};

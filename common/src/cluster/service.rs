@@ -1,0 +1,66 @@
+//! What a node of a cluster does for the others over the internal link, besides what [`Backend`] says:
+//! tell where everything is, take nudges, hand out the secrets of tickets (decisions ).
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::handle::{Backend, BoxFuture};
+use super::partition::PartitionId;
+use super::routes::RoutingTable;
+use super::unit::Unit;
+use crate::delivery::ShardId;
+
+/// Something is there for whom it concerns. Best effort: whoever misses it looks at the store regularly.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Nudge {
+    /// Partitions with something new in their intake.
+    pub intakes: Vec<PartitionId>,
+    /// Shards with something new in their queue.
+    pub queues: Vec<ShardId>,
+    /// What was let go of and is free to be claimed.
+    pub released: Vec<Unit>,
+    /// Domains whose services spoke, authenticated ([`Backend::heard_from`]).
+    pub heard: Vec<String>,
+}
+
+/// The secret that tickets of one epoch are sealed under, on its way to a front-end. Zeroized, and
+/// never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TicketSecret {
+    /// Which epoch (service §4.5).
+    pub epoch: u32,
+    /// Its secret.
+    pub secret: Zeroizing<[u8; 32]>,
+}
+
+impl std::fmt::Debug for TicketSecret {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "TicketSecret({})", self.epoch)
+    }
+}
+
+/// What a node tells everybody who is linked to it, as of one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Told {
+    /// Counts the changes of what is told, in this life of the node.
+    pub revision: u64,
+    /// Where everything is.
+    pub routes: Arc<RoutingTable>,
+    /// The secrets of the current epochs of tickets and of those ahead; none if the service keeps them
+    /// elsewhere.
+    pub ticket_secrets: Arc<Vec<TicketSecret>>,
+}
+
+/// A node, as the server of its internal link holds it.
+pub trait NodeService: Backend {
+    /// What is told now.
+    fn told(&self) -> Told;
+
+    /// Waits until what is told has another revision than `seen`.
+    fn told_anew(&self, seen: u64) -> BoxFuture<'_, Told>;
+
+    /// Looks at what `nudge` names. Returns at once.
+    fn nudged(&self, nudge: Nudge);
+}
