@@ -5,7 +5,8 @@
 //! and commits them all or not at all, provided that nothing it read was written meanwhile.
 //!
 //! Engines: [`MemoryStore`] (ordered map with seeded faults, for tests and simulation) and
-//! [`EmbeddedStore`] (local disk), and FoundationDB behind the feature `foundationdb`. What any engine must do is written once, in `battery`.
+//! [`EmbeddedStore`] (local disk), and FoundationDB behind the feature `foundationdb`; [`AnyStore`] is the
+//! one that a configuration chose. What any engine must do is written once, in `battery`.
 //!
 //! # What answers mean
 //!
@@ -22,6 +23,7 @@
 pub mod keys;
 pub mod limits;
 
+mod any;
 #[cfg(test)]
 mod battery;
 mod committer;
@@ -46,6 +48,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+pub use any::{AnyStore, AnyTx};
 pub use embedded::{EmbeddedOptions, EmbeddedStore, EmbeddedTx, Released};
 pub use error::{CommitError, StoreError};
 pub use memory::{Fault, Faults, MemoryStore, MemoryTx};
