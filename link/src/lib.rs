@@ -1,0 +1,17 @@
+//! How the processes of one service speak to each other: both ends of the internal link
+//! (architecture A-5, cluster §4.6, §10 and §14, decisions Q-61 and Q-63).
+//!
+//! ```text
+//!  front-end                                                        back-end
+//!  Router ─▶ NodeLink ═ pooled HTTP/1.1 over mutual TLS ═▶ server ─▶ NodeService
+//!               ▲                                            │
+//!               └──── one long answer, a JSON line per event ┘ routes, ticket secrets, changed accounts
+//! ```
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`link`] | a node as others reach it, and how a call over a link ends |
+
+pub mod link;
+
+pub use link::{Connector, Heard, LinkFailure, NodeLink};

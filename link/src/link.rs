@@ -1,0 +1,180 @@
+//! A node as others reach it: what can be asked of it, how a call ends, and what it tells by itself.
+//!
+//! A [`NodeLink`] asks one node, once. Which node, and whether to ask again, is decided by whoever
+//! holds links to many (cluster §4.6); for that [`LinkFailure`] tells apart what was certainly not
+//! carried out from what may have been.
+
+use std::sync::Arc;
+
+use mesh_common::account::connect::Publication;
+use mesh_common::address::AccountAddress;
+use mesh_common::cluster::handle::BoxFuture;
+use mesh_common::cluster::{
+    AccountRequest, Answer, CallFailure, Nudge, SigningKeys, Told, Verified, Watch,
+};
+use mesh_common::time::Timestamp;
+use mesh_common::udf::Udf;
+use tokio::sync::watch;
+
+/// The way to one node.
+///
+/// Dropping a future that was returned here does not undo what was begun.
+pub trait NodeLink: Send + Sync + 'static {
+    /// `host:port` of the node.
+    fn address(&self) -> &str;
+
+    /// What the node tells by itself, and whether it still can; see [`Heard`]. Changes that nobody
+    /// looked at in time are overwritten by the next.
+    fn heard(&self) -> watch::Receiver<Heard>;
+
+    /// Has one transaction carried out: [`Backend::perform`](mesh_common::cluster::Backend::perform).
+    /// The deadline is the request's.
+    ///
+    /// # Errors
+    /// [`LinkFailure`].
+    fn perform<'a>(
+        &'a self,
+        request: &'a Verified<AccountRequest>,
+    ) -> BoxFuture<'a, Result<Answer, LinkFailure>>;
+
+    /// Hands over the Post of another service:
+    /// [`Backend::receive`](mesh_common::cluster::Backend::receive).
+    ///
+    /// # Errors
+    /// [`LinkFailure`].
+    fn receive<'a>(
+        &'a self,
+        request: &'a Verified<AccountRequest>,
+    ) -> BoxFuture<'a, Result<Answer, LinkFailure>>;
+
+    /// Asks for the keys that may sign for `account`:
+    /// [`Backend::signing_keys`](mesh_common::cluster::Backend::signing_keys).
+    ///
+    /// # Errors
+    /// [`LinkFailure`].
+    fn signing_keys<'a>(
+        &'a self,
+        account: &'a AccountAddress,
+        deadline: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<SigningKeys>, LinkFailure>>;
+
+    /// Asks for what a hailing account publishes:
+    /// [`Backend::published`](mesh_common::cluster::Backend::published).
+    ///
+    /// # Errors
+    /// [`LinkFailure`].
+    fn published<'a>(
+        &'a self,
+        account: &'a AccountAddress,
+        id: &'a Udf,
+        deadline: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Publication>, LinkFailure>>;
+
+    /// Begins to watch `account` at the node: whatever it commits for the account once this is ready
+    /// wakes the watch. So does the loss of the stream of events, after which the watch hears nothing
+    /// more: whoever is woken looks, and begins another watch.
+    ///
+    /// `None` if as many watch it as may, or if the node cannot be heard at present.
+    fn watch<'a>(&'a self, account: &'a AccountAddress) -> BoxFuture<'a, Option<Watch>>;
+
+    /// Has the node look at what `nudge` names; ready once it knows.
+    ///
+    /// # Errors
+    /// [`LinkFailure`]. Nothing is lost by it: the node looks by itself before long.
+    fn nudge(&self, nudge: Nudge) -> BoxFuture<'_, Result<(), LinkFailure>>;
+}
+
+/// What makes links.
+pub trait Connector: Send + Sync + 'static {
+    /// The link to the node that answers at `address`, `host:port`. Returns at once: what can be heard
+    /// of the node is heard later, or never, and calls say what is wrong. The link ends when the last
+    /// reference to it is dropped.
+    fn link(&self, address: &str) -> Arc<dyn NodeLink>;
+}
+
+/// What is known of a node by what it tells.
+#[derive(Debug, Clone, Default)]
+pub struct Heard {
+    /// Whether its stream of events is open. While it is not, what follows may be old.
+    pub is_open: bool,
+    /// How often the stream was opened. What was watched in an earlier one is watched no more.
+    pub opened: u64,
+    /// What it told last; of revision 0 as long as that is nothing.
+    pub told: Told,
+}
+
+/// Why a call over a link has no answer.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum LinkFailure {
+    /// The node answered so: refused, moved, busy.
+    #[error("the node answered that it cannot")]
+    Call(CallFailure),
+    /// Nothing was carried out, since the node did not get it: another may be asked at once.
+    #[error("not sent: {0}")]
+    NotSent(String),
+    /// It was sent, and the connection broke before the answer: whether it was carried out is not
+    /// known.
+    #[error("sent, and no answer: {0}")]
+    Lost(String),
+    /// The deadline passed.
+    #[error("the deadline passed")]
+    Deadline {
+        /// Whether the node may have begun; otherwise nothing was carried out.
+        begun: bool,
+    },
+    /// The other side does not take it from this process: of another role, cluster or version. Nothing
+    /// was carried out, and asking again does not help.
+    #[error("refused: {0}")]
+    Refused(String),
+}
+
+impl LinkFailure {
+    /// Whether it is certain that nothing was carried out.
+    #[must_use]
+    pub const fn is_nothing_done(&self) -> bool {
+        match self {
+            Self::NotSent(_) | Self::Refused(_) | Self::Deadline { begun: false } => true,
+            Self::Call(failure) => match failure {
+                CallFailure::Refused(_)
+                | CallFailure::Moved(_)
+                | CallFailure::Busy(_)
+                | CallFailure::Stale => true,
+                CallFailure::Away(_) => false,
+            },
+            Self::Lost(_) | Self::Deadline { begun: true } => false,
+        }
+    }
+}
+
+impl From<CallFailure> for LinkFailure {
+    fn from(failure: CallFailure) -> Self {
+        Self::Call(failure)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh_common::error::ServiceError;
+
+    use super::*;
+
+    #[test]
+    fn what_may_have_been_carried_out_is_told_apart() {
+        let away = CallFailure::Away(ServiceError::unavailable("gone"));
+        for failure in [
+            LinkFailure::Lost("cut".into()),
+            LinkFailure::Deadline { begun: true },
+            away.into(),
+        ] {
+            assert!(!failure.is_nothing_done(), "{failure:?}");
+        }
+        for failure in [
+            LinkFailure::NotSent("no route".into()),
+            LinkFailure::Deadline { begun: false },
+            LinkFailure::Refused("of another cluster".into()),
+            CallFailure::Moved(None).into(),
+        ] {
+            assert!(failure.is_nothing_done(), "{failure:?}");
+        }
+    }
+}
