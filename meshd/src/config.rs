@@ -87,8 +87,10 @@ pub struct LimitsConfig {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdminConfig {
-    /// Loopback address of `/metrics`, `/livez`, `/readyz`. Port 0 lets the system choose.
+    /// Loopback address of `/metrics`, `/livez`, `/readyz` and of the API. Port 0 lets the system choose.
     pub listen: SocketAddr,
+    /// Where `/metrics`, `/livez` and `/readyz` are answered besides, for those who watch from other hosts.
+    pub observe: Option<SocketAddr>,
 }
 
 /// A configuration that cannot be used.
@@ -169,6 +171,7 @@ impl Default for AdminConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8444)),
+            observe: None,
         }
     }
 }

@@ -126,6 +126,9 @@ fn greeting(config: &MeshdConfig, service: &Service) -> String {
         "  admin     http://{}/readyz",
         service.admin().address()
     ));
+    if let Some(address) = service.admin().observed_at() {
+        lines.push(format!("  observed  http://{address}/readyz"));
+    }
     lines.push(format!("  identity  {}", service.service_udf()));
     lines.push(format!("  data      {}", config.data_dir.display()));
     if let (Some(ca), Some(address)) = (

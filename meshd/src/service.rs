@@ -25,7 +25,7 @@ use prometheus::Registry;
 use prometheus::process_collector::ProcessCollector;
 
 use crate::admin::desks::{self, DesksError};
-use crate::admin::{Admin, Readiness, token};
+use crate::admin::{Admin, AdminError, Readiness, token};
 use crate::config::{ConfigError, MeshdConfig};
 use crate::data_dir::{self, DataDir, DataDirError};
 use crate::development_ca;
@@ -75,16 +75,8 @@ pub enum StartError {
     #[error(transparent)]
     Desks(#[from] DesksError),
     /// The admin listener.
-    #[error(
-        "cannot listen on admin.listen = {listen}: choose another port, or stop what listens there"
-    )]
-    Admin {
-        /// The address.
-        listen: std::net::SocketAddr,
-        /// Why.
-        #[source]
-        cause: std::io::Error,
-    },
+    #[error(transparent)]
+    Admin(#[from] AdminError),
     /// How other services are reached.
     #[error(transparent)]
     Peers(#[from] PeersError),
@@ -319,9 +311,7 @@ fn start_admin(
     (pool, peers): (Arc<dyn PoolDesk>, Peers),
 ) -> Result<Admin, StartError> {
     let api = desks::open(&readiness.backend, pool, Arc::new(peers), folder)?;
-    let listen = config.admin.listen;
-    let admin = Admin::start(listen, registry, Arc::new(readiness), api)
-        .map_err(|cause| StartError::Admin { listen, cause })?;
+    let admin = Admin::start(&config.admin, registry, Arc::new(readiness), api)?;
     token::write_address(&folder.admin(), admin.address())?;
     Ok(admin)
 }

@@ -1,5 +1,6 @@
 //! What operators ask on loopback: `/metrics`, `/livez`, `/readyz`, and below `/v1` the API that the
-//! commands for operators use.
+//! commands for operators use. Those who watch from other hosts, as an orchestrator does, have the first
+//! three at a second address: what answers there changes nothing and knows no secret.
 //!
 //! | module | holds |
 //! | --- | --- |
@@ -31,6 +32,7 @@ use futures_util::future::BoxFuture;
 use prometheus::{Encoder, Registry, TextEncoder};
 
 use self::api::Api;
+use crate::config::AdminConfig;
 
 /// Whether the service is ready, asked anew for each `/readyz`.
 pub trait Readiness: Send + Sync + 'static {
@@ -41,41 +43,135 @@ pub trait Readiness: Send + Sync + 'static {
     fn refresh_measures(&self) -> BoxFuture<'_, ()>;
 }
 
-/// The running admin listener.
+/// The running admin listener, and the one for those who only watch.
 #[derive(Debug)]
 pub struct Admin {
+    listener: Listener,
+    observation: Option<Listener>,
+}
+
+/// Why one of them does not run.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {setting} = {listen}: choose another port, or stop what listens there")]
+pub struct AdminError {
+    /// Which setting names the address.
+    pub setting: &'static str,
+    /// The address.
+    pub listen: SocketAddr,
+    /// Why.
+    #[source]
+    pub cause: io::Error,
+}
+
+/// One address that is answered at.
+#[derive(Debug)]
+struct Listener {
     address: SocketAddr,
     handle: ServerHandle,
     serving: tokio::task::JoinHandle<io::Result<()>>,
 }
 
+/// What both show.
+#[derive(Clone)]
 struct Shown {
     registry: Registry,
     readiness: Arc<dyn Readiness>,
 }
 
 impl Admin {
-    /// Binds `listen` and begins to answer. Must be called inside a tokio runtime.
+    /// Binds the addresses of `config` and begins to answer. Must be called inside a tokio runtime.
     ///
     /// # Errors
-    /// The address cannot be listened on.
+    /// [`AdminError`]: an address cannot be listened on; nothing is answered.
     pub fn start(
-        listen: SocketAddr,
+        config: &AdminConfig,
         registry: Registry,
         readiness: Arc<dyn Readiness>,
         api: Api,
-    ) -> io::Result<Self> {
-        let listener = TcpListener::bind(listen)?;
-        let address = listener.local_addr()?;
-        let shown = web::Data::new(Shown {
+    ) -> Result<Self, AdminError> {
+        let shown = Shown {
             registry,
             readiness,
-        });
-        let api = web::Data::new(api);
+        };
+        let observation = config
+            .observe
+            .map(|listen| bind("admin.observe", listen))
+            .transpose()?;
+        let bound = bind("admin.listen", config.listen)?;
+        Ok(Self {
+            listener: bound.serve(shown.clone(), Some(api))?,
+            observation: observation
+                .map(|bound| bound.serve(shown, None))
+                .transpose()?,
+        })
+    }
+
+    /// Where it answers.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.listener.address
+    }
+
+    /// Where those who only watch are answered.
+    #[must_use]
+    pub fn observed_at(&self) -> Option<SocketAddr> {
+        self.observation.as_ref().map(|listener| listener.address)
+    }
+
+    /// Stops answering.
+    pub async fn stop(self) {
+        self.listener.stop().await;
+        if let Some(observation) = self.observation {
+            observation.stop().await;
+        }
+    }
+}
+
+/// An address that is ours.
+struct Bound {
+    setting: &'static str,
+    listen: SocketAddr,
+    listener: TcpListener,
+}
+
+fn bind(setting: &'static str, listen: SocketAddr) -> Result<Bound, AdminError> {
+    match TcpListener::bind(listen) {
+        Ok(listener) => Ok(Bound {
+            setting,
+            listen,
+            listener,
+        }),
+        Err(cause) => Err(AdminError {
+            setting,
+            listen,
+            cause,
+        }),
+    }
+}
+
+impl Bound {
+    fn serve(self, shown: Shown, api: Option<Api>) -> Result<Listener, AdminError> {
+        let (setting, listen) = (self.setting, self.listen);
+        Listener::serve(self.listener, shown, api).map_err(|cause| AdminError {
+            setting,
+            listen,
+            cause,
+        })
+    }
+}
+
+impl Listener {
+    fn serve(listener: TcpListener, shown: Shown, api: Option<Api>) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        let (shown, api) = (web::Data::new(shown), api.map(web::Data::new));
         let server = HttpServer::new(move || {
             let api = api.clone();
             App::new()
-                .configure(move |config| api::routes(api, config))
+                .configure(move |config| {
+                    if let Some(api) = api {
+                        api::routes(api, config);
+                    }
+                })
                 .app_data(shown.clone())
                 .route("/livez", web::get().to(livez))
                 .route("/readyz", web::get().to(readyz))
@@ -94,14 +190,7 @@ impl Admin {
         })
     }
 
-    /// Where it answers.
-    #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Stops answering.
-    pub async fn stop(self) {
+    async fn stop(self) {
         self.handle.stop(true).await;
         // The task ends with the server; its result says nothing more than that.
         drop(self.serving.await);

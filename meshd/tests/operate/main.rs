@@ -11,6 +11,7 @@
 
 mod desks;
 mod guard;
+mod observe;
 mod pages;
 mod peers;
 
@@ -28,6 +29,7 @@ use meshd::admin::audit::Audit;
 use meshd::admin::token::{self, Token};
 use meshd::admin::{Admin, Readiness};
 use meshd::args::{self, Arguments};
+use meshd::config::AdminConfig;
 use meshd::operate::Command;
 use prometheus::Registry;
 use tempfile::TempDir;
@@ -40,6 +42,7 @@ use self::peers::PeerBook;
 pub(crate) struct Office {
     folder: TempDir,
     address: SocketAddr,
+    observed: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -88,19 +91,24 @@ impl Office {
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             actix_rt::System::new().block_on(async move {
-                let loopback = "127.0.0.1:0".parse().unwrap();
+                let config = AdminConfig {
+                    listen: "127.0.0.1:0".parse().unwrap(),
+                    observe: Some("127.0.0.1:0".parse().unwrap()),
+                };
                 let readiness = Arc::new(Always);
-                let listener = Admin::start(loopback, Registry::new(), readiness, api).unwrap();
-                told.send(listener.address()).unwrap();
+                let listener = Admin::start(&config, Registry::new(), readiness, api).unwrap();
+                let observed = listener.observed_at().unwrap();
+                told.send((listener.address(), observed)).unwrap();
                 stopped.await.unwrap();
                 listener.stop().await;
             });
         });
-        let address = address.recv().unwrap();
+        let (address, observed) = address.recv().unwrap();
         token::write_address(&admin, address).unwrap();
         Self {
             folder,
             address,
+            observed,
             stop: Some(stop),
             thread: Some(thread),
         }
@@ -133,6 +141,16 @@ impl Office {
         let text = std::fs::read_to_string(self.folder.path().join("admin/audit.jsonl")).unwrap();
         let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
         lines.collect()
+    }
+
+    /// Where operators are answered.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where those who only watch are.
+    pub(crate) fn observed_at(&self) -> SocketAddr {
+        self.observed
     }
 
     /// What an operator shows, as it stands in the file.
