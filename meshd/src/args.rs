@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::operate::args::{Aside, Explain, Incidents, Peer, Quarantine, Queue};
+use crate::operate::args::{Aside, Explain, Health, Incidents, Peer, Quarantine, Queue};
 
 /// A Mathematical Mesh service: people's devices keep their catalogs and messages on it,
 /// end-to-end encrypted.
@@ -45,6 +45,8 @@ pub enum Command {
     Incidents(Incidents),
     /// Other services: who the one of a domain is, and forgetting it when it became another.
     Peer(Peer),
+    /// Ask the running service whether it is ready: 0 if it is, 1 with the reason if it is not.
+    Health(Health),
 }
 
 /// Which configuration to use.

@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Command::Aside(aside) => return operate(&operate::Command::Aside(aside)),
         Command::Incidents(one) => return operate(&operate::Command::Incidents(one)),
         Command::Peer(peer) => return operate(&operate::Command::Peer(peer)),
+        Command::Health(one) => return operate(&operate::Command::Health(one)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

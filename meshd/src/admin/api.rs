@@ -30,6 +30,7 @@ use serde_json::{Value, json};
 
 use super::audit::{Audit, Entry, Operator};
 use super::guard::admit;
+use super::health;
 use super::peers::{self, PeerDesk};
 use super::token::Token;
 
@@ -71,6 +72,7 @@ pub(super) fn routes(api: web::Data<Api>, config: &mut web::ServiceConfig) {
         )
         .app_data(web::QueryConfig::default().error_handler(|error, _| unreadable(&error)))
         .wrap(from_fn(admit))
+        .route("/health", web::get().to(health))
         .route("/queue", web::get().to(overview))
         .route("/queue/destinations/{domain}", web::get().to(destination))
         .route("/queue/items", web::get().to(items))

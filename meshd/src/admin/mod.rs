@@ -33,6 +33,7 @@ use prometheus::{Encoder, Registry, TextEncoder};
 
 use self::api::Api;
 use crate::config::AdminConfig;
+use crate::operate::health::Health;
 
 /// Whether the service is ready, asked anew for each `/readyz`.
 pub trait Readiness: Send + Sync + 'static {
@@ -195,6 +196,12 @@ impl Listener {
         // The task ends with the server; its result says nothing more than that.
         drop(self.serving.await);
     }
+}
+
+/// The reasons once more, for `meshd health`.
+async fn health(shown: web::Data<Shown>) -> HttpResponse {
+    let obstacles = shown.readiness.obstacles().await;
+    HttpResponse::Ok().json(Health { obstacles })
 }
 
 async fn livez() -> HttpResponse {

@@ -312,6 +312,14 @@ pub enum PeerCommand {
     Forget(Domain),
 }
 
+/// `meshd health`.
+#[derive(Debug, Clone, Args)]
+pub struct Health {
+    /// Which service.
+    #[command(flatten)]
+    pub desk: Desk,
+}
+
 /// A domain.
 #[derive(Debug, Clone, Args)]
 pub struct Domain {

@@ -10,11 +10,13 @@
 //! | [`leftovers`] | quarantine, and what was set aside |
 //! | [`peers`] | other services |
 //! | [`incidents`] | complaints and what follows |
+//! | [`health`] | whether it is ready |
 //! | [`page`], [`failure`] | words and columns; why not, and what to do |
 
 pub mod args;
 pub mod explain;
 pub mod failure;
+pub mod health;
 pub mod incidents;
 pub mod leftovers;
 pub mod link;
@@ -26,7 +28,7 @@ use mesh_common::time::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use self::args::{Aside, Desk, Explain, Incidents, Peer, Quarantine, Queue};
+use self::args::{Aside, Desk, Explain, Health, Incidents, Peer, Quarantine, Queue};
 use self::failure::{Failure, REFUSED};
 use self::link::{Ask, Link};
 
@@ -45,6 +47,8 @@ pub enum Command {
     Incidents(Incidents),
     /// `meshd peer`.
     Peer(Peer),
+    /// `meshd health`.
+    Health(Health),
 }
 
 /// A command that was done.
@@ -100,6 +104,7 @@ impl Command {
             Self::Aside(aside) => &aside.desk,
             Self::Incidents(incidents) => &incidents.desk,
             Self::Peer(peer) => &peer.desk,
+            Self::Health(health) => &health.desk,
         }
     }
 
@@ -122,6 +127,7 @@ impl Command {
             Self::Aside(asked) => leftovers::ask_aside(&asked.command, link, now),
             Self::Incidents(asked) => incidents::ask(&asked.command, link, now),
             Self::Peer(asked) => peers::ask(&asked.command, link, now),
+            Self::Health(_) => health::ask(link),
         }
     }
 }

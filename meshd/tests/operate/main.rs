@@ -59,11 +59,12 @@ impl Clock for Noon {
     }
 }
 
-struct Always;
+/// Not ready for these reasons, whenever it is asked.
+struct Always(Vec<String>);
 
 impl Readiness for Always {
     fn obstacles(&self) -> BoxFuture<'_, Vec<String>> {
-        Box::pin(std::future::ready(Vec::new()))
+        Box::pin(std::future::ready(self.0.clone()))
     }
 
     fn refresh_measures(&self) -> BoxFuture<'_, ()> {
@@ -74,6 +75,11 @@ impl Readiness for Always {
 impl Office {
     /// Opens an office over these desks.
     pub(crate) fn open(desks: Desks) -> Self {
+        Self::open_with(desks, Vec::new())
+    }
+
+    /// Opens one of a service that is not ready for these reasons.
+    pub(crate) fn open_with(desks: Desks, obstacles: Vec<String>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let admin = folder.path().join("admin");
         std::fs::create_dir(&admin).unwrap();
@@ -95,7 +101,7 @@ impl Office {
                     listen: "127.0.0.1:0".parse().unwrap(),
                     observe: Some("127.0.0.1:0".parse().unwrap()),
                 };
-                let readiness = Arc::new(Always);
+                let readiness = Arc::new(Always(obstacles));
                 let listener = Admin::start(&config, Registry::new(), readiness, api).unwrap();
                 let observed = listener.observed_at().unwrap();
                 told.send((listener.address(), observed)).unwrap();
@@ -191,6 +197,7 @@ fn command(command: args::Command) -> Command {
         args::Command::Aside(one) => Command::Aside(one),
         args::Command::Incidents(one) => Command::Incidents(one),
         args::Command::Peer(one) => Command::Peer(one),
+        args::Command::Health(one) => Command::Health(one),
         other => panic!("{other:?} is no command of operators"),
     }
 }

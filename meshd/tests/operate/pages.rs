@@ -176,3 +176,18 @@ fn nobody_there(told: &mut Transcript) {
     std::fs::set_permissions(admin.join("token"), open).unwrap();
     typed("meshd queue list", kept.path(), told);
 }
+
+#[test]
+fn whether_it_is_ready_is_a_question() {
+    let ready = Office::open(Desks::empty());
+    let mut said = ready.transcript(&["meshd health", "meshd health --json"]);
+    let reasons = [
+        "the store takes no writes: its disk is full",
+        "the service is stopping",
+    ];
+    let not_ready = Office::open_with(Desks::empty(), reasons.map(str::to_owned).to_vec());
+    for line in ["meshd health", "meshd health --json"] {
+        said.add(line, &not_ready.run(line));
+    }
+    said.check("health");
+}
