@@ -49,6 +49,10 @@ pub enum StoreError {
         detail: &'static str,
     },
 
+    /// The store is elsewhere, and did not answer in time. It may be back at any moment.
+    #[error("the store did not answer in time")]
+    Away,
+
     /// The engine was shut down; nothing reaches it any more.
     #[error("the store is closed")]
     Closed,
@@ -169,6 +173,9 @@ impl StoreError {
                  that of the cluster"
                     .to_owned()
             }
+            Self::Away => {
+                "look whether the store's servers run and can be reached from here".to_owned()
+            }
             Self::TooOld
             | Self::Unreadable
             | Self::KeyOutside { .. }
@@ -214,6 +221,10 @@ pub enum CommitError {
     #[error("the store takes no writes at present")]
     ReadOnly,
 
+    /// The store has no room for what is written. Nothing was applied; reads are answered.
+    #[error("the store is full")]
+    Full,
+
     /// No retry helps; the cause says what does. When the cause is the disk, whether this one
     /// batch is on it shows after a restart: answer "unknown, repeat the request".
     #[error("the store can commit nothing more")]
@@ -225,7 +236,9 @@ impl CommitError {
     #[must_use]
     pub fn is_surely_not_applied(&self) -> bool {
         match self {
-            Self::Conflict | Self::TooOld | Self::TooLarge { .. } | Self::ReadOnly => true,
+            Self::Conflict | Self::TooOld | Self::TooLarge { .. } | Self::ReadOnly | Self::Full => {
+                true
+            }
             Self::Unknown | Self::MayStillLand | Self::Fatal(_) => false,
         }
     }

@@ -39,6 +39,8 @@ mod memory;
 mod page;
 mod pending;
 mod probe;
+#[cfg(all(feature = "test-store", debug_assertions))]
+pub mod remote;
 mod room;
 mod watch;
 
@@ -256,6 +258,24 @@ impl KeyRange {
     #[must_use]
     pub fn contains(&self, key: &[u8]) -> bool {
         self.begin.as_ref() <= key && key < self.end.as_ref()
+    }
+
+    /// The part of this range up to `last`, the last row of a page read in `order`, that row included.
+    #[cfg(any(
+        feature = "foundationdb",
+        all(feature = "test-store", debug_assertions)
+    ))]
+    fn up_to(&self, last: &[u8], order: Order) -> Self {
+        match order {
+            Order::Forward => Self {
+                begin: self.begin.clone(),
+                end: successor(last),
+            },
+            Order::Reverse => Self {
+                begin: Bytes::copy_from_slice(last),
+                end: self.end.clone(),
+            },
+        }
     }
 
     /// What is left of this range behind `last`, the last row of a page read in `order`.

@@ -320,7 +320,10 @@ pub(super) struct Prepared {
 }
 
 /// One step of a commit, for an engine that takes them one by one.
-#[cfg(feature = "foundationdb")]
+#[cfg(any(
+    feature = "foundationdb",
+    all(feature = "test-store", debug_assertions)
+))]
 #[derive(Debug)]
 pub(super) enum Operation {
     ClearRange(KeyRange),
@@ -396,7 +399,10 @@ impl Prepared {
 
     /// The steps of the commit in an order in which each may be carried out before the next: whatever
     /// was cleared after a stamped key was set is cleared after it.
-    #[cfg(feature = "foundationdb")]
+    #[cfg(any(
+        feature = "foundationdb",
+        all(feature = "test-store", debug_assertions)
+    ))]
     pub(super) fn into_operations(self) -> Vec<Operation> {
         let cleared = self.cleared.into_iter();
         let mut operations: Vec<Operation> = cleared

@@ -109,7 +109,7 @@ pub async fn commit_with_probe<S: Store, P: Plan<S>>(
                     return Ok(Landing::Found);
                 }
             }
-            CommitError::TooLarge { .. } | CommitError::ReadOnly => break,
+            CommitError::TooLarge { .. } | CommitError::ReadOnly | CommitError::Full => break,
             CommitError::Fatal(_) => return Err(ProbeError::Unresolved(last)),
         }
     }
@@ -157,7 +157,9 @@ async fn commit_barrier<S: Store>(
         }
         last = match tx.commit().await {
             Ok(_) => return Ok(()),
-            Err(error @ (CommitError::Fatal(_) | CommitError::ReadOnly)) => return Err(error),
+            Err(error @ (CommitError::Fatal(_) | CommitError::ReadOnly | CommitError::Full)) => {
+                return Err(error);
+            }
             Err(error) => error,
         };
     }

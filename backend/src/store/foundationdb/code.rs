@@ -26,6 +26,7 @@ pub(super) fn store_error(error: FdbError) -> StoreError {
         TOO_MANY_WATCHES => StoreError::TooManyWatches {
             max: limits::WATCHES_MAX,
         },
+        TRANSACTION_TIMED_OUT => StoreError::Away,
         code => StoreError::Cluster {
             code,
             detail: error.message(),

@@ -84,26 +84,12 @@ impl FoundationTx {
                 return Ok((rows, range.clone(), false));
             };
             if rows.len() > limit.rows || bytes > limit.bytes {
-                let covered = covered(range, &last.key, order);
+                let covered = range.up_to(&last.key, order);
                 return Ok((rows, covered, true));
             }
             left = range.rest(&last.key, order);
         }
         Ok((rows, range.clone(), false))
-    }
-}
-
-/// The part of `range` up to the row `last`, that row included.
-fn covered(range: &KeyRange, last: &[u8], order: Order) -> KeyRange {
-    match order {
-        Order::Forward => KeyRange {
-            begin: range.begin.clone(),
-            end: KeyRange::key(last).end,
-        },
-        Order::Reverse => KeyRange {
-            begin: Bytes::copy_from_slice(last),
-            end: range.end.clone(),
-        },
     }
 }
 
