@@ -278,6 +278,25 @@ pub const RETENTION_STEPS_MAX: usize = 16;
 /// settings.
 pub const RETENTION_IDLE_INTERVALS: u64 = 30;
 
+// ---- Ownership (cluster §4) ----
+
+/// The shortest time between two heartbeats, or two looks at the tables of nodes and owners.
+pub const CLUSTER_TIME_MIN: Duration = Duration::from_millis(10);
+/// The longest lease of a node.
+pub const CLUSTER_LEASE_MAX: Duration = Duration::from_secs(300);
+/// Units that one transaction takes over. The rest is taken by further ones.
+pub const CLAIM_UNITS_MAX: usize = 64;
+/// Claims of one node that are on their way at once.
+pub const CLAIMS_IN_FLIGHT_MAX: usize = 4;
+/// Time between two looks at the tables, however many nudges ask for one.
+pub const LOOK_INTERVAL_MIN: Duration = Duration::from_millis(50);
+/// How long the same nodes must have been there until units are moved between them (cluster §4.3).
+pub const REBALANCE_STABLE: Duration = Duration::from_secs(10);
+/// Time between two units that a node lets go of for another: eight per second (cluster §4.3).
+pub const REBALANCE_RELEASE_INTERVAL: Duration = Duration::from_millis(125);
+/// How long a node must have been silent until its record is removed, if it owns nothing any more.
+pub const NODE_FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
+
 // ---- Partitions (architecture A-1, cluster §7.1) ----
 
 /// Partitions that accounts are divided into; fixed when a service is first started.

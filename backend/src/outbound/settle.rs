@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use mesh_common::cluster::PartitionId;
+use mesh_common::cluster::{Ownership, PartitionId};
 use mesh_common::delivery::{ItemId, QueueItem, ShardId, Trouble};
 use mesh_common::spool::MessageState;
 use mesh_common::time::Timestamp;
@@ -22,7 +22,7 @@ use super::rows;
 use super::transfer::Errand;
 use crate::partition::records::Rows;
 use crate::partition::shared::Shared;
-use crate::partition::{Fenced, Ownership, check_held, commit};
+use crate::partition::{Fenced, check_held, commit, encode_ownership};
 use crate::store::{Plan, PlanError, ProbeError, Read, Store, StoreError, Tx, TxOptions, keys};
 
 /// The row of an item that something is to be written about.
@@ -317,7 +317,7 @@ async fn lost_of<S: Store>(
     let mut lost = BTreeSet::new();
     for shard in shards {
         let found = tx.get(&keys::shard(shard), Read::Snapshot).await;
-        let ours = held.get(&shard).map(Ownership::encode);
+        let ours = held.get(&shard).map(encode_ownership);
         // Who cannot read the record does not know, and tries again.
         if found.is_ok_and(|found| found.as_deref() != ours.as_deref()) {
             lost.insert(shard);

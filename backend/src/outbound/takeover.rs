@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mesh_common::cluster::Fence;
+use mesh_common::cluster::{Fence, Ownership};
 use mesh_common::delivery::{QueueItem, ShardId};
 use mesh_common::limits::INTERNAL_ATTEMPTS_MAX;
 use mesh_common::time::Timestamp;
@@ -21,7 +21,7 @@ use super::rows::{Owners, encode_item};
 use super::settle::{Place, Settlement, settle};
 use crate::partition::records::Rows;
 use crate::partition::shared::{Shared, chain};
-use crate::partition::{ClaimError, Ownership};
+use crate::partition::{ClaimError, encode_ownership};
 use crate::store::{Limit, Order, Read, Row, Store, StoreError, Tx, TxOptions, keys};
 
 /// Unclean ends further apart say nothing about items.
@@ -220,7 +220,7 @@ pub(crate) async fn release<S: Store>(shared: &Shared<S>, holding: &Holding) {
     let settlements = holding.held.iter().map(|(shard, held)| {
         let mut rows = Rows::default();
         let released = shared.claimant.released(held.fence);
-        rows.set(keys::shard(*shard), released.encode());
+        rows.set(keys::shard(*shard), encode_ownership(&released));
         Settlement::of_rows(*shard, rows)
     });
     let settlements: Vec<Settlement> = settlements.collect();

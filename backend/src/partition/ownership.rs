@@ -12,7 +12,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use mesh_common::cluster::{Fence, NodeId, PartitionId};
+use mesh_common::cluster::{Fence, NodeId, Ownership, PartitionId};
 use mesh_common::delivery::ShardId;
 
 use super::codec::{Reader, RowError, Writer};
@@ -24,42 +24,33 @@ use crate::store::{
 
 const FORMAT: u8 = 1;
 
-/// The ownership record of a partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ownership {
-    pub(crate) fence: Fence,
-    pub(crate) node: NodeId,
-    /// Whether the owner is at work; a released partition is free to be claimed.
-    pub(crate) is_active: bool,
+/// The row of an ownership record.
+pub(crate) fn encode(record: &Ownership) -> Vec<u8> {
+    Writer::new(FORMAT)
+        .u32(record.fence.generation)
+        .u64(record.fence.epoch)
+        .fixed(&record.node.0)
+        .u8(u8::from(record.is_active))
+        .finish()
 }
 
-impl Ownership {
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        Writer::new(FORMAT)
-            .u32(self.fence.generation)
-            .u64(self.fence.epoch)
-            .fixed(&self.node.0)
-            .u8(u8::from(self.is_active))
-            .finish()
-    }
-
-    pub(crate) fn decode(value: &[u8]) -> Result<Self, RowError> {
-        let mut row = Reader::new("ownership record", value, FORMAT)?;
-        let decoded = Self {
-            fence: Fence {
-                generation: row.u32()?,
-                epoch: row.u64()?,
-            },
-            node: NodeId(row.array()?),
-            is_active: match row.u8()? {
-                0 => false,
-                1 => true,
-                _ => return Err(row.impossible("state")),
-            },
-        };
-        row.finish()?;
-        Ok(decoded)
-    }
+/// The ownership record of a row.
+pub(crate) fn decode(value: &[u8]) -> Result<Ownership, RowError> {
+    let mut row = Reader::new("ownership record", value, FORMAT)?;
+    let decoded = Ownership {
+        fence: Fence {
+            generation: row.u32()?,
+            epoch: row.u64()?,
+        },
+        node: NodeId(row.array()?),
+        is_active: match row.u8()? {
+            0 => false,
+            1 => true,
+            _ => return Err(row.impossible("state")),
+        },
+    };
+    row.finish()?;
+    Ok(decoded)
 }
 
 /// Why a partition could not be claimed.
@@ -160,7 +151,7 @@ impl Claimant {
         let mut claims = Vec::with_capacity(records.len());
         for key in records {
             let before = found.remove(key.as_slice());
-            let owned = before.as_deref().map(Ownership::decode).transpose()?;
+            let owned = before.as_deref().map(decode).transpose()?;
             let ours = Ownership {
                 fence: Fence {
                     generation: self.generation,
@@ -250,7 +241,7 @@ impl<S: Store> Plan<S> for ClaimPlan {
             if found != claim.before {
                 return Err(PlanError::Refused(Contended));
             }
-            tx.set(&claim.key, claim.ours.encode());
+            tx.set(&claim.key, encode(&claim.ours));
         }
         Ok(())
     }
@@ -258,7 +249,7 @@ impl<S: Store> Plan<S> for ClaimPlan {
     async fn has_landed(&self, tx: &S::Tx) -> Result<bool, StoreError> {
         for claim in &self.claims {
             let found = tx.get(&claim.key, Read::Snapshot).await?;
-            if found.as_deref() != Some(claim.ours.encode().as_slice()) {
+            if found.as_deref() != Some(encode(&claim.ours).as_slice()) {
                 return Ok(false);
             }
         }
@@ -293,7 +284,7 @@ pub(crate) async fn check_held<T: Tx>(
     held: &Ownership,
 ) -> Result<(), PlanError<Fenced>> {
     let found = tx.get(key, Read::Serializable).await?;
-    if found.as_deref() == Some(held.encode().as_slice()) {
+    if found.as_deref() == Some(encode(held).as_slice()) {
         Ok(())
     } else {
         Err(PlanError::Refused(Fenced))
@@ -336,8 +327,8 @@ mod tests {
         let mut expected = vec![1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2];
         expected.extend_from_slice(&[0xaa; 16]);
         expected.push(1);
-        assert_eq!(record.encode(), expected);
-        assert_eq!(Ownership::decode(&expected), Ok(record));
+        assert_eq!(encode(&record), expected);
+        assert_eq!(decode(&expected), Ok(record));
     }
 
     #[actix::test]

@@ -57,7 +57,7 @@ impl Roles {
 }
 
 /// What a node says of itself, written anew with every heartbeat (cluster §4.2).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct NodeRecord {
     /// Who.
     pub id: NodeId,

@@ -1,0 +1,1 @@
+//! Several Keepers over one table.

@@ -1,0 +1,1 @@
+//! One Keeper, told what happens.
