@@ -512,6 +512,63 @@ pub const GREETING_REFRESH_INTERVAL: Duration = Duration::from_secs(5);
 /// Peers whose greetings and sessions are remembered; those longest unused are forgotten.
 pub const PEERS_REMEMBERED_MAX: usize = 16_384;
 
+// ---- The internal link (architecture A-5, cluster §10 and §14, decision Q-63) ----
+
+/// Octets of one call: a request as large as any, decrypted, with what was established about it. Above:
+/// the node refuses it.
+pub const LINK_CALL_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Octets of one answer: the largest Download, header and trailer of each frame included. Above: the
+/// answer counts as lost.
+pub const LINK_ANSWER_BYTES_MAX: usize =
+    DOWNLOAD_PAYLOAD_BYTES_MAX + 3 * DOWNLOAD_ENTRIES_MAX * FRAME_HEADER_BYTES_MAX;
+/// Octets of all calls that one node reads or carries out at once. Above: busy.
+pub const LINK_CALLS_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Octets of the headers of a call or answer.
+pub const LINK_HEADERS_BYTES_MAX: usize = 8 * 1024;
+/// Calls under way at once between one process and one node (cluster §14). Above: busy.
+pub const LINK_CALLS_MAX: usize = 1_024;
+/// How long whoever met one of these bounds is told to wait.
+pub const LINK_BUSY_PAUSE: Duration = Duration::from_secs(1);
+/// Connections that one node answers at once. Above: they wait to be accepted.
+pub const LINK_CONNECTIONS_MAX: usize = 16_384;
+/// Connections to one node that wait for the next call. Further ones are closed.
+pub const LINK_IDLE_CONNECTIONS_MAX: usize = 128;
+/// How long a connection waits for the next call before the one who made it closes it.
+pub const LINK_IDLE_TIME_MAX: Duration = Duration::from_secs(30);
+/// How long a node leaves a connection open on which nothing comes: longer, so that it is never the node
+/// that closes under a call.
+pub const LINK_SILENCE_MAX: Duration = Duration::from_secs(90);
+/// Time for TCP and TLS to one node.
+pub const LINK_CONNECT_TIME_MAX: Duration = Duration::from_secs(1);
+/// Time for a nudge, or an order about watches.
+pub const LINK_NUDGE_TIME_MAX: Duration = Duration::from_secs(2);
+/// Time between two lines of a stream of events, if only to say that it is open.
+pub const LINK_ALIVE_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a stream of events may be silent before it counts as lost.
+pub const LINK_EVENTS_SILENCE_MAX: Duration = Duration::from_secs(4);
+/// Pause before a lost stream is opened again: the first, doubled with each failure.
+pub const LINK_REOPEN_PAUSE_MIN: Duration = Duration::from_millis(100);
+/// The longest such pause.
+pub const LINK_REOPEN_PAUSE_MAX: Duration = Duration::from_secs(2);
+/// Streams of events that one node sends at once. Above: refused.
+pub const LINK_STREAMS_MAX: usize = 1_024;
+/// Octets of one event.
+pub const LINK_EVENT_BYTES_MAX: usize = 1024 * 1024;
+/// Events that wait for one slow listener. Above: its stream is closed, and it opens another.
+pub const LINK_EVENTS_WAITING_MAX: usize = 64;
+/// Accounts whose changes are told in one event.
+pub const LINK_CHANGES_PER_EVENT_MAX: usize = 1_024;
+/// Watches of one stream. Above: answered at once, as without a watch.
+pub const LINK_WATCHES_MAX: usize = POLLS_MAX;
+/// Time between two looks at which watches nobody needs any more.
+pub const LINK_SWEEP_INTERVAL: Duration = Duration::from_secs(5);
+/// Watches that begin or end by one order.
+pub const LINK_WATCHES_PER_ORDER_MAX: usize = 4_096;
+/// Nodes of one cluster, as far as one node believes another.
+pub const LINK_NODES_MAX: usize = 4_096;
+/// Ticket secrets that one node believes another.
+pub const LINK_TICKET_SECRETS_MAX: usize = 64;
+
 // ---- Requests per source and per device (service §8; settings `limits.rate`) ----
 
 /// CreateAccount per source address and hour. Above: 429/114.

@@ -11,7 +11,13 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`link`] | a node as others reach it, and how a call over a link ends |
+//! | [`identity`] | names of clusters and roles, as certificates carry them |
+//! | [`tls`] | certificates in use, and what they must say |
+//! | [`ca`] | an authority for those who have none |
 
+pub mod ca;
+pub mod identity;
 pub mod link;
+pub mod tls;
 
 pub use link::{Connector, Heard, LinkFailure, NodeLink};

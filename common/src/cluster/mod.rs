@@ -16,6 +16,7 @@ pub mod routes;
 pub mod service;
 pub mod times;
 pub mod unit;
+pub mod wire;
 
 pub use changes::{Changes, Watch};
 pub use fence::Fence;

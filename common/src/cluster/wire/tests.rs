@@ -1,0 +1,1 @@
+//! Round trips, golden octets, and octets that nobody writes.
