@@ -325,6 +325,52 @@ pub const UPKEEP_ROWS_MAX: usize = 256;
 /// Accounts kept in memory by one partition; the least recently used idle one leaves first.
 pub const PARTITION_ACCOUNTS_MAX: usize = 256;
 
+// ---- Reaching back-ends (cluster §4.6, §10 and §14) ----
+
+/// How long a write waits, all in all, for its partition to have an owner that answers. Beyond: 503.
+pub const PARKED_TIME_MAX: Duration = Duration::from_secs(3);
+/// Writes of one partition that wait for that at one front-end. Above: 503 with Retry-After.
+pub const PARKED_PER_PARTITION_MAX: usize = 64;
+/// Writes that wait for that at one front-end. Above: 503 with Retry-After. What they hold in memory
+/// counts among [`BODIES_BYTES_MAX`].
+pub const PARKED_MAX: usize = 2_048;
+/// Writes that waited and are asked for at once, so that a node is not met by all of them in the
+/// moment it takes over. Further ones wait for their turn.
+pub const UNPARKED_AT_ONCE_MAX: usize = 128;
+/// How often a front-end asks for one request, as far as a node may have got it: once, and once more.
+pub const ROUTED_TRIES_MAX: usize = 2;
+/// From this time on a read, or the message of a service, is asked of a second node as well.
+pub const ROUTED_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a node that was slower than the second one is not asked first.
+pub const ROUTED_SLOW_LIFE: Duration = Duration::from_secs(2);
+/// How long a write that was sent is waited for, once another node has its partition.
+pub const SUPERSEDED_PATIENCE: Duration = Duration::from_millis(500);
+/// Time between two questions whether an owner that was not there is there now, at first.
+pub const OWNER_PAUSE_MIN: Duration = Duration::from_millis(50);
+/// The same at most; it doubles with each question.
+pub const OWNER_PAUSE_MAX: Duration = Duration::from_millis(400);
+/// How long a node that takes nothing from this process is not asked again.
+pub const NODE_REFUSES_PAUSE: Duration = Duration::from_secs(5);
+/// Nodes that a front-end keeps links to. Further ones are not asked.
+pub const NODES_LINKED_MAX: usize = 256;
+/// Time between two looks for back-ends while none is heard.
+pub const BACKENDS_LOOKUP_PAUSE: Duration = Duration::from_secs(2);
+/// The same while one is heard: it tells of the others.
+pub const BACKENDS_LOOKUP_INTERVAL: Duration = Duration::from_secs(30);
+/// How long a request that wants to wait for news waits for the account's owner to watch it. Beyond:
+/// it is answered at once.
+pub const WATCH_BEGINS_TIME_MAX: Duration = Duration::from_secs(1);
+/// Watches that are begun again at once when owners change or streams break.
+pub const WATCHES_RENEWED_AT_ONCE: usize = 16;
+/// How long the place of one is kept at least: with the bound above, 1,600 in a second and front-end.
+pub const WATCH_RENEWAL_TIME_MIN: Duration = Duration::from_millis(10);
+/// Time between two attempts to watch an account whose owner cannot be heard.
+pub const WATCH_RENEWAL_PAUSE: Duration = Duration::from_secs(1);
+/// How long it is not told again that a domain's service spoke.
+pub const HEARD_TOLD_INTERVAL: Duration = Duration::from_secs(10);
+/// Domains of which that is remembered.
+pub const HEARD_DOMAINS_MAX: u64 = 4_096;
+
 // ---- Delivery to other services (delivery §11–§13) ----
 
 /// Messages that wait for one domain, each counted once per recipient (cluster §14). Above: 503/120.

@@ -29,6 +29,7 @@
 //! | `hello` | the one transaction answered here |
 //! | `admission` | rates per source and device, shedding under load |
 //! | `respond` | the only place that chooses an HTTP status |
+//! | [`router`] | the back-ends of a cluster, as one |
 //! | [`metrics`] | names and help of every measure this crate keeps |
 
 mod admission;
@@ -48,6 +49,7 @@ mod polls;
 mod prefer;
 mod published;
 mod respond;
+pub mod router;
 pub mod server;
 pub mod tls;
 

@@ -1,7 +1,7 @@
 //! One lookup of a domain's service: the queries, and what their answers come to together
 //! (service §9.2, delivery §11, decision Q-17).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::future::{join, join_all, join3};
@@ -109,6 +109,32 @@ impl Dns {
             Err(_) => vec![self.addresses(target).await],
         };
         concluded(targets, ServiceText::default(), DISCOVERY_TTL_MAX)
+    }
+
+    /// The addresses of all targets that are listed for `name`, without any fallback.
+    ///
+    /// # Errors
+    /// What DNS said instead.
+    pub(crate) async fn listed(&self, name: &str) -> Result<Vec<SocketAddr>, String> {
+        let targets = match self.targets(&service_name(name)).await {
+            Answer::Records { records, .. } => wanted(records),
+            Answer::Nothing => return Err("there is no SRV record".into()),
+            Answer::NoName => return Err("there is no such name".into()),
+            Answer::Failed(why) => return Err(why),
+        };
+        let resolved = join_all(targets.iter().map(|target| async move {
+            let (host, port) = (&target.host, target.port);
+            let v6 = self.ask(host, RecordType::AAAA, address);
+            let v4 = self.ask(host, RecordType::A, address);
+            let (v6, v4) = join(v6, v4).await;
+            let found = [v4, v6].into_iter().filter_map(Answer::records).flatten();
+            let permitted = found.filter(|found| self.rules.permit(*found));
+            permitted
+                .take(DISCOVERY_ADDRESSES_MAX)
+                .map(|found| SocketAddr::new(found, port))
+                .collect::<Vec<_>>()
+        }));
+        Ok(resolved.await.concat())
     }
 
     /// Adds addresses and paths to `targets`.
@@ -225,6 +251,15 @@ impl Dns {
                 }
             }
             Err(error) => without_records(&error, &name, kind),
+        }
+    }
+}
+
+impl<T> Answer<T> {
+    fn records(self) -> Option<Vec<T>> {
+        match self {
+            Self::Records { records, .. } => Some(records),
+            Self::Nothing | Self::NoName | Self::Failed(_) => None,
         }
     }
 }

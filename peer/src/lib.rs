@@ -15,6 +15,7 @@
 //! | [`peers`] | [`Peers`]: what the rest of the program calls |
 //! | [`settings`] | `[discovery]` of the configuration |
 //! | [`greeting`] | whom a domain's profiles name, and the failure to learn it |
+//! | [`back_ends`] | where the back-ends of our own service are |
 //! | [`pins`] | where it is remembered for good which service a domain has |
 //! | `locator`, `dns` | where services are: memory, and lookups that are shared |
 //! | `connections`, `dial`, `tls` | one request over a warm or a new connection |
@@ -33,6 +34,7 @@ mod memory;
 mod tls;
 mod transfer;
 
+pub mod back_ends;
 pub mod greeting;
 pub mod peers;
 pub mod pins;

@@ -14,7 +14,9 @@
 //! also be woken for nothing: looking again costs little, and a link that lost its stream tells
 //! everybody (decision Q-63).
 
+use std::any::Any;
 use std::collections::HashMap;
+use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -44,12 +46,15 @@ enum Heard {
 }
 
 /// A watch over one account. It ends when it is dropped.
-#[derive(Debug)]
 pub struct Watch {
     changes: Arc<Changes>,
     account: AccountAddress,
     ear: Arc<Ear>,
+    kept: Option<Kept>,
 }
+
+/// Whatever has to live as long as a watch.
+type Kept = Arc<dyn Any + Send + Sync>;
 
 impl Changes {
     /// Begins to watch `account`; `None` if [`POLLS_PER_ACCOUNT_MAX`] watch it already.
@@ -66,6 +71,7 @@ impl Changes {
             changes: Arc::clone(self),
             account: account.clone(),
             ear,
+            kept: None,
         })
     }
 
@@ -121,6 +127,13 @@ impl Ear {
 }
 
 impl Watch {
+    /// Keeps `what` for as long as the watch lasts: what makes sure that it is told.
+    #[must_use]
+    pub fn keeping(mut self, what: Kept) -> Self {
+        self.kept = Some(what);
+        self
+    }
+
     /// Waits for a change that was told since the watch began, or since the last one that was awaited
     /// here. Several that come together are one.
     ///
@@ -128,6 +141,17 @@ impl Watch {
     /// Loses nothing: a change that comes meanwhile is there for the next call.
     pub async fn changed(&mut self) {
         poll_fn(|context| self.ear.poll(context)).await;
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Watch")
+            .field("account", &self.account)
+            .field("ear", &self.ear)
+            .field("keeps", &self.kept.is_some())
+            .finish()
     }
 }
 

@@ -329,7 +329,10 @@ impl CallFailure {
             Self::Moved(_) => Some(ServiceError::unavailable(
                 "the account's partition is changing its owner",
             )),
-            Self::Busy(_) => Some(ServiceError::unavailable("the account's partition is busy")),
+            Self::Busy(wait) => {
+                let busy = ServiceError::unavailable("the account's partition is busy");
+                Some(busy.retry_after(wait))
+            }
             Self::Stale => None,
         }
     }

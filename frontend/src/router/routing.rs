@@ -1,0 +1,481 @@
+//! What a front-end knows of nodes and owners, and whom it asks (cluster §4.6). Sans-IO: the time is
+//! an argument, counted from the start of the process.
+//!
+//! ```text
+//!  tables told by nodes ─▶ merged by fence ─▶ the owner ─┬─ writes: it alone
+//!  a node says `Moved`  ─▶ learned, or denied            └─ reads: it first, then others
+//!  a node is not there  ─▶ in doubt                         in the order of zone and rendezvous
+//! ```
+//!
+//! Every node tells the whole table, as it read the store last. Of two claims of one unit the higher
+//! fence is the newer, whoever told it, so tables may come in any order. All of it is a hint: the node
+//! that is asked knows best, and the store decides (cluster §4.4). So nothing here can do harm; at
+//! worst somebody is asked in vain, which is what *denials* and *doubts* keep rare:
+//!
+//! * An owner is denied when it says itself that it is not the owner under that fence, or when a node
+//!   that listed it lists it no more. It may have been asked a moment too early, so after a pause it
+//!   is asked again, by one write at a time.
+//! * A node is in doubt when it could not be reached, or its stream broke. Reads go elsewhere, and
+//!   one request at a time finds out whether it is back.
+//!
+//! What changes for whom is returned by whatever learns it, so that those who wait look again.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesh_common::cluster::{Fence, NodeId, PartitionId, Route, RoutedNode, RoutingTable, Unit};
+use mesh_common::limits::{OWNER_PAUSE_MAX, OWNER_PAUSE_MIN, ROUTED_SLOW_LIFE};
+
+/// `host:port` of a node's internal link.
+pub(crate) type Address = Arc<str>;
+
+/// What is known of nodes and owners.
+#[derive(Debug, Default)]
+pub(crate) struct Routing {
+    zone: String,
+    views: BTreeMap<Address, View>,
+    /// The nodes of all views that count.
+    nodes: BTreeMap<NodeId, Known>,
+    owners: HashMap<Unit, Owner>,
+    /// Nodes that could not be reached.
+    doubts: HashMap<Address, Pause>,
+    /// Until when nodes count as slow.
+    slow: HashMap<Address, Duration>,
+}
+
+/// What one node told last.
+#[derive(Debug)]
+struct View {
+    table: Arc<RoutingTable>,
+    is_open: bool,
+}
+
+/// A node that is alive, as others see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Known {
+    address: Address,
+    is_near: bool,
+    is_draining: bool,
+    is_backend: bool,
+}
+
+#[derive(Debug)]
+struct Owner {
+    route: Route,
+    denied: Option<Pause>,
+}
+
+/// When the next question is due, and how long the pause after it will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Pause {
+    until: Duration,
+    next: Duration,
+}
+
+/// An owner to ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// Where it answers.
+    pub(crate) address: Address,
+    /// The claim it is asked under.
+    pub(crate) fence: Fence,
+}
+
+/// What a write may do now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Ask: all is well.
+    Ask(Target),
+    /// Ask, alone: the next one asks when this one knows more, or after a pause.
+    Probe(Target),
+    /// Wait for the next change, at most until this time.
+    Wait(Option<Duration>),
+}
+
+impl Pause {
+    /// A first question at `until`.
+    const fn first(until: Duration) -> Self {
+        Self {
+            until,
+            next: OWNER_PAUSE_MIN,
+        }
+    }
+
+    /// Takes the question that is due.
+    fn take(&mut self, now: Duration) {
+        self.until = now + self.next;
+        self.next = (self.next * 2).min(OWNER_PAUSE_MAX);
+    }
+
+    fn is_due(&self, now: Duration) -> bool {
+        self.until <= now
+    }
+}
+
+impl Routing {
+    /// Nothing is known yet. Nodes of `zone` are asked before others.
+    pub(crate) fn new(zone: impl Into<String>) -> Self {
+        Self {
+            zone: zone.into(),
+            ..Self::default()
+        }
+    }
+
+    // ---- What is learned ----
+
+    /// The node at `address` told `table`, over an open stream. Returns the units that may have
+    /// another owner now, or one that can be reached.
+    pub(crate) fn told(
+        &mut self,
+        address: &Address,
+        table: Arc<RoutingTable>,
+        now: Duration,
+    ) -> BTreeSet<Unit> {
+        let mut changed = BTreeSet::new();
+        for (&unit, &route) in &table.owners {
+            if self.take(unit, route) {
+                changed.insert(unit);
+            }
+        }
+        let view = View {
+            table: Arc::clone(&table),
+            is_open: true,
+        };
+        if let Some(before) = self.views.insert(Arc::clone(address), view) {
+            self.deny_unlisted(&before.table, &table, now);
+            changed.append(&mut self.admit_listed(&before.table, &table));
+        }
+        changed.append(&mut self.rebuild());
+        changed.append(&mut self.answered(address, None));
+        changed
+    }
+
+    /// The stream of events of the node at `address` broke: what it told may be old, and it may be
+    /// gone.
+    pub(crate) fn silent(&mut self, address: &Address, now: Duration) -> BTreeSet<Unit> {
+        if let Some(view) = self.views.get_mut(address) {
+            view.is_open = false;
+        }
+        self.doubt(address, now);
+        self.rebuild()
+    }
+
+    /// There is no link to `address` any more.
+    pub(crate) fn forget(&mut self, address: &Address) -> BTreeSet<Unit> {
+        self.views.remove(address);
+        self.doubts.remove(address);
+        self.slow.remove(address);
+        self.rebuild()
+    }
+
+    /// Whoever was asked as the owner of `unit` under `fence` is not the owner, and says who is, if
+    /// it knows. Returns whether that is news.
+    pub(crate) fn moved(
+        &mut self,
+        unit: Unit,
+        fence: Fence,
+        hint: Option<Route>,
+        now: Duration,
+    ) -> bool {
+        if hint.is_some_and(|route| self.learn(unit, route)) {
+            return true;
+        }
+        if let Some(owner) = self.owners.get_mut(&unit)
+            && owner.route.fence == fence
+        {
+            owner.deny(now);
+        }
+        false
+    }
+
+    /// Somebody said who owns `unit`. Returns whether that is news.
+    pub(crate) fn learn(&mut self, unit: Unit, route: Route) -> bool {
+        self.take(unit, route)
+    }
+
+    /// The node at `address` could not be reached, or the connection to it broke. After the first
+    /// time it may be asked again at once: a connection also breaks because it was idle for too long.
+    pub(crate) fn doubt(&mut self, address: &Address, now: Duration) {
+        match self.doubts.get_mut(address) {
+            Some(doubt) if doubt.is_due(now) => doubt.take(now),
+            Some(_) => {}
+            None => {
+                let doubt = Pause::first(now);
+                self.doubts.insert(Arc::clone(address), doubt);
+            }
+        }
+    }
+
+    /// The node at `address` is not to be asked before `until`.
+    pub(crate) fn doubt_until(&mut self, address: &Address, until: Duration) {
+        let doubt = Pause::first(until);
+        let known = self.doubts.entry(Arc::clone(address)).or_insert(doubt);
+        known.until = known.until.max(until);
+    }
+
+    /// The node at `address` answered something, and as the owner of a unit under a claim, if one is
+    /// named.
+    pub(crate) fn answered(
+        &mut self,
+        address: &Address,
+        owned: Option<(Unit, Fence)>,
+    ) -> BTreeSet<Unit> {
+        let mut changed = BTreeSet::new();
+        if let Some((unit, fence)) = owned
+            && let Some(owner) = self.owners.get_mut(&unit)
+            && owner.route.fence == fence
+            && owner.denied.take().is_some()
+        {
+            changed.insert(unit);
+        }
+        if self.doubts.remove(address).is_some() {
+            changed.extend(self.owned_at(address));
+        }
+        changed
+    }
+
+    /// Whether [`answered`](Self::answered) would change nothing.
+    pub(crate) fn is_settled(&self, address: &Address, unit: Option<Unit>) -> bool {
+        let is_denied = |unit| {
+            let owner = self.owners.get(&unit);
+            owner.is_some_and(|owner| owner.denied.is_some())
+        };
+        !self.doubts.contains_key(address) && !unit.is_some_and(is_denied)
+    }
+
+    /// Another node answered sooner than the one at `address`, which had been asked before.
+    pub(crate) fn slow(&mut self, address: &Address, now: Duration) {
+        self.slow.retain(|_, until| *until > now);
+        self.slow
+            .insert(Arc::clone(address), now + ROUTED_SLOW_LIFE);
+    }
+
+    // ---- What is asked ----
+
+    /// The owner of `unit`, if it can be asked without a second thought.
+    pub(crate) fn owner(&self, unit: Unit) -> Option<Target> {
+        let owner = self.owners.get(&unit)?;
+        let target = self.target(owner)?;
+        let is_well = owner.denied.is_none() && !self.doubts.contains_key(&target.address);
+        is_well.then_some(target)
+    }
+
+    /// What a write for `unit` may do now. A [`Turn::Probe`] is given to one, until the next is due.
+    pub(crate) fn turn(&mut self, unit: Unit, now: Duration) -> Turn {
+        let Some(owner) = self.owners.get(&unit) else {
+            return Turn::Wait(None);
+        };
+        let Some(target) = self.target(owner) else {
+            return Turn::Wait(None);
+        };
+        let doubt = self.doubts.get_mut(&target.address);
+        let owner = self.owners.get_mut(&unit);
+        let denied = owner.and_then(|owner| owner.denied.as_mut());
+        let mut pauses: Vec<&mut Pause> = doubt.into_iter().chain(denied).collect();
+        match pauses.iter().map(|pause| pause.until).max() {
+            None => Turn::Ask(target),
+            Some(until) if until > now => Turn::Wait(Some(until)),
+            Some(_) => {
+                pauses.iter_mut().for_each(|pause| pause.take(now));
+                Turn::Probe(target)
+            }
+        }
+    }
+
+    /// Whether another claim of `unit` than `fence` is known by now, of an owner that can be reached.
+    pub(crate) fn is_superseded(&self, unit: Unit, fence: Fence) -> bool {
+        let owner = self.owners.get(&unit);
+        owner.is_some_and(|owner| owner.route.fence > fence && self.target(owner).is_some())
+    }
+
+    /// Whom to ask what needs no owner, the accounts of `partition` read from the store or a message
+    /// left for them: the owner if all is well with it, else the best other one. Nobody in `tried`.
+    pub(crate) fn anybody(
+        &self,
+        partition: PartitionId,
+        tried: &[Address],
+        now: Duration,
+    ) -> Option<Address> {
+        let is_new = |address: &Address| !tried.contains(address);
+        let owner = self.owners.get(&partition.into());
+        let owner = owner.filter(|owner| owner.denied.is_none());
+        let owner = owner.and_then(|owner| self.target(owner));
+        if let Some(owner) = owner
+            && is_new(&owner.address)
+            && !self.is_slow(&owner.address, now)
+            && self.is_worth_asking(&owner.address, now)
+        {
+            return Some(owner.address);
+        }
+        let able = self.nodes.iter().filter(|(_, node)| node.is_backend);
+        able.filter(|(_, node)| is_new(&node.address))
+            .max_by_key(|(id, node)| {
+                let is_in_doubt = self.doubts.contains_key(&node.address);
+                let is_slow = self.is_slow(&node.address, now);
+                let likes = (!is_in_doubt, !is_slow, node.is_near, !node.is_draining);
+                (likes, rank(partition, id))
+            })
+            .map(|(_, node)| Arc::clone(&node.address))
+    }
+
+    /// Where a node is that can be told about `unit`: its owner, else any back-end.
+    pub(crate) fn whom_to_tell(&self, unit: Unit, now: Duration) -> Option<Address> {
+        let owner = self.owner(unit).map(|owner| owner.address);
+        owner.or_else(|| self.anybody(PartitionId(0), &[], now))
+    }
+
+    /// To whom there should be links: to all nodes, and to `seeds` until one of the nodes is heard
+    /// under the address it gives itself.
+    pub(crate) fn wanted(&self, seeds: &BTreeSet<Address>) -> BTreeSet<Address> {
+        let nodes = self.nodes.values();
+        let mut wanted: BTreeSet<_> = nodes.map(|node| Arc::clone(&node.address)).collect();
+        let mut open = self.views.iter().filter(|(_, view)| view.is_open);
+        if !open.any(|(address, _)| wanted.contains(address)) {
+            wanted.extend(seeds.iter().map(Arc::clone));
+        }
+        wanted
+    }
+
+    /// Whether any node is heard at this moment.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.views.values().any(|view| view.is_open)
+    }
+
+    /// How many back-ends are known.
+    pub(crate) fn back_ends(&self) -> usize {
+        self.nodes.values().filter(|node| node.is_backend).count()
+    }
+
+    // ---- How it is kept ----
+
+    /// Takes `route` for `unit` if it is newer than what is known.
+    fn take(&mut self, unit: Unit, route: Route) -> bool {
+        let known = self.owners.get(&unit);
+        let is_news = known.is_none_or(|known| known.route.fence < route.fence);
+        if is_news {
+            let denied = None;
+            self.owners.insert(unit, Owner { route, denied });
+        }
+        is_news
+    }
+
+    /// Who is listed by one node no more, under the claim that is known, let go of it.
+    fn deny_unlisted(&mut self, before: &RoutingTable, table: &RoutingTable, now: Duration) {
+        let gone = before.owners.iter();
+        for (unit, route) in gone.filter(|(unit, _)| !table.owners.contains_key(unit)) {
+            if let Some(owner) = self.owners.get_mut(unit)
+                && owner.route == *route
+            {
+                owner.deny(now);
+            }
+        }
+    }
+
+    /// Who is listed again, under the claim that is known, has not let go of it.
+    fn admit_listed(&mut self, before: &RoutingTable, table: &RoutingTable) -> BTreeSet<Unit> {
+        let back = table.owners.iter();
+        let back = back.filter(|(unit, _)| !before.owners.contains_key(unit));
+        let admitted = back.filter(|(unit, route)| {
+            let owner = self.owners.get_mut(unit);
+            let owner = owner.filter(|owner| owner.route == **route);
+            owner.is_some_and(|owner| owner.denied.take().is_some())
+        });
+        admitted.map(|(unit, _)| *unit).collect()
+    }
+
+    /// The units whose owner is at `address`.
+    fn owned_at(&self, address: &Address) -> Vec<Unit> {
+        let is_there = |id: &NodeId| {
+            let node = self.nodes.get(id);
+            node.is_some_and(|node| node.address == *address)
+        };
+        let owners = self.owners.iter();
+        let there = owners.filter(|(_, owner)| is_there(&owner.route.node));
+        there.map(|(unit, _)| *unit).collect()
+    }
+
+    /// Whether there is no doubt of the node at `address`, or it is time to find out.
+    fn is_worth_asking(&self, address: &Address, now: Duration) -> bool {
+        let is_heard = || self.views.get(address).is_some_and(|view| view.is_open);
+        let doubt = self.doubts.get(address);
+        doubt.is_none_or(|doubt| doubt.is_due(now) && is_heard())
+    }
+
+    fn target(&self, owner: &Owner) -> Option<Target> {
+        let node = self.nodes.get(&owner.route.node)?;
+        Some(Target {
+            address: Arc::clone(&node.address),
+            fence: owner.route.fence,
+        })
+    }
+
+    fn is_slow(&self, address: &Address, now: Duration) -> bool {
+        self.slow.get(address).is_some_and(|until| *until > now)
+    }
+
+    /// Puts the nodes of all views together: of the open ones, or, while there is none, of all. A node
+    /// that is gone would tell for ever that it is alive. Returns the units of nodes that are new, or
+    /// elsewhere.
+    fn rebuild(&mut self) -> BTreeSet<Unit> {
+        let is_heard = self.is_heard();
+        let mut nodes = BTreeMap::new();
+        for view in self.views.values().filter(|view| view.is_open || !is_heard) {
+            for (&id, node) in &view.table.nodes {
+                if !node.address.is_empty() {
+                    nodes
+                        .entry(id)
+                        .or_insert_with(|| Known::of(node, &self.zone));
+                }
+            }
+        }
+        let is_new = |id: &NodeId| {
+            let address = |node: &Known| Arc::clone(&node.address);
+            nodes.get(id).is_some_and(|node| {
+                self.nodes.get(id).map(address) != Some(Arc::clone(&node.address))
+            })
+        };
+        let owners = self.owners.iter();
+        let reached = owners.filter(|(_, owner)| is_new(&owner.route.node));
+        let reached = reached.map(|(unit, _)| *unit).collect();
+        self.nodes = nodes;
+        reached
+    }
+}
+
+impl Owner {
+    /// It is asked again after a pause: it may only just have made its claim.
+    fn deny(&mut self, now: Duration) {
+        let first = Pause::first(now + OWNER_PAUSE_MIN);
+        self.denied.get_or_insert(first);
+    }
+}
+
+impl Known {
+    fn of(node: &RoutedNode, zone: &str) -> Self {
+        Self {
+            address: Arc::from(node.address.as_str()),
+            is_near: node.zone == zone,
+            is_draining: node.draining,
+            is_backend: node.roles.backend,
+        }
+    }
+}
+
+/// Which of several nodes serves a partition whose owner does not: the same one for everybody who
+/// asks, another one for other partitions.
+fn rank(partition: PartitionId, node: &NodeId) -> u64 {
+    // The octets of a node's name are random already; this spreads the partition over them
+    // (the finalizer of SplitMix64).
+    let (head, _) = node.0.split_at(8);
+    let head = head
+        .iter()
+        .fold(0, |sum, octet| sum << 8 | u64::from(*octet));
+    let mut mixed = head ^ u64::from(partition.0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+#[cfg(test)]
+mod tests;

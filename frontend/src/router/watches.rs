@@ -1,0 +1,203 @@
+//! Watches over accounts whose owners change (cluster §10, architecture A-14).
+//!
+//! A watch at a node hears what that node commits, for as long as its stream of events lasts. One
+//! follower for each watched account, however many devices wait for it, keeps such a watch at whoever
+//! owns the account:
+//!
+//! ```text
+//!  begin at the owner ─▶ confirmed ─▶ changes are told on ─┬─ the owner changes, the stream breaks
+//!    ▲                      │                              │
+//!    └── in turn, not all at once ◀────────────────────────┘
+//!                           └─▶ told, unless it is the first: something may have been missed
+//! ```
+//!
+//! Whoever is told looks (Status), and the look comes after the new watch has begun. So what was
+//! committed in between is seen late, never not at all. While there is no watch to be had, requests
+//! that want to wait are answered at once, and those that wait already do so until they are told or
+//! their time is over.
+//!
+//! When a node is lost, everything that was watched there begins anew, and everybody who waits looks
+//! again. [`WATCHES_RENEWED_AT_ONCE`] and [`WATCH_RENEWAL_TIME_MIN`] spread that over time.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use mesh_common::address::AccountAddress;
+use mesh_common::cluster::{Changes, PartitionId, Watch};
+use mesh_common::limits::{
+    WATCH_BEGINS_TIME_MAX, WATCH_RENEWAL_PAUSE, WATCH_RENEWAL_TIME_MIN, WATCHES_RENEWED_AT_ONCE,
+};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::AbortHandle;
+use tokio::time::{sleep, timeout};
+
+use super::Inner;
+use super::links::Linked;
+use super::routing::Address;
+
+/// Everything that is watched by one front-end.
+#[derive(Debug)]
+pub(crate) struct Watches {
+    changes: Arc<Changes>,
+    followers: Mutex<HashMap<AccountAddress, Weak<Follower>>>,
+    renewals: Semaphore,
+}
+
+/// Keeps one account watched; it ends with the last watch that keeps it.
+#[derive(Debug)]
+struct Follower {
+    watches: Weak<Watches>,
+    account: AccountAddress,
+    /// Whether the owner watches the account now.
+    is_watched: watch::Receiver<bool>,
+    task: AbortHandle,
+}
+
+/// A watch at the owner.
+struct AtOwner {
+    linked: Arc<Linked>,
+    /// In this stream of events.
+    stream: u64,
+    watch: Watch,
+}
+
+impl Watches {
+    pub(crate) fn new() -> Self {
+        Self {
+            changes: Arc::default(),
+            followers: Mutex::default(),
+            renewals: Semaphore::new(WATCHES_RENEWED_AT_ONCE),
+        }
+    }
+
+    fn followers(&self) -> MutexGuard<'_, HashMap<AccountAddress, Weak<Follower>>> {
+        // Whoever panicked while holding it left the map whole.
+        self.followers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.task.abort();
+        let Some(watches) = self.watches.upgrade() else {
+            return;
+        };
+        let mut followers = watches.followers();
+        let known = followers.get(&self.account);
+        // Another one may have taken its place.
+        if known.is_some_and(|known| known.strong_count() == 0) {
+            followers.remove(&self.account);
+        }
+    }
+}
+
+impl Inner {
+    /// Begins to watch `account` for one request.
+    pub(super) async fn begin_watch(self: &Arc<Self>, account: &AccountAddress) -> Option<Watch> {
+        // Before the owner is asked: what it tells from then on is heard.
+        let watch = self.watches.changes.watch(account)?;
+        let follower = self.follower(account);
+        let mut is_watched = follower.is_watched.clone();
+        let begun = timeout(WATCH_BEGINS_TIME_MAX, is_watched.wait_for(|is| *is)).await;
+        begun.ok()?.ok()?;
+        Some(watch.keeping(follower))
+    }
+
+    fn follower(self: &Arc<Self>, account: &AccountAddress) -> Arc<Follower> {
+        let mut followers = self.watches.followers();
+        if let Some(follower) = followers.get(account).and_then(Weak::upgrade) {
+            return follower;
+        }
+        let (told, is_watched) = watch::channel(false);
+        let following = follow(Arc::downgrade(self), account.clone(), told);
+        let follower = Arc::new(Follower {
+            watches: Arc::downgrade(&self.watches),
+            account: account.clone(),
+            is_watched,
+            task: tokio::spawn(following).abort_handle(),
+        });
+        followers.insert(account.clone(), Arc::downgrade(&follower));
+        follower
+    }
+
+    /// Watches `account` at its owner, if that is there.
+    async fn watch_at_owner(&self, account: &AccountAddress) -> Option<AtOwner> {
+        let linked = self.owner_of(account)?;
+        let stream = linked.stream()?;
+        let watch = linked.link.watch(account).await?;
+        Some(AtOwner {
+            linked,
+            stream,
+            watch,
+        })
+    }
+
+    fn owner_of(&self, account: &AccountAddress) -> Option<Arc<Linked>> {
+        let owner = self.routing().owner(PartitionId::of(account).into())?;
+        self.links.get(&owner.address)
+    }
+
+    /// Whether `address` is where the owner of `account` is, as far as is known.
+    fn is_owner(&self, account: &AccountAddress, address: &Address) -> bool {
+        let owner = self.routing().owner(PartitionId::of(account).into());
+        owner.is_some_and(|owner| owner.address == *address)
+    }
+
+    /// Tells on what the owner tells, until it is the owner no more or is not heard any more.
+    async fn tell_on(&self, account: &AccountAddress, mut at: AtOwner) {
+        loop {
+            let bell = self.bell(PartitionId::of(account)).notified();
+            let stream_changed = at.linked.stream_changed();
+            tokio::pin!(bell, stream_changed);
+            bell.as_mut().enable();
+            stream_changed.as_mut().enable();
+            let is_heard = at.linked.stream() == Some(at.stream);
+            if !is_heard || !self.is_owner(account, &at.linked.address) {
+                return;
+            }
+            tokio::select! {
+                () = at.watch.changed() => self.watches.changes.tell(account),
+                () = bell => {}
+                () = stream_changed => {}
+            }
+        }
+    }
+}
+
+/// Keeps `account` watched at its owner, until the router or the last watch is gone.
+async fn follow(inner: Weak<Inner>, account: AccountAddress, told: watch::Sender<bool>) {
+    let mut is_first = true;
+    loop {
+        let Some(inner) = inner.upgrade() else {
+            return;
+        };
+        let bell = inner.bell(PartitionId::of(&account)).notified();
+        tokio::pin!(bell);
+        bell.as_mut().enable();
+        let turn = match is_first {
+            true => None,
+            // An error would say that the semaphore was closed, which nobody does.
+            false => inner.watches.renewals.acquire().await.ok(),
+        };
+        match inner.watch_at_owner(&account).await {
+            Some(begun) => {
+                told.send_replace(true);
+                if !is_first {
+                    inner.watches.changes.tell(&account);
+                    sleep(WATCH_RENEWAL_TIME_MIN).await;
+                }
+                drop(turn);
+                is_first = false;
+                inner.tell_on(&account, begun).await;
+                told.send_replace(false);
+            }
+            None => {
+                drop(turn);
+                // It may be heard again without anything being said of its owner.
+                drop(timeout(WATCH_RENEWAL_PAUSE, bell).await);
+            }
+        }
+    }
+}
