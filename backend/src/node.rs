@@ -19,6 +19,7 @@ use crate::inbound::LeftMeanwhile;
 use crate::metrics::Metrics;
 use crate::outbound::bell::QueueBell;
 use crate::outbound::depths::Depths;
+use crate::outbound::shards::Shards;
 use crate::partition::doubts::Doubts;
 use crate::partition::shared::{Health, Shared, SharedEntropy};
 use crate::partition::{ClaimError, Claimant, Contended, NodeAccounts, Reader, RowError, Writer};
@@ -142,6 +143,7 @@ impl<S: Store> BackendHandle<S> {
             contacts: contacts::cache(),
             conduct: conduct::cache(),
             bell: Bell::default(),
+            shards: Shards::all_at_once(),
             queue_bell: QueueBell::default(),
             depths,
             doubts: Doubts::default(),

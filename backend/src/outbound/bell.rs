@@ -4,6 +4,9 @@
 //! What is told and lost costs time, never a message. Whoever tells says which commit it was; the look
 //! every two seconds compares that with what the store says of the last commit of each shard, and the
 //! slow round over the whole queue finds the rest.
+//!
+//! In a cluster the bell takes in what concerns the shards that are worked for here. Of others it keeps
+//! their numbers: their owners are told to look (cluster §11). Of services that spoke it is the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -58,21 +61,70 @@ pub(crate) struct Rung {
     pub(crate) doubtful: BTreeSet<ShardId>,
 }
 
+impl Rung {
+    fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.destinations.is_empty() && self.doubtful.is_empty()
+    }
+}
+
+/// What concerns owners elsewhere, since somebody listened.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Abroad {
+    /// Shards for which something was queued.
+    pub(crate) queues: BTreeSet<ShardId>,
+    /// Domains whose services spoke, authenticated.
+    pub(crate) heard: BTreeSet<String>,
+}
+
+impl Abroad {
+    fn is_empty(&self) -> bool {
+        self.queues.is_empty() && self.heard.is_empty()
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    rung: Rung,
+    /// The shards that are worked for here; `None`: all.
+    home: Option<BTreeSet<ShardId>>,
+    abroad: Abroad,
+}
+
+impl State {
+    fn is_home(&self, shard: ShardId) -> bool {
+        self.home.as_ref().is_none_or(|home| home.contains(&shard))
+    }
+}
+
 /// The bell of all shards of a node.
 #[derive(Debug, Default)]
 pub(crate) struct QueueBell {
-    rung: Mutex<Rung>,
+    state: Mutex<State>,
     notify: Notify,
+    abroad: Notify,
 }
 
 impl QueueBell {
+    /// The bell of a node of a cluster: at first everything is others' business.
+    pub(crate) fn of_none() -> Self {
+        let bell = Self::default();
+        bell.be_home_of(BTreeSet::new());
+        bell
+    }
+
     /// `notes` were queued by the commit of this stamp, if it is known.
     pub(crate) fn ring(&self, notes: &[Note], stamp: Option<Versionstamp>) {
         if notes.is_empty() {
             return;
         }
-        let mut rung = self.lock();
+        let mut state = self.lock();
+        let state = &mut *state;
         for note in notes {
+            if !state.is_home(note.shard()) {
+                state.abroad.queues.insert(note.shard());
+                continue;
+            }
+            let rung = &mut state.rung;
             if let Some(stamp) = stamp {
                 rung.told.insert(note.shard(), stamp);
             }
@@ -89,14 +141,70 @@ impl QueueBell {
                 rung.doubtful.insert(note.shard());
             }
         }
-        drop(rung);
-        self.notify.notify_one();
+        self.wake(state);
     }
 
     /// It is unknown whether something was queued for these shards.
     pub(crate) fn doubt(&self, shards: impl IntoIterator<Item = ShardId>) {
-        self.lock().doubtful.extend(shards);
-        self.notify.notify_one();
+        let mut state = self.lock();
+        for shard in shards {
+            if state.is_home(shard) {
+                state.rung.doubtful.insert(shard);
+            } else {
+                state.abroad.queues.insert(shard);
+            }
+        }
+        self.wake(&state);
+    }
+
+    /// Somebody else says that something was queued for these shards. Those that are not worked for here are no
+    /// business of ours: whoever told us looks for their owner again.
+    pub(crate) fn nudged(&self, shards: impl IntoIterator<Item = ShardId>) {
+        let mut state = self.lock();
+        let home: Vec<ShardId> = shards
+            .into_iter()
+            .filter(|one| state.is_home(*one))
+            .collect();
+        state.rung.doubtful.extend(home);
+        self.wake(&state);
+    }
+
+    /// Whether what concerns `shard` is taken in here.
+    pub(crate) fn is_home(&self, shard: ShardId) -> bool {
+        self.lock().is_home(shard)
+    }
+
+    /// The service of `domain` spoke, whose shard others work for.
+    pub(crate) fn heard_abroad(&self, domain: &str) {
+        let mut state = self.lock();
+        if state.abroad.heard.len() < OUTBOUND_RUNG_MAX {
+            state.abroad.heard.insert(domain.to_owned());
+        }
+        self.wake(&state);
+    }
+
+    /// From now on `shards` are worked for here, and no others.
+    pub(crate) fn be_home_of(&self, shards: BTreeSet<ShardId>) {
+        self.lock().home = Some(shards);
+    }
+
+    /// Waits until something concerns owners elsewhere.
+    pub(crate) async fn rung_abroad(&self) {
+        self.abroad.notified().await;
+    }
+
+    /// What concerned them since the last time.
+    pub(crate) fn take_abroad(&self) -> Abroad {
+        std::mem::take(&mut self.lock().abroad)
+    }
+
+    fn wake(&self, state: &State) {
+        if !state.rung.is_empty() {
+            self.notify.notify_one();
+        }
+        if !state.abroad.is_empty() {
+            self.abroad.notify_one();
+        }
     }
 
     /// Waits until somebody rings.
@@ -106,11 +214,11 @@ impl QueueBell {
 
     /// What was told since the last time.
     pub(crate) fn take(&self) -> Rung {
-        std::mem::take(&mut self.lock())
+        std::mem::take(&mut self.lock().rung)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Rung> {
-        self.rung.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

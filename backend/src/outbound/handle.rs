@@ -17,9 +17,10 @@ use super::config::OutboundConfig;
 use super::depths::Depth;
 use super::dispatcher::orders::Command;
 use super::dispatcher::{Dispatcher, End};
+use super::holding::Holding;
 use super::load::{Found, found};
 use super::settle::{Place, Settlement};
-use super::takeover::{TakeoverError, take_over};
+use super::takeover::{TakeoverError, fence_off_the_past, take_over};
 use crate::config::ConfigError;
 use crate::desk::{Answer, DeskError, DestinationState, PoolDesk, Selection};
 use crate::handle::{BackendHandle, Inner};
@@ -88,7 +89,11 @@ impl<S: Store> BackendHandle<S> {
         if inner.is_stopping() || inner.outbound.set(outbound.clone()).is_err() {
             return Err(OutboundError::Running);
         }
-        let holding = take_over(&inner.shared).await?;
+        // In a cluster shards are claimed one by one, by the loop of the node.
+        let holding = match inner.shared.shards.are_shared() {
+            true => Holding::default(),
+            false => take_over(&inner.shared).await?,
+        };
         let lives = Lives {
             shared: Arc::clone(&inner.shared),
             home: Arc::downgrade(inner),
@@ -109,8 +114,9 @@ impl<S: Store> BackendHandle<S> {
     }
 }
 
-/// The owners of shards of one process, one after the other: whoever breaks is followed by another one,
-/// which claims the shards anew, since a commit of the one before it may still be on its way.
+/// The owners of shards of one process, one after the other: whoever breaks is followed by another one. Since
+/// a commit of the one before it may still be on its way, it claims the shards anew; or, in a cluster, writes
+/// their records once more as they are, so that their epochs stay those that the loop of the node knows.
 struct Lives<S: Store> {
     shared: Arc<Shared<S>>,
     home: std::sync::Weak<Inner<S>>,
@@ -120,20 +126,15 @@ struct Lives<S: Store> {
 }
 
 impl<S: Store> Lives<S> {
-    async fn run(mut self, holding: super::takeover::Holding) {
+    async fn run(mut self, holding: Holding) {
         let mut next = Some(holding);
         loop {
             let holding = match next.take() {
                 Some(holding) => holding,
-                None => match take_over(&self.shared).await {
-                    Ok(holding) => holding,
-                    Err(error) => {
-                        tracing::error!(cause = chain(&error), "the queue cannot be taken over");
-                        if self.rest().await {
-                            return;
-                        }
-                        continue;
-                    }
+                None => match self.take_over_again().await {
+                    Some(holding) => holding,
+                    None if self.rest().await => return,
+                    None => continue,
                 },
             };
             let dispatcher = Dispatcher::new(
@@ -149,6 +150,23 @@ impl<S: Store> Lives<S> {
             }
             if self.rest().await {
                 return;
+            }
+        }
+    }
+
+    /// What the next life begins with; nothing while the store does not take that.
+    async fn take_over_again(&self) -> Option<Holding> {
+        let shared = &self.shared;
+        if shared.shards.are_shared() {
+            let is_done = fence_off_the_past(shared).await;
+            shared.shards.note_bad_end();
+            return is_done.then(Holding::default);
+        }
+        match take_over(shared).await {
+            Ok(holding) => Some(holding),
+            Err(error) => {
+                tracing::error!(cause = chain(&error), "the queue cannot be taken over");
+                None
             }
         }
     }

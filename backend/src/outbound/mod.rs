@@ -31,7 +31,9 @@
 //! | --- | --- |
 //! | `handle` | what the process around it sees: start, ask, steer, stop |
 //! | `dispatcher` | the owner of shards at work |
-//! | `takeover` | claiming shards, letting go of them, and who ended badly |
+//! | `shards` | which shards are ours, as the loop of the node tells it while everything runs |
+//! | `holding` | which of them one life of the dispatcher works for |
+//! | `takeover` | claiming all shards at once, letting go of them, and who ended badly |
 //! | `load` | what is read of the queue |
 //! | `transfer`, `carrier` | one message on its way |
 //! | `settle` | what is written, under which fences |
@@ -46,11 +48,13 @@ mod config;
 pub(crate) mod depths;
 mod dispatcher;
 mod handle;
+mod holding;
 mod load;
 mod local;
 mod pins;
 pub(crate) mod rows;
 mod settle;
+pub(crate) mod shards;
 mod takeover;
 mod transfer;
 

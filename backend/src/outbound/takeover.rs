@@ -11,14 +11,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mesh_common::cluster::{Fence, Ownership};
+use mesh_common::cluster::Ownership;
 use mesh_common::delivery::{QueueItem, ShardId};
 use mesh_common::limits::INTERNAL_ATTEMPTS_MAX;
 use mesh_common::time::Timestamp;
 
+use super::holding::{Caution, Holding, Phase};
 use super::load::{Found, found};
 use super::rows::{Owners, encode_item};
 use super::settle::{Place, Settlement, settle};
+use super::shards::Tenure;
 use crate::partition::records::Rows;
 use crate::partition::shared::{Shared, chain};
 use crate::partition::{ClaimError, encode_ownership};
@@ -44,38 +46,12 @@ pub enum TakeoverError {
         /// Why.
         cause: String,
     },
-}
-
-/// Shards that are ours.
-#[derive(Debug, Default)]
-pub(crate) struct Holding {
-    /// The records by which they are.
-    pub(crate) held: BTreeMap<ShardId, Ownership>,
-    /// What is known of the owners of the shards where one item is handled at a time.
-    pub(crate) cautious: BTreeMap<ShardId, Owners>,
-}
-
-impl Holding {
-    pub(crate) fn holds(&self, shard: ShardId) -> bool {
-        self.held.contains_key(&shard)
-    }
-
-    /// The records of the shards that `settlements` are about, as far as they are ours.
-    pub(crate) fn held_by(&self, settlements: &[Settlement]) -> BTreeMap<ShardId, Ownership> {
-        let held = |one: &Settlement| Some((one.shard, *self.held.get(&one.shard)?));
-        settlements.iter().filter_map(held).collect()
-    }
-
-    /// Notes in `rows` which item of `shard` is being handled, or that none is.
-    pub(crate) fn note_suspect(&self, shard: ShardId, suspect: Option<&[u8]>, rows: &mut Rows) {
-        if let Some(owners) = self.cautious.get(&shard) {
-            let owners = Owners {
-                suspect: suspect.map(<[u8]>::to_vec),
-                ..owners.clone()
-            };
-            rows.set(keys::suspect(shard), owners.encode());
-        }
-    }
+    /// Others have taken shards over meanwhile.
+    #[error("others hold {} of the shards by now", shards.len())]
+    Lost {
+        /// Which.
+        shards: BTreeSet<ShardId>,
+    },
 }
 
 /// Claims every shard.
@@ -91,32 +67,78 @@ pub(crate) async fn take_over<S: Store>(shared: &Shared<S>) -> Result<Holding, T
     let mut holding = Holding::default();
     let mut unclean = BTreeSet::new();
     for (shard, claim) in shards.into_iter().zip(claims) {
-        let fence: Fence = claim.fence;
-        holding.held.insert(shard, claimant.held(fence));
+        holding.add(shard, claimant.held(claim.fence), Phase::Working);
         if claim.was_active {
             unclean.insert(shard);
         }
     }
-    note_ends(shared, &mut holding, &unclean).await?;
-    if !holding.cautious.is_empty() {
+    let held = holding.records();
+    shared.shards.hold_all(&held);
+    let known = owners(shared).await?;
+    for (shard, caution) in note_ends(shared, &held, &unclean, known).await? {
+        holding.be_cautious(shard, caution);
+    }
+    report_caution(&holding);
+    Ok(holding)
+}
+
+/// Looks how the owners before of `tenures`, which were claimed one by one, ended, and notes it.
+///
+/// Caution outlasts a planned move: whoever takes a shard on from an owner that let go of it while one item
+/// was handled at a time goes on so.
+///
+/// # Errors
+/// [`TakeoverError`], to be tried again: nobody works for these shards before.
+pub(crate) async fn arrive<S: Store>(
+    shared: &Shared<S>,
+    tenures: &BTreeMap<ShardId, Tenure>,
+) -> Result<Vec<(ShardId, Caution)>, TakeoverError> {
+    let held = tenures.iter().map(|(shard, one)| (*shard, one.ownership));
+    let unclean = tenures.iter().filter(|(_, one)| one.was_active);
+    let unclean: BTreeSet<ShardId> = unclean.map(|(shard, _)| *shard).collect();
+    let (now, known) = (shared.now(), owners(shared).await?);
+    let mut cautious: Vec<(ShardId, Caution)> = tenures
+        .keys()
+        .filter(|shard| !unclean.contains(shard))
+        .filter_map(|shard| Some((*shard, caution_of(known.get(shard)?, now)?)))
+        .collect();
+    let noted = note_ends(shared, &held.collect(), &unclean, known).await?;
+    cautious.extend(noted);
+    Ok(cautious)
+}
+
+/// What follows from how owners ended, if that is too lately and too often.
+fn caution_of(owners: &Owners, now: Timestamp) -> Option<Caution> {
+    let lately = |at: &&i64| **at >= (now - CAUTION_TIME).as_millis();
+    let last = owners.unclean.iter().filter(lately).max()?;
+    let is_often = owners.unclean.iter().filter(lately).count() >= UNCLEAN_ENDS_MAX;
+    is_often.then(|| Caution {
+        owners: owners.clone(),
+        until: Timestamp::from_millis(*last) + CAUTION_TIME,
+    })
+}
+
+/// Tells the operator that some shards are slow, and why.
+pub(crate) fn report_caution(holding: &Holding) {
+    if holding.is_anywhere_cautious() {
         tracing::error!(
-            shards = holding.cautious.len(),
+            shards = holding.cautious_count(),
             incident = "the owners of queues ended twice without letting go of them; items are sent one at a time",
             "incident"
         );
     }
-    Ok(holding)
 }
 
-/// Notes which owners ended badly, and judges what they were doing.
+/// Notes which owners ended badly, and judges what they were doing. Says where one item is to be handled at a
+/// time.
 async fn note_ends<S: Store>(
     shared: &Shared<S>,
-    holding: &mut Holding,
+    held: &BTreeMap<ShardId, Ownership>,
     unclean: &BTreeSet<ShardId>,
-) -> Result<(), TakeoverError> {
+    mut known: BTreeMap<ShardId, Owners>,
+) -> Result<Vec<(ShardId, Caution)>, TakeoverError> {
     let now = shared.now();
-    let mut known = owners(shared).await?;
-    let mut settlements = Vec::new();
+    let (mut settlements, mut cautious) = (Vec::new(), Vec::new());
     for shard in unclean {
         let mut owners = known.remove(shard).unwrap_or_default();
         owners.note_unclean(now, now - CAUTION_TIME);
@@ -126,15 +148,16 @@ async fn note_ends<S: Store>(
         let mut rows = Rows::default();
         rows.set(keys::suspect(*shard), owners.encode());
         settlements.push(Settlement::of_rows(*shard, rows));
-        if owners.unclean.len() >= UNCLEAN_ENDS_MAX {
-            holding.cautious.insert(*shard, owners);
-        }
+        cautious.extend(caution_of(&owners, now).map(|caution| (*shard, caution)));
     }
     if settlements.is_empty() {
-        return Ok(());
+        return Ok(cautious);
     }
-    match settle(shared, &holding.held, settlements).await {
-        Ok(_) => Ok(()),
+    match settle(shared, held, settlements).await {
+        Ok(_) => Ok(cautious),
+        Err(unsettled) if !unsettled.lost.is_empty() => Err(TakeoverError::Lost {
+            shards: unsettled.lost,
+        }),
         Err(unsettled) => Err(TakeoverError::Note {
             cause: chain(&unsettled.error),
         }),
@@ -217,20 +240,48 @@ async fn blame<S: Store>(
 
 /// Lets go of every shard, so that whoever comes next knows that this was no bad end.
 pub(crate) async fn release<S: Store>(shared: &Shared<S>, holding: &Holding) {
-    let settlements = holding.held.iter().map(|(shard, held)| {
-        let mut rows = Rows::default();
-        let released = shared.claimant.released(held.fence);
-        rows.set(keys::shard(*shard), encode_ownership(&released));
-        Settlement::of_rows(*shard, rows)
-    });
-    let settlements: Vec<Settlement> = settlements.collect();
-    if settlements.is_empty() {
-        return;
+    write_records(shared, holding.records(), |held| {
+        shared.claimant.released(held.fence)
+    })
+    .await;
+    shared.shards.gone(holding.iter().map(|(shard, _)| shard));
+}
+
+/// Writes the records of the shards that are held once more, as they are. A commit of the life before that may
+/// still be on its way depends on them, and cannot land any more (cluster §7.3). Shards that others hold
+/// are found here.
+///
+/// Says whether that is done: until then nobody may write.
+pub(crate) async fn fence_off_the_past<S: Store>(shared: &Shared<S>) -> bool {
+    let tenures = shared.shards.tenures();
+    let held = tenures.iter().map(|(shard, one)| (*shard, one.ownership));
+    write_records(shared, held.collect(), |held| held).await
+}
+
+/// Replaces the records of `held` by what `after` makes of them.
+async fn write_records<S: Store>(
+    shared: &Shared<S>,
+    mut held: BTreeMap<ShardId, Ownership>,
+    after: impl Fn(Ownership) -> Ownership,
+) -> bool {
+    while !held.is_empty() {
+        let settlements = held.iter().map(|(shard, ownership)| {
+            let mut rows = Rows::default();
+            rows.set(keys::shard(*shard), encode_ownership(&after(*ownership)));
+            Settlement::of_rows(*shard, rows)
+        });
+        let Err(unsettled) = settle(shared, &held, settlements.collect()).await else {
+            return true;
+        };
+        if unsettled.lost.is_empty() {
+            tracing::warn!(
+                cause = chain(&unsettled.error),
+                "the records of the queue's shards could not be written"
+            );
+            return false;
+        }
+        let lost = held.extract_if(.., |shard, _| unsettled.lost.contains(shard));
+        shared.shards.lose(&lost.collect());
     }
-    if let Err(unsettled) = settle(shared, &holding.held, settlements).await {
-        tracing::warn!(
-            cause = chain(&unsettled.error),
-            "the shards of the queue could not be let go of"
-        );
-    }
+    true
 }

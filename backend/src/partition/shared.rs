@@ -22,6 +22,7 @@ use crate::inbound::LeftMeanwhile;
 use crate::metrics::Metrics;
 use crate::outbound::bell::QueueBell;
 use crate::outbound::depths::Depths;
+use crate::outbound::shards::Shards;
 use crate::service_keys::ServiceKeys;
 use crate::store::{Store, TxOptions};
 
@@ -122,6 +123,8 @@ pub(crate) struct Shared<S> {
     pub(crate) conduct: ConductCache,
     /// Rung for partitions with something in their intake.
     pub(crate) bell: Bell<PartitionId>,
+    /// The shards of destinations that are ours.
+    pub(crate) shards: Shards,
     /// Rung when something is queued for other services.
     pub(crate) queue_bell: QueueBell,
     /// How much waits for other services.

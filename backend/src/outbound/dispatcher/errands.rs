@@ -59,13 +59,13 @@ impl<S: Store> Dispatcher<S> {
         let shard = settlement.shard;
         self.holding.note_suspect(shard, None, &mut settlement.rows);
         settlement.then = Then::Released(errand);
-        self.ledger.add(settlement);
+        self.write(settlement);
     }
 
     /// The errand came to nothing: nothing is held against anybody.
     pub(super) fn release(&mut self, now: Timestamp, errand: &Errand) {
         self.flights -= 1;
-        self.busy.remove(&errand.id);
+        self.be_done_with(errand.id);
         self.pool.handle_released(now, &errand.domain, errand.id);
         self.clear_suspicion(errand);
     }
@@ -82,7 +82,7 @@ impl<S: Store> Dispatcher<S> {
         let (shard, mut rows) = (ShardId::of(&errand.domain), Rows::default());
         self.holding.note_suspect(shard, None, &mut rows);
         if !rows.is_empty() {
-            self.ledger.add(Settlement::of_rows(shard, rows));
+            self.write(Settlement::of_rows(shard, rows));
         }
     }
 
@@ -115,7 +115,7 @@ impl<S: Store> Dispatcher<S> {
         match self.settlement_of(now, item, place, judgement) {
             Some(settlement) => self.settle_transfer(settlement),
             None => {
-                self.busy.remove(&errand.id);
+                self.be_done_with(errand.id);
                 self.clear_suspicion(&errand);
             }
         }
@@ -131,7 +131,7 @@ impl<S: Store> Dispatcher<S> {
         let mut settlement = settlement.after_transfer();
         self.holding
             .note_suspect(settlement.shard, None, &mut settlement.rows);
-        self.ledger.add(settlement);
+        self.write(settlement);
     }
 
     /// Handling an item has failed here too often: it goes aside with its message.
@@ -257,7 +257,7 @@ impl<S: Store> Dispatcher<S> {
         match body {
             Ok(body) => {
                 report_aside(unreadable);
-                self.ledger.add(Settlement::moved_aside(unreadable, body));
+                self.write(Settlement::moved_aside(unreadable, body));
             }
             // The next round finds it again.
             Err(error) => complain(&error, "message"),

@@ -1,6 +1,5 @@
 //! What the futures bring back, and what follows from it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mesh_common::delivery::pool::Remembered;
@@ -43,6 +42,7 @@ impl<S: Store> Dispatcher<S> {
             Done::Scanned { shard, domains } => self.handle_scanned(now, shard, domains),
             Done::Round { range, page } => self.handle_round(now, range, page),
             Done::Aside { unreadable, body } => self.handle_aside(&unreadable, body),
+            Done::Arrived { tenures, cautious } => self.handle_arrived(now, tenures, cautious),
         }
     }
 
@@ -63,7 +63,8 @@ impl<S: Store> Dispatcher<S> {
                 return;
             }
         };
-        if !self.holding.holds(ShardId::of(&domain)) || !self.has_room(now, remembered.as_ref()) {
+        if !self.holding.works_for(ShardId::of(&domain)) || !self.has_room(now, remembered.as_ref())
+        {
             return;
         }
         self.pool.add_destination(now, &domain, remembered.as_ref());
@@ -161,12 +162,12 @@ impl<S: Store> Dispatcher<S> {
         place: Place,
         failure: Failure,
     ) {
-        if self.busy.contains(&item.id) || !self.ending.insert(item.id) {
+        if self.busy.contains_key(&item.id) || !self.ending.insert(item.id) {
             return;
         }
         report(&self.shared, item, "failed", Some(&failure.text));
         let told = (MessageState::Failed, Some(failure.text.as_str()));
-        self.ledger.add(Settlement::over(item, place, told, now));
+        self.write(Settlement::over(item, place, told, now));
         let metrics = &self.shared.metrics.outbound;
         metrics.settled(&Fate::Failed(failure));
     }
@@ -194,10 +195,14 @@ impl<S: Store> Dispatcher<S> {
         shard: ShardId,
         domains: Result<Vec<String>, StoreError>,
     ) {
+        let is_again = self.scanning.remove(&shard).unwrap_or_default();
         match domains {
             Ok(domains) => {
                 for domain in domains {
                     self.handle_news(now, &domain);
+                }
+                if is_again {
+                    self.scan(shard);
                 }
             }
             Err(error) => {
@@ -220,7 +225,7 @@ impl<S: Store> Dispatcher<S> {
                 Then::Carry(errand) => self.carry(errand),
                 Then::Released(errand) => self.release(now, &errand),
                 Then::Settled { domain, id } => {
-                    self.busy.remove(&id);
+                    self.be_done_with(id);
                     self.pool.handle_settled(now, &domain, id);
                 }
                 Then::Changed { domain, id } => self.handle_changed(now, &domain, id),
@@ -255,45 +260,9 @@ impl<S: Store> Dispatcher<S> {
         self.ledger
             .put_back(left, is_fenced && !lost.is_empty(), is_too_large(&error));
         if !lost.is_empty() {
-            self.lose(now, &lost, gone);
-        }
-    }
-
-    /// Others hold these shards: nothing more is sent for them from here, and nothing written.
-    fn lose(&mut self, now: Timestamp, lost: &BTreeSet<ShardId>, mut gone: Vec<Settlement>) {
-        tracing::error!(
-            shards = lost.len(),
-            incident = "another owner holds shards of the queue",
-            "incident"
-        );
-        for shard in lost {
-            self.holding.held.remove(shard);
-            self.holding.cautious.remove(shard);
-        }
-        gone.extend(self.ledger.take_out(lost));
-        for settlement in gone {
-            match settlement.then {
-                Then::Carry(errand) | Then::Released(errand) => {
-                    self.flights -= 1;
-                    self.busy.remove(&errand.id);
-                }
-                Then::Settled { id, .. } => {
-                    self.busy.remove(&id);
-                }
-                Then::Changed { id, .. } => {
-                    self.ending.remove(&id);
-                }
-                Then::Nothing => {}
-            }
-        }
-        let domains = self.pool.domains();
-        let theirs: Vec<Arc<str>> = domains
-            .filter(|domain| lost.contains(&ShardId::of(domain)))
-            .map(Arc::clone)
-            .collect();
-        for domain in theirs {
-            self.pool.remove_destination(now, &domain);
-            self.records.closed(&domain);
+            let records = self.holding.records();
+            let lost = records.into_iter().filter(|(one, _)| lost.contains(one));
+            self.lose(now, &lost.collect(), gone);
         }
     }
 }

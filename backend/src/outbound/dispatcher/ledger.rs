@@ -18,6 +18,8 @@ pub(super) struct Ledger {
     waiting: VecDeque<Settlement>,
     /// Settlements of the commit in flight.
     in_flight: usize,
+    /// Their shards.
+    committing: BTreeSet<ShardId>,
     /// When the oldest came.
     since: Option<Instant>,
     not_before: Option<Instant>,
@@ -30,6 +32,7 @@ impl Default for Ledger {
         Self {
             waiting: VecDeque::new(),
             in_flight: 0,
+            committing: BTreeSet::new(),
             since: None,
             not_before: None,
             batch_max: OUTBOUND_OUTCOMES_MAX,
@@ -46,6 +49,16 @@ impl Ledger {
     /// Settlements that are not durable yet.
     pub(super) fn len(&self) -> usize {
         self.waiting.len() + self.in_flight
+    }
+
+    /// Whether something about `shard` waits to be committed.
+    pub(super) fn has_waiting(&self, shard: ShardId) -> bool {
+        self.waiting.iter().any(|one| one.shard == shard)
+    }
+
+    /// Whether something about `shard` is being committed.
+    pub(super) fn is_committing(&self, shard: ShardId) -> bool {
+        self.committing.contains(&shard)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -77,6 +90,7 @@ impl Ledger {
             batch.extend(self.waiting.pop_front());
         }
         self.in_flight = batch.len();
+        self.committing = batch.iter().map(|one| one.shard).collect();
         self.since = (!self.waiting.is_empty()).then(Instant::now);
         batch
     }
@@ -84,6 +98,7 @@ impl Ledger {
     /// The batch is durable.
     pub(super) fn landed(&mut self) {
         self.in_flight = 0;
+        self.committing.clear();
         self.not_before = None;
         self.batch_max = (self.batch_max * 2).min(OUTBOUND_OUTCOMES_MAX);
     }
@@ -92,6 +107,7 @@ impl Ledger {
     /// out of it, else after a moment. One that is too large is halved.
     pub(super) fn put_back(&mut self, batch: Vec<Settlement>, at_once: bool, is_too_large: bool) {
         self.in_flight = 0;
+        self.committing.clear();
         if is_too_large {
             self.batch_max = (self.batch_max / 2).max(1);
         } else if !at_once {

@@ -17,16 +17,20 @@
 //! | `ledger` | what waits to be committed |
 //! | `records` | what is written of destinations |
 //! | `round` | the slow look at everything |
+//! | `tenures` | shards that come and go |
+//! | `careful` | one item at a time, where owners ended badly |
 //! | `orders` | what operators and others ask |
 
+mod careful;
 mod errands;
 mod landing;
 mod ledger;
 pub(super) mod orders;
 mod records;
 mod round;
+mod tenures;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -44,6 +48,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use self::careful::Careful;
 use self::ledger::Ledger;
 use self::orders::Command;
 use self::records::Records;
@@ -51,9 +56,11 @@ use self::round::{Round, RoundPage};
 use super::bell::{Note, Rung};
 use super::carrier::Carrier;
 use super::config::OutboundConfig;
+use super::holding::{Caution, Holding};
 use super::load::{self, Loaded, Unreadable};
 use super::settle::{Place, Settled, Settlement, Then, Unsettled, settle};
-use super::takeover::{self, CAUTION_TIME, Holding};
+use super::shards::Tenure;
+use super::takeover::{self, TakeoverError};
 use super::transfer::{self, Carried, Errand};
 use crate::handle::Inner;
 use crate::partition::records::Rows;
@@ -64,6 +71,8 @@ use crate::store::{KeyRange, Store, StoreError, Versionstamp, keys};
 const ITEMS_EACH_MIN: usize = 8;
 /// Destinations whose records are read at once; the round over the queue comes back to others.
 const OPENING_MAX: usize = 4_096;
+/// Time for which whoever may handle one item now, of those who wait for it, is waited for.
+const TURN_TIME: Duration = Duration::from_millis(10);
 /// Time to the next try where the store could not be read.
 const RETRY_TIME: Duration = Duration::from_secs(1);
 
@@ -114,6 +123,11 @@ enum Done {
         unreadable: Box<Unreadable>,
         body: Result<Option<Bytes>, StoreError>,
     },
+    /// How the owners before of shards that came ended.
+    Arrived {
+        tenures: BTreeMap<ShardId, Tenure>,
+        cautious: Result<Vec<(ShardId, Caution)>, TakeoverError>,
+    },
 }
 
 /// Why a life of the dispatcher is over.
@@ -133,14 +147,23 @@ pub(super) struct Dispatcher<S: Store> {
     carrier: Arc<dyn Carrier>,
     pool: Pool,
     holding: Holding,
+    /// Which change of the shards was followed last.
+    followed: u64,
+    /// Shards that are to be let go of, and until when what is in flight may end.
+    leaving: BTreeMap<ShardId, Instant>,
+    /// Shards whose arrival could not be noted, to be tried again.
+    arrivals_at: Option<Instant>,
+    careful: Careful,
     ledger: Ledger,
     records: Records,
     round: Round,
     tasks: JoinSet<Done>,
     /// Destinations whose records are being read.
     opening: HashSet<String>,
-    /// Items under way, or waiting for what became of them to be committed.
-    busy: HashSet<ItemId>,
+    /// Shards that are being looked through, and whether they are to be once more.
+    scanning: BTreeMap<ShardId, bool>,
+    /// Items under way, or waiting for what became of them to be committed, with their shards.
+    busy: HashMap<ItemId, ShardId>,
     /// Items that are given up, until that is committed.
     ending: HashSet<ItemId>,
     destinations_max: usize,
@@ -152,8 +175,6 @@ pub(super) struct Dispatcher<S: Store> {
     again: BTreeSet<(Timestamp, String)>,
     look_at: Timestamp,
     is_looking: bool,
-    /// Until when one item is handled at a time, if so.
-    cautious_until: Option<Timestamp>,
     stopping: Option<Stopping>,
     /// Who waits until nothing is to be done.
     idlers: Vec<oneshot::Sender<()>>,
@@ -174,19 +195,23 @@ impl<S: Store> Dispatcher<S> {
         holding: Holding,
     ) -> Self {
         let now = shared.now();
-        let is_cautious = !holding.cautious.is_empty();
         Self {
             shared,
             home,
             carrier,
             pool: Pool::new(now, config.pool()),
+            followed: 0,
+            leaving: BTreeMap::new(),
+            arrivals_at: None,
+            careful: Careful::default(),
             holding,
             ledger: Ledger::default(),
             records: Records::default(),
             round: Round::new(now),
             tasks: JoinSet::new(),
             opening: HashSet::new(),
-            busy: HashSet::new(),
+            scanning: BTreeMap::new(),
+            busy: HashMap::new(),
             ending: HashSet::new(),
             destinations_max: config.destinations_max as usize,
             flights: 0,
@@ -194,7 +219,6 @@ impl<S: Store> Dispatcher<S> {
             again: BTreeSet::new(),
             look_at: now,
             is_looking: false,
-            cautious_until: is_cautious.then(|| now + CAUTION_TIME),
             stopping: None,
             idlers: Vec::new(),
         }
@@ -225,6 +249,7 @@ impl<S: Store> Dispatcher<S> {
                 },
                 () = self.shared.queue_bell.rung() => {}
                 () = self.shared.heard.rung() => {}
+                () = self.shared.shards.changed() => {}
                 () = tokio::time::sleep_until(wake) => {}
             }
         }
@@ -233,11 +258,13 @@ impl<S: Store> Dispatcher<S> {
     /// Begins whatever can be begun.
     fn turn(&mut self) {
         let now = self.shared.now();
+        self.follow(now);
         self.listen(now);
         self.look(now);
         self.go_round(now);
         self.look_again(now);
         self.end_caution(now);
+        self.give_turn();
         if !self.is_stopping() {
             while self.may_start()
                 && let Some(start) = self.pool.poll_start(now)
@@ -253,6 +280,7 @@ impl<S: Store> Dispatcher<S> {
             self.write_records(now);
         }
         self.commit();
+        self.leave();
         if self.is_idle(now) {
             for idler in self.idlers.drain(..) {
                 let _gone = idler.send(());
@@ -270,7 +298,10 @@ impl<S: Store> Dispatcher<S> {
             told,
             doubtful,
         } = self.shared.queue_bell.take();
-        self.told.extend(told);
+        if !self.shared.shards.are_shared() {
+            // Others queue too: their commits may be older than one that was told of here, and untold.
+            self.told.extend(told);
+        }
         for Note { destination, due } in items {
             if self.pool.knows(&destination) {
                 self.pool.handle_enqueued(now, &destination, due);
@@ -291,7 +322,7 @@ impl<S: Store> Dispatcher<S> {
 
     /// Something for `domain` is in the store.
     fn handle_news(&mut self, now: Timestamp, domain: &str) {
-        if !self.holding.holds(ShardId::of(domain)) {
+        if !self.holding.works_for(ShardId::of(domain)) {
             return;
         }
         if self.pool.knows(domain) {
@@ -321,9 +352,14 @@ impl<S: Store> Dispatcher<S> {
     }
 
     fn scan(&mut self, shard: ShardId) {
-        if !self.holding.holds(shard) || self.is_stopping() {
+        if !self.holding.works_for(shard) || self.is_stopping() {
             return;
         }
+        if let Some(again) = self.scanning.get_mut(&shard) {
+            *again = true;
+            return;
+        }
+        self.scanning.insert(shard, false);
         let shared = Arc::clone(&self.shared);
         self.tasks.spawn(async move {
             let domains = load::destinations(&shared.store, shard).await;
@@ -358,8 +394,10 @@ impl<S: Store> Dispatcher<S> {
     /// Nothing is sent before it is known what there is, nor faster than the store takes what becomes of
     /// it, nor more than one item at a time where one of them may end us.
     fn may_start(&self) -> bool {
-        let is_alone = self.cautious_until.is_none() || self.flights == 0;
-        self.round.is_over_once() && is_alone && self.ledger.len() < OUTBOUND_UNCOMMITTED_MAX
+        let is_alone = !self.holding.is_everywhere_cautious() || self.flights == 0;
+        let is_resting = self.shared.shards.is_resting();
+        let has_room = self.ledger.len() < OUTBOUND_UNCOMMITTED_MAX;
+        self.round.is_over_once() && is_alone && has_room && !is_resting
     }
 
     fn start(&mut self, start: Start) {
@@ -368,15 +406,20 @@ impl<S: Store> Dispatcher<S> {
             domain: start.domain,
             id: start.item,
         };
-        self.busy.insert(errand.id);
+        let shard = ShardId::of(&errand.domain);
+        let is_cautious = self.holding.is_cautious(shard);
+        if is_cautious && !self.careful.take(&errand) {
+            return self.wait_for_turn(&errand);
+        }
+        self.busy.insert(errand.id, shard);
         self.flights += 1;
-        if self.cautious_until.is_none() {
+        if !is_cautious {
             return self.carry(errand);
         }
-        let (shard, mut rows) = (ShardId::of(&errand.domain), Rows::default());
+        let mut rows = Rows::default();
         self.holding
             .note_suspect(shard, Some(&errand.key), &mut rows);
-        self.ledger.add(Settlement {
+        self.write(Settlement {
             then: Then::Carry(errand),
             ..Settlement::of_rows(shard, rows)
         });
@@ -388,13 +431,6 @@ impl<S: Store> Dispatcher<S> {
             let carried = transfer::run(shared, carrier, errand.clone()).await;
             Done::Carried { errand, carried }
         });
-    }
-
-    fn end_caution(&mut self, now: Timestamp) {
-        if self.cautious_until.is_some_and(|until| until <= now) {
-            tracing::info!("items are sent at full pace again");
-            self.cautious_until = None;
-        }
     }
 
     // ---- Commits ----
@@ -416,8 +452,8 @@ impl<S: Store> Dispatcher<S> {
     }
 
     /// Whether no outcome is under way that could join a batch: nothing is sent, or one item at a time.
-    const fn is_alone(&self) -> bool {
-        self.flights == 0 || self.cautious_until.is_some()
+    fn is_alone(&self) -> bool {
+        self.flights == 0 || self.holding.is_anywhere_cautious()
     }
 
     fn write_records(&mut self, now: Timestamp) {
@@ -430,7 +466,7 @@ impl<S: Store> Dispatcher<S> {
             };
             let row = self.records.worth_writing(&domain, standing.remembered);
             if let Some(settlement) = row {
-                self.ledger.add(settlement);
+                self.write(settlement);
             }
         }
     }
@@ -438,7 +474,7 @@ impl<S: Store> Dispatcher<S> {
     /// Forgets a destination that has nothing to do; its row stays.
     fn close(&mut self, now: Timestamp, domain: &str) {
         if let Some(remembered) = self.pool.remove_destination(now, domain) {
-            self.ledger.add(records::row(domain, &remembered));
+            self.write(records::row(domain, &remembered));
         }
         self.records.closed(domain);
     }
@@ -463,7 +499,7 @@ impl<S: Store> Dispatcher<S> {
             let remembered = standing.map(|standing| standing.remembered);
             let row = remembered.and_then(|one| self.records.worth_writing(&domain, one));
             if let Some(settlement) = row {
-                self.ledger.add(settlement);
+                self.write(settlement);
             }
         }
     }
@@ -490,7 +526,7 @@ impl<S: Store> Dispatcher<S> {
             self.round.due_at(),
             self.records.due_at(),
             self.again.first().map(|(at, _)| *at),
-            self.cautious_until,
+            self.holding.cautious_until(),
             looks,
         ];
         // The clock may be slower than the timers: a moment that has come by then is looked at again.
@@ -500,8 +536,9 @@ impl<S: Store> Dispatcher<S> {
             moment + at.since(now).max(soonest)
         });
         let commit = self.ledger.due_at(self.is_alone());
+        let turn = self.careful.is_wanted().then(|| moment + TURN_TIME);
         let stop = self.stopping.as_ref().map(|stopping| stopping.until);
-        [commit, stop]
+        [commit, stop, turn, self.arrivals_at, self.leave_at()]
             .into_iter()
             .flatten()
             .fold(wake, Instant::min)

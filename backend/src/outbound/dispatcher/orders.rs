@@ -56,8 +56,10 @@ impl<S: Store> Dispatcher<S> {
     /// not ours learns that nothing was done.
     fn settle_for_operator(&mut self, settlements: Vec<Settlement>) {
         for settlement in settlements {
-            if self.holding.holds(settlement.shard) {
+            if self.holding.works_for(settlement.shard) {
                 self.ledger.add(settlement);
+            } else if let Some(reply) = settlement.reply {
+                let _gone = reply.send(false);
             }
         }
     }

@@ -2,12 +2,13 @@
 //! there before this life and what nobody was told of, tells senders that their messages are late, gives
 //! up what has waited too long, and moves aside what does not read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mesh_common::delivery::{QueueItem, Trouble, retry};
-use mesh_common::limits::OUTBOUND_ROUND_INTERVAL;
+use mesh_common::delivery::{QueueItem, ShardId, Trouble, retry};
+use mesh_common::limits::{OUTBOUND_ROUND_INTERVAL, OUTBOUND_SHARDS};
 use mesh_common::time::Timestamp;
 
 use super::{Dispatcher, Done, report};
@@ -25,7 +26,7 @@ const PACE: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(super) struct Round {
     /// What of the queue is left; nothing between two rounds.
-    rest: Option<KeyRange>,
+    rest: VecDeque<KeyRange>,
     is_reading: bool,
     next_at: Timestamp,
     /// Whether everything that was there at the start was looked at.
@@ -45,7 +46,7 @@ pub(crate) struct RoundPage {
 impl Round {
     pub(super) fn new(now: Timestamp) -> Self {
         Self {
-            rest: None,
+            rest: VecDeque::new(),
             is_reading: false,
             next_at: now,
             is_over_once: false,
@@ -63,16 +64,30 @@ impl Round {
         (!self.is_reading).then_some(self.next_at)
     }
 
-    /// Begins with the next page.
-    pub(super) fn take(&mut self) -> KeyRange {
-        self.is_reading = true;
-        self.rest.take().unwrap_or_else(keys::all_queues)
+    /// Begins soon, unless a round is under way: there is more to look through than before.
+    pub(super) fn hurry(&mut self, now: Timestamp) {
+        if !self.is_reading && self.rest.is_empty() {
+            self.next_at = self.next_at.min(now);
+        }
+    }
+
+    /// Begins with the next page. A round goes over the queues of the shards that are worked for when it
+    /// begins: nothing, if there are none.
+    pub(super) fn take(&mut self, working: impl FnOnce() -> BTreeSet<ShardId>) -> Option<KeyRange> {
+        if self.rest.is_empty() {
+            self.rest = ranges(&working());
+        }
+        let range = self.rest.pop_front();
+        self.is_reading = range.is_some();
+        range
     }
 
     fn turn(&mut self, now: Timestamp, rest: Option<KeyRange>) -> Option<Option<Timestamp>> {
         self.is_reading = false;
-        let is_over = rest.is_none();
-        self.rest = rest;
+        if let Some(rest) = rest {
+            self.rest.push_front(rest);
+        }
+        let is_over = self.rest.is_empty();
         self.next_at = match (is_over, self.is_over_once) {
             (true, _) => now + OUTBOUND_ROUND_INTERVAL,
             (false, true) => now + PACE,
@@ -81,6 +96,22 @@ impl Round {
         self.is_over_once |= is_over;
         is_over.then(|| self.oldest_at.take())
     }
+}
+
+/// The queues of `shards`, those of neighbours together.
+fn ranges(shards: &BTreeSet<ShardId>) -> VecDeque<KeyRange> {
+    if shards.len() == usize::from(OUTBOUND_SHARDS) {
+        return VecDeque::from([keys::all_queues()]);
+    }
+    let mut ranges: VecDeque<KeyRange> = VecDeque::new();
+    for shard in shards {
+        let next = keys::queues(*shard);
+        match ranges.back_mut() {
+            Some(last) if last.end == next.begin => last.end = next.end,
+            _ => ranges.push_back(next),
+        }
+    }
+    ranges
 }
 
 /// Reads one page.
@@ -119,7 +150,11 @@ impl<S: Store> Dispatcher<S> {
         if self.round.due_at().is_none_or(|at| at > now) || self.is_stopping() {
             return;
         }
-        let (shared, range) = (self.shared.clone(), self.round.take());
+        let Some(range) = self.round.take(|| self.holding.working()) else {
+            self.round.turn(now, None);
+            return;
+        };
+        let shared = Arc::clone(&self.shared);
         self.tasks.spawn(async move {
             let page = read(&shared, &range).await;
             Done::Round { range, page }
@@ -143,12 +178,14 @@ impl<S: Store> Dispatcher<S> {
         };
         let mut due = BTreeSet::new();
         for (item, value) in page.items {
-            if self.holding.holds(item.shard()) {
+            if self.holding.works_for(item.shard()) {
                 self.look_at(now, &item, value, &mut due);
             }
         }
         for unreadable in page.unreadable {
-            self.move_aside(unreadable);
+            if self.holding.works_for(unreadable.id.0) {
+                self.move_aside(unreadable);
+            }
         }
         for domain in due {
             self.handle_news(now, &domain);
@@ -171,7 +208,7 @@ impl<S: Store> Dispatcher<S> {
         if is_due && !due.contains(item.destination()) {
             due.insert(item.destination().to_owned());
         }
-        if self.busy.contains(&item.id) {
+        if self.busy.contains_key(&item.id) {
             return;
         }
         let place = Place {
@@ -203,7 +240,7 @@ impl<S: Store> Dispatcher<S> {
         };
         let text = after.last_trouble.as_ref().map(|one| one.text.as_str());
         report(&self.shared, item, "delayed", text);
-        self.ledger.add(Settlement {
+        self.write(Settlement {
             then: Then::Nothing,
             ..Settlement::delayed(item, place, after, now)
         });
