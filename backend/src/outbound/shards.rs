@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use mesh_common::cluster::Ownership;
+use mesh_common::cluster::{Fence, Ownership};
 use mesh_common::delivery::ShardId;
 use tokio::sync::{Notify, oneshot};
 
@@ -43,8 +43,8 @@ struct State {
     held: BTreeMap<ShardId, Tenure>,
     /// Counts the changes of `held`.
     revision: u64,
-    /// Shards that others were found to hold.
-    lost: BTreeSet<ShardId>,
+    /// Shards that others were found to hold, with the claims by which they were ours.
+    lost: BTreeMap<ShardId, Fence>,
     /// Who waits for the end of a tenure.
     waiting: BTreeMap<ShardId, Vec<oneshot::Sender<Ended>>>,
 }
@@ -140,18 +140,20 @@ impl Shards {
         ended.await.unwrap_or(Ended::Gone)
     }
 
-    /// Others hold these shards, as the loop has seen.
-    pub(crate) fn gone(&self, shards: impl IntoIterator<Item = ShardId>) {
+    /// Others hold `shard`, as the loop has seen, or nobody does: it is not ours by this claim any more.
+    pub(crate) fn gone(&self, shard: ShardId, fence: Fence) {
         let mut state = self.lock();
-        for shard in shards {
+        let tenure = state.held.get(&shard);
+        if tenure.is_some_and(|tenure| tenure.ownership.fence == fence) {
             state.end(shard, Ended::Gone);
         }
         drop(state);
         self.changed.notify_one();
     }
 
-    /// Waits until commits were refused since others hold shards, and says which.
-    pub(crate) async fn lost(&self) -> BTreeSet<ShardId> {
+    /// Waits until commits were refused since others hold shards, and says which, with the claims by which they
+    /// were ours.
+    pub(crate) async fn lost(&self) -> BTreeMap<ShardId, Fence> {
         loop {
             let lost = std::mem::take(&mut self.lock().lost);
             if !lost.is_empty() {
@@ -228,7 +230,7 @@ impl Shards {
         let mut state = self.lock();
         for (shard, ownership) in shards {
             if state.is_held_by(*shard, ownership) && state.end(*shard, Ended::Gone) {
-                state.lost.insert(*shard);
+                state.lost.insert(*shard, ownership.fence);
             }
         }
         drop(state);

@@ -244,7 +244,9 @@ pub(crate) async fn release<S: Store>(shared: &Shared<S>, holding: &Holding) {
         shared.claimant.released(held.fence)
     })
     .await;
-    shared.shards.gone(holding.iter().map(|(shard, _)| shard));
+    for (shard, held) in holding.iter() {
+        shared.shards.gone(shard, held.ownership.fence);
+    }
 }
 
 /// Writes the records of the shards that are held once more, as they are. A commit of the life before that may
