@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::config::Role;
 use crate::operate::args::{Aside, Explain, Health, Incidents, Peer, Quarantine, Queue};
 
 /// A Mathematical Mesh service: people's devices keep their catalogs and messages on it,
@@ -66,6 +67,16 @@ pub struct RunArguments {
     /// Folder for everything that is kept; overrides the configuration's `data_dir`.
     #[arg(long, env = "MESHD_HOME", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    /// What this process of a cluster is there for; may be given several times. Without it, what
+    /// `cluster.roles` says, or else everything in one process.
+    #[arg(
+        long = "role",
+        env = "MESHD_ROLE",
+        value_name = "ROLE",
+        value_enum,
+        value_delimiter = ','
+    )]
+    pub roles: Vec<Role>,
 }
 
 /// What `dns-records` is told.

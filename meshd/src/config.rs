@@ -3,6 +3,9 @@
 //! Unknown keys are refused with the nearest known one. An empty file, or none, means the defaults:
 //! a service for `localhost` on this host only.
 
+mod cluster;
+mod store;
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,8 +14,8 @@ use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use mesh_backend::config::{BackendConfig, ConfigError as BackendError};
 use mesh_backend::outbound::OutboundConfig;
-use mesh_backend::store::EmbeddedOptions;
 use mesh_common::address::canonical_domain;
+use mesh_common::cluster::TimesError;
 use mesh_common::limits::POLLS_MAX;
 use mesh_frontend::config::{
     ConfigError as FrontendError, FrontendConfig, HttpConfig, InteropConfig, RateConfig,
@@ -20,6 +23,8 @@ use mesh_frontend::config::{
 use mesh_peer::{DiscoverySettings, SettingsError};
 use serde::{Deserialize, Serialize};
 
+pub use self::cluster::{ClusterSettings, LinkFiles, Role, RoleSet};
+pub use self::store::{Engine, FoundationSettings, StoreConfig, TestStoreSettings};
 use crate::telemetry::TelemetryConfig;
 
 /// The whole file.
@@ -38,8 +43,10 @@ pub struct MeshdConfig {
     pub backend: BackendConfig,
     /// Sending to other services.
     pub outbound: OutboundConfig,
-    /// The embedded store.
+    /// Where everything is kept.
     pub store: StoreConfig,
+    /// Roles, and the other processes of the cluster.
+    pub cluster: ClusterSettings,
     /// How other services are found.
     pub discovery: DiscoverySettings,
     /// HTTP details.
@@ -52,6 +59,15 @@ pub struct MeshdConfig {
     pub telemetry: TelemetryConfig,
 }
 
+/// How many processes the service is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// This one, over a store of its own.
+    Alone,
+    /// Several over one store; this one has these roles.
+    Cluster(RoleSet),
+}
+
 /// Where the certificate lies. Both files are read again when `meshd` gets SIGHUP.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,16 +76,6 @@ pub struct TlsFiles {
     pub certificate: PathBuf,
     /// PEM: its private key.
     pub key: PathBuf,
-}
-
-/// Memory and disk of the embedded store.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct StoreConfig {
-    /// Octets of the cache of blocks read from disk.
-    pub cache_bytes: u64,
-    /// Octets of the disk that are left free: below them nothing is written until there is more room.
-    pub reserve_bytes: u64,
 }
 
 /// Rates and bounds.
@@ -120,6 +126,32 @@ pub enum ConfigError {
     /// A setting of discovery cannot be.
     #[error(transparent)]
     Discovery(#[from] SettingsError),
+    /// A setting of the store cannot be.
+    #[error("{sentence}")]
+    Store {
+        /// Which, and what to write instead.
+        sentence: String,
+    },
+    /// A setting of the cluster cannot be.
+    #[error("{sentence}")]
+    Cluster {
+        /// Which, and what to write instead.
+        sentence: String,
+    },
+    /// The cluster's times cannot be.
+    #[error(
+        "the times of [cluster] do not fit together: see heartbeat_ms, poll_ms, lease_ms, takeover_ms"
+    )]
+    Times(#[from] TimesError),
+    /// Several processes, and a store for one.
+    #[error(
+        "a process with the roles {roles} alone shares its store with other processes, and store.engine = \
+         \"embedded\" is for one process: run without --role, or set store.engine = \"foundationdb\""
+    )]
+    StoreNotShared {
+        /// The roles.
+        roles: RoleSet,
+    },
     /// The admin listener is open to others.
     #[error(
         "admin.listen = {listen} is not on loopback: it shows internals to whoever reaches it; write 127.0.0.1 and a port"
@@ -140,20 +172,12 @@ impl Default for MeshdConfig {
             backend: BackendConfig::default(),
             outbound: OutboundConfig::default(),
             store: StoreConfig::default(),
+            cluster: ClusterSettings::default(),
             discovery: DiscoverySettings::default(),
             http: HttpConfig::default(),
             limits: LimitsConfig::default(),
             interop: InteropConfig::default(),
             telemetry: TelemetryConfig::default(),
-        }
-    }
-}
-
-impl Default for StoreConfig {
-    fn default() -> Self {
-        Self {
-            cache_bytes: EmbeddedOptions::default().cache_bytes,
-            reserve_bytes: EmbeddedOptions::default().reserve_bytes,
         }
     }
 }
@@ -182,6 +206,17 @@ impl MeshdConfig {
     /// # Errors
     /// [`ConfigError`]: the key, what was found, and what to write instead.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        Self::load_with(file, |_| {})
+    }
+
+    /// The same, with what the command line says over everything.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_with(
+        file: Option<&Path>,
+        adjust: impl FnOnce(&mut Self),
+    ) -> Result<Self, ConfigError> {
         let mut figment = Figment::from(Serialized::defaults(Self::default()));
         if let Some(path) = file {
             let text = std::fs::read_to_string(path).map_err(|cause| ConfigError::Unreadable {
@@ -190,16 +225,17 @@ impl MeshdConfig {
             })?;
             figment = figment.merge(Toml::string(&text));
         }
-        let config: Self = figment
+        let mut config: Self = figment
             .merge(
                 Env::prefixed("MESHD_")
                     .split("__")
-                    .ignore(&["config", "home"]),
+                    .ignore(&["config", "home", "role"]),
             )
             .extract()
             .map_err(|error| ConfigError::Invalid {
                 message: explain(error, file),
             })?;
+        adjust(&mut config);
         config.check()?;
         Ok(config)
     }
@@ -213,6 +249,16 @@ impl MeshdConfig {
         self.effective_backend().check()?;
         self.discovery.check()?;
         self.outbound.check()?;
+        self.store.check()?;
+        match self.shape() {
+            Shape::Alone => {}
+            Shape::Cluster(roles) => {
+                if roles.is_node() && !self.store.engine.is_shared() {
+                    return Err(ConfigError::StoreNotShared { roles });
+                }
+                self.cluster.check(roles)?;
+            }
+        }
         if !self.admin.listen.ip().is_loopback() {
             return Err(ConfigError::AdminExposed {
                 listen: self.admin.listen,
@@ -223,6 +269,24 @@ impl MeshdConfig {
 }
 
 impl MeshdConfig {
+    /// Whether this process is the whole service, or one of several.
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        let roles = RoleSet::of(&self.cluster.roles);
+        if roles == RoleSet::ALL && !self.store.engine.is_shared() {
+            Shape::Alone
+        } else {
+            Shape::Cluster(roles)
+        }
+    }
+
+    /// Where the service's identity lies.
+    #[must_use]
+    pub fn identity_folder(&self) -> PathBuf {
+        let set = self.cluster.identity.clone();
+        set.unwrap_or_else(|| crate::data_dir::identity_of(&self.data_dir))
+    }
+
     /// The front-end's settings, with the tables that stand apart in the file.
     #[must_use]
     pub fn effective_frontend(&self) -> FrontendConfig {

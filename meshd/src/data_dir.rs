@@ -67,11 +67,7 @@ impl DataDir {
             folder.tls(),
             folder.admin(),
         ] {
-            make_private(&path).map_err(|cause| DataDirError {
-                action: "make",
-                path,
-                cause,
-            })?;
+            make_folder(&path)?;
         }
         Ok(folder)
     }
@@ -91,7 +87,7 @@ impl DataDir {
     /// The folder of profiles and keys.
     #[must_use]
     pub fn identity(&self) -> PathBuf {
-        self.root.join("identity")
+        identity_of(&self.root)
     }
 
     /// The folder of the development certificates.
@@ -107,10 +103,28 @@ impl DataDir {
     }
 }
 
+/// The folder of profiles and keys in the data folder `root`.
+#[must_use]
+pub fn identity_of(root: &Path) -> PathBuf {
+    root.join("identity")
+}
+
 /// The folder of operators in the data folder `root`.
 #[must_use]
 pub fn admin_of(root: &Path) -> PathBuf {
     root.join("admin")
+}
+
+/// Makes the folder `path`, private to this user, if it is not there.
+///
+/// # Errors
+/// [`DataDirError`] with what to do about it.
+pub fn make_folder(path: &Path) -> Result<(), DataDirError> {
+    make_private(path).map_err(|cause| DataDirError {
+        action: "make",
+        path: path.to_owned(),
+        cause,
+    })
 }
 
 fn make_private(path: &Path) -> io::Result<()> {

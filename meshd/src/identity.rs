@@ -25,6 +25,14 @@ const SERVICE_ONLINE: &str = "service-online.key";
 const SERVICE_AUTHENTICATION: &str = "service-authentication.key";
 /// Folder of replaced KeyAuthentication keys: they read what was encrypted to them (decision Q-53).
 const RETIRED: &str = "retired";
+/// What every process of a cluster needs: neither the keys of the service that are kept offline, nor
+/// what the host signs with.
+const SHARED: [&str; 4] = [
+    PROFILE_SERVICE,
+    PROFILE_HOST,
+    SERVICE_ONLINE,
+    SERVICE_AUTHENTICATION,
+];
 const HOST: &str = "host.key";
 const HOST_AUTHENTICATION: &str = "host-authentication.key";
 
@@ -54,6 +62,22 @@ pub enum IdentityError {
         #[source]
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A process of a cluster, and no identity for it.
+    #[error(
+        "{} holds no identity, and a process of a cluster makes none: it would be another service than \
+         the others. Make one with `meshd identity init`, give it to every process with \
+         `meshd identity copy DIR`, and set cluster.identity", folder.display()
+    )]
+    Absent {
+        /// Where it was looked for.
+        folder: PathBuf,
+    },
+    /// A place for a copy that holds something already.
+    #[error("{} holds an identity already: name a folder that is new or empty", folder.display())]
+    Occupied {
+        /// The place.
+        folder: PathBuf,
+    },
     /// Key and profile are no pair.
     #[error(
         "{} is not the key that {PROFILE_SERVICE} names: restore both from the same backup",
@@ -78,6 +102,56 @@ pub fn load_or_make(
         make(folder, now, entropy)?;
     }
     load(folder)
+}
+
+/// Reads the identity that the processes of a cluster share.
+///
+/// # Errors
+/// [`IdentityError`]; [`IdentityError::Absent`] if there is none.
+pub fn load_shared(folder: &Path) -> Result<ServiceIdentity, IdentityError> {
+    if data_dir::read(&folder.join(PROFILE_SERVICE))?.is_none() && is_empty(folder)? {
+        return Err(IdentityError::Absent {
+            folder: folder.to_owned(),
+        });
+    }
+    load(folder)
+}
+
+/// Copies what every process of a cluster needs from `folder` to `to`, and leaves behind what should
+/// stay offline.
+///
+/// # Errors
+/// [`IdentityError`]: a file is missing or cannot be written, or `to` has an identity.
+pub fn copy_shared(folder: &Path, to: &Path) -> Result<(), IdentityError> {
+    load_shared(folder)?;
+    data_dir::make_folder(to)?;
+    if data_dir::read(&to.join(PROFILE_SERVICE))?.is_some() || !is_empty(to)? {
+        return Err(IdentityError::Occupied {
+            folder: to.to_owned(),
+        });
+    }
+    // The profile last: only with it is the identity there.
+    for name in SHARED.iter().rev() {
+        copy(&folder.join(name), &to.join(name))?;
+    }
+    let retired = data_dir::list(&folder.join(RETIRED), ".key")?;
+    if !retired.is_empty() {
+        data_dir::make_folder(&to.join(RETIRED))?;
+    }
+    for path in retired {
+        if let Some(name) = path.file_name() {
+            copy(&path, &to.join(RETIRED).join(name))?;
+        }
+    }
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), IdentityError> {
+    let octets = data_dir::read(from)?.ok_or_else(|| IdentityError::Missing {
+        path: from.to_owned(),
+    })?;
+    let octets = zeroize::Zeroizing::new(octets);
+    Ok(data_dir::write(to, &octets)?)
 }
 
 /// UDF of the service whose identity is in `folder`; `None` if there is none yet. Makes nothing.

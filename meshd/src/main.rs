@@ -52,10 +52,14 @@ fn operate(command: &operate::Command) -> ExitCode {
 }
 
 fn run_service(arguments: &RunArguments) -> Result<(), Box<dyn Error>> {
-    let mut config = load(&arguments.config)?;
-    if let Some(folder) = &arguments.data_dir {
-        config.data_dir.clone_from(folder);
-    }
+    let config = MeshdConfig::load_with(arguments.config.config.as_deref(), |config| {
+        if let Some(folder) = &arguments.data_dir {
+            config.data_dir.clone_from(folder);
+        }
+        if !arguments.roles.is_empty() {
+            config.cluster.roles.clone_from(&arguments.roles);
+        }
+    })?;
     meshd::install_provider();
     let _telemetry = config.telemetry.start()?;
     let system = actix_rt::System::new();

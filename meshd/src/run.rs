@@ -66,7 +66,7 @@ fn reload(service: &Service) {
 /// Waits until the HTTP server is gone, which it should never be by itself.
 async fn ended(service: &Service) {
     let mut interval = tokio::time::interval(Duration::from_secs(1));
-    while service.frontend().is_serving() {
+    while service.is_serving() {
         interval.tick().await;
     }
 }
@@ -116,10 +116,10 @@ fn greeting(config: &MeshdConfig, service: &Service) -> String {
         "meshd serves {}",
         config.frontend.domains.join(", ")
     )];
-    for address in service.frontend().addresses() {
+    for address in service.addresses() {
         lines.push(format!("  HTTPS     https://{address}/.well-known/mmm"));
     }
-    for address in service.frontend().plain_addresses() {
+    for address in service.plain_addresses() {
         lines.push(format!("  HTTP      http://{address}/.well-known/mmm"));
     }
     lines.push(format!(
@@ -131,10 +131,7 @@ fn greeting(config: &MeshdConfig, service: &Service) -> String {
     }
     lines.push(format!("  identity  {}", service.service_udf()));
     lines.push(format!("  data      {}", config.data_dir.display()));
-    if let (Some(ca), Some(address)) = (
-        service.development_ca(),
-        service.frontend().addresses().first(),
-    ) {
+    if let (Some(ca), Some(address)) = (service.development_ca(), service.addresses().first()) {
         let port = address.port();
         lines.push(String::new());
         lines.push("next, in another terminal:".to_owned());

@@ -39,6 +39,12 @@ fn settings_without_a_default_are_explained_in_comments() {
         "bare_json =",
         "[backend.domains.",
         "lifetime_h =",
+        "cluster_file =",
+        "advertise =",
+        "discover =",
+        "secret_file =",
+        "identity =",
+        "[cluster.tls]",
     ] {
         let commented = text.lines().any(|line| {
             line.strip_prefix('#')

@@ -289,7 +289,6 @@ fn serve(folder: &Path) -> Outcome<()> {
     actix_rt::System::new().block_on(async {
         let service = Service::start(&config).await?;
         let address = *service
-            .frontend()
             .addresses()
             .first()
             .ok_or("the service listens nowhere")?;

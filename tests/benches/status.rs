@@ -458,7 +458,7 @@ fn serve_service(folder: &Path) -> Outcome<()> {
     let _telemetry = config.telemetry.start()?;
     actix_rt::System::new().block_on(async move {
         let service = Service::start(&config).await?;
-        let address = *service.frontend().addresses().first().ok_or("no address")?;
+        let address = *service.addresses().first().ok_or("no address")?;
         until_told(address, "service/tls/ca.pem").await?;
         service.stop().await;
         Ok(())

@@ -276,10 +276,9 @@ fn serve(
                 return told.expect("the test waits for the start");
             }
         };
-        let frontend = service.frontend();
         let addresses = Addresses {
-            secure: frontend.addresses()[0],
-            plain: frontend.plain_addresses().first().copied(),
+            secure: service.addresses()[0],
+            plain: service.plain_addresses().first().copied(),
             admin: service.admin().address(),
         };
         let told = started.send(Ok(addresses));

@@ -7,6 +7,8 @@ use bytes::Bytes;
 
 #[cfg(feature = "foundationdb")]
 use super::foundationdb::{FoundationStore, FoundationTx};
+#[cfg(all(feature = "test-store", debug_assertions))]
+use super::remote::{RemoteStore, RemoteTx};
 use super::{
     Caps, CommitError, Committed, EmbeddedStore, EmbeddedTx, KeyRange, Limit, MemoryStore,
     MemoryTx, Order, Page, Read, Store, StoreError, Tx, TxOptions, Version, Watch,
@@ -22,6 +24,9 @@ pub enum AnyStore {
     /// In a FoundationDB cluster, for many processes.
     #[cfg(feature = "foundationdb")]
     Foundation(FoundationStore),
+    /// In the store server of the tests, for many processes.
+    #[cfg(all(feature = "test-store", debug_assertions))]
+    Remote(RemoteStore),
 }
 
 /// A transaction of one of the engines.
@@ -33,6 +38,9 @@ pub enum AnyTx {
     /// Of FoundationDB.
     #[cfg(feature = "foundationdb")]
     Foundation(FoundationTx),
+    /// Of the store server.
+    #[cfg(all(feature = "test-store", debug_assertions))]
+    Remote(RemoteTx),
 }
 
 /// The same expression over whichever engine it is.
@@ -43,6 +51,8 @@ macro_rules! delegate {
             $any::Memory($engine) => $expression,
             #[cfg(feature = "foundationdb")]
             $any::Foundation($engine) => $expression,
+            #[cfg(all(feature = "test-store", debug_assertions))]
+            $any::Remote($engine) => $expression,
         }
     };
 }
@@ -56,6 +66,8 @@ impl AnyStore {
             Self::Memory(_) => "memory",
             #[cfg(feature = "foundationdb")]
             Self::Foundation(_) => "foundationdb",
+            #[cfg(all(feature = "test-store", debug_assertions))]
+            Self::Remote(_) => "test",
         }
     }
 }
@@ -85,6 +97,13 @@ impl From<FoundationStore> for AnyStore {
     }
 }
 
+#[cfg(all(feature = "test-store", debug_assertions))]
+impl From<RemoteStore> for AnyStore {
+    fn from(store: RemoteStore) -> Self {
+        Self::Remote(store)
+    }
+}
+
 impl Store for AnyStore {
     type Tx = AnyTx;
 
@@ -94,6 +113,8 @@ impl Store for AnyStore {
             Self::Memory(store) => AnyTx::Memory(store.begin(options)),
             #[cfg(feature = "foundationdb")]
             Self::Foundation(store) => AnyTx::Foundation(store.begin(options)),
+            #[cfg(all(feature = "test-store", debug_assertions))]
+            Self::Remote(store) => AnyTx::Remote(store.begin(options)),
         }
     }
 

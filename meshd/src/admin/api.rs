@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::audit::{Audit, Entry, Operator};
+use super::door::{Door, Open};
 use super::guard::admit;
 use super::health;
 use super::peers::{self, PeerDesk};
@@ -63,7 +64,7 @@ pub struct Api {
 }
 
 /// Adds the API below `/v1`.
-pub(super) fn routes(api: web::Data<Api>, config: &mut web::ServiceConfig) {
+pub(super) fn routes(door: web::Data<Door>, config: &mut web::ServiceConfig) {
     let scope = web::scope("/v1")
         .app_data(
             web::JsonConfig::default()
@@ -97,7 +98,7 @@ pub(super) fn routes(api: web::Data<Api>, config: &mut web::ServiceConfig) {
         .route("/conduct/forgive", web::post().to(forgive))
         .route("/conduct/{subject}", web::get().to(conduct))
         .default_service(web::to(nowhere));
-    config.app_data(api).service(scope);
+    config.app_data(door).service(scope);
 }
 
 /// An order, with whatever it takes.
@@ -151,7 +152,7 @@ impl Listing {
     }
 }
 
-type State = web::Data<Api>;
+type State = Open;
 type Query = web::Query<Listing>;
 
 async fn overview(api: State) -> HttpResponse {

@@ -13,7 +13,8 @@ use actix_web::http::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
 
-use super::api::{Api, refusal};
+use super::api::refusal;
+use super::door::Door;
 use super::token::Token;
 
 /// Why a request is not looked at: status, sentence, what to do.
@@ -21,11 +22,11 @@ type Refused = (StatusCode, &'static str, &'static str);
 
 /// Lets requests of operators pass.
 pub(super) async fn admit(
-    api: web::Data<Api>,
+    door: web::Data<Door>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    match check(request.headers(), &api.token) {
+    match check(request.headers(), door.token()) {
         Ok(()) => Ok(next.call(request).await?.map_into_left_body()),
         Err((status, message, advice)) => {
             tracing::warn!(

@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | [`token`] | the secret that tells an operator from other users of this host |
 //! | `guard` | who may use the API |
+//! | [`door`] | what operators are told before there is an API |
 //! | [`api`], [`desks`] | the API, and the desks behind it |
 //! | [`peers`] | the desk for other services |
 //! | [`audit`] | who did what |
@@ -17,6 +18,7 @@
 pub mod api;
 pub mod audit;
 pub mod desks;
+pub mod door;
 mod guard;
 pub mod peers;
 pub mod token;
@@ -31,7 +33,7 @@ use actix_web::{App, HttpResponse, HttpServer, web};
 use futures_util::future::BoxFuture;
 use prometheus::{Encoder, Registry, TextEncoder};
 
-use self::api::Api;
+use self::door::Door;
 use crate::config::AdminConfig;
 use crate::operate::health::Health;
 
@@ -88,7 +90,7 @@ impl Admin {
         config: &AdminConfig,
         registry: Registry,
         readiness: Arc<dyn Readiness>,
-        api: Api,
+        door: Arc<Door>,
     ) -> Result<Self, AdminError> {
         let shown = Shown {
             registry,
@@ -100,7 +102,7 @@ impl Admin {
             .transpose()?;
         let bound = bind("admin.listen", config.listen)?;
         Ok(Self {
-            listener: bound.serve(shown.clone(), Some(api))?,
+            listener: bound.serve(shown.clone(), Some(door))?,
             observation: observation
                 .map(|bound| bound.serve(shown, None))
                 .transpose()?,
@@ -151,9 +153,9 @@ fn bind(setting: &'static str, listen: SocketAddr) -> Result<Bound, AdminError> 
 }
 
 impl Bound {
-    fn serve(self, shown: Shown, api: Option<Api>) -> Result<Listener, AdminError> {
+    fn serve(self, shown: Shown, door: Option<Arc<Door>>) -> Result<Listener, AdminError> {
         let (setting, listen) = (self.setting, self.listen);
-        Listener::serve(self.listener, shown, api).map_err(|cause| AdminError {
+        Listener::serve(self.listener, shown, door).map_err(|cause| AdminError {
             setting,
             listen,
             cause,
@@ -162,15 +164,15 @@ impl Bound {
 }
 
 impl Listener {
-    fn serve(listener: TcpListener, shown: Shown, api: Option<Api>) -> io::Result<Self> {
+    fn serve(listener: TcpListener, shown: Shown, door: Option<Arc<Door>>) -> io::Result<Self> {
         let address = listener.local_addr()?;
-        let (shown, api) = (web::Data::new(shown), api.map(web::Data::new));
+        let (shown, door) = (web::Data::new(shown), door.map(web::Data::<Door>::from));
         let server = HttpServer::new(move || {
-            let api = api.clone();
+            let door = door.clone();
             App::new()
                 .configure(move |config| {
-                    if let Some(api) = api {
-                        api::routes(api, config);
+                    if let Some(door) = door {
+                        api::routes(door, config);
                     }
                 })
                 .app_data(shown.clone())

@@ -14,7 +14,8 @@ use mesh_peer::{GreetingError, Peers, Standing};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::api::{Api, Named, answer, operator, ordered};
+use super::api::{Named, answer, operator, ordered};
+use super::door::Open;
 
 /// Time a domain has to be found and to answer a Hello.
 const LOOK_TIME_MAX: Duration = Duration::from_secs(5);
@@ -130,7 +131,7 @@ impl PeerDesk for Peers {
 }
 
 /// `GET peers/{domain}`.
-pub(super) async fn standing(api: web::Data<Api>, domain: web::Path<String>) -> HttpResponse {
+pub(super) async fn standing(api: Open, domain: web::Path<String>) -> HttpResponse {
     let found = match canonical(&domain) {
         Ok(domain) => api.peers.standing(&domain).await,
         Err(error) => Err(error),
@@ -140,7 +141,7 @@ pub(super) async fn standing(api: web::Data<Api>, domain: web::Path<String>) -> 
 
 /// `POST peers/forget`.
 pub(super) async fn forget(
-    api: web::Data<Api>,
+    api: Open,
     request: HttpRequest,
     named: web::Json<Named>,
 ) -> HttpResponse {

@@ -129,7 +129,7 @@ async fn given_up(
 
 /// The queue of a service that runs, as its operator sees it.
 fn desk(site: &Site) -> Result<impl QueueDesk, DemoError> {
-    let backend = site.service().map(Service::backend);
+    let backend = site.service().and_then(Service::backend);
     let desk = backend.and_then(|backend| {
         let pool = backend.outbound()?.clone();
         Some(backend.outbound_desk(Arc::new(pool)))

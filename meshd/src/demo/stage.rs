@@ -105,7 +105,7 @@ impl Site {
     ) -> Result<(), DemoError> {
         let service = Service::start(&self.config).await?;
         // A restart comes back to the same place.
-        self.config.frontend.listen = service.frontend().addresses().to_vec();
+        self.config.frontend.listen = service.addresses().to_vec();
         self.address = self.config.frontend.listen[0];
         names.publish(self.domain, self.address);
         transcript.show("identity", service.service_udf());

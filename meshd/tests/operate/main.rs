@@ -26,6 +26,7 @@ use mesh_backend::SystemEntropy;
 use mesh_common::time::{Clock, Timestamp};
 use meshd::admin::api::Api;
 use meshd::admin::audit::Audit;
+use meshd::admin::door::Door;
 use meshd::admin::token::{self, Token};
 use meshd::admin::{Admin, Readiness};
 use meshd::args::{self, Arguments};
@@ -102,7 +103,8 @@ impl Office {
                     observe: Some("127.0.0.1:0".parse().unwrap()),
                 };
                 let readiness = Arc::new(Always(obstacles));
-                let listener = Admin::start(&config, Registry::new(), readiness, api).unwrap();
+                let door = Arc::new(Door::opened(api));
+                let listener = Admin::start(&config, Registry::new(), readiness, door).unwrap();
                 let observed = listener.observed_at().unwrap();
                 told.send((listener.address(), observed)).unwrap();
                 stopped.await.unwrap();

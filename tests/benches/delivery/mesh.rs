@@ -189,7 +189,7 @@ pub(crate) fn serve(folder: &Path) -> Outcome<()> {
     let _telemetry = config.telemetry.start()?;
     actix_rt::System::new().block_on(async move {
         let service = Service::start(&config).await?;
-        let address = *service.frontend().addresses().first().ok_or("no address")?;
+        let address = *service.addresses().first().ok_or("no address")?;
         actix_rt::task::spawn_blocking(move || announce(address, "ca.pem")).await??;
         service.stop().await;
         Ok(())

@@ -1,0 +1,69 @@
+//! Why a service cannot start; each sentence says what to do.
+
+use mesh_backend::store::StoreError;
+use mesh_frontend::tls::TlsError;
+use mesh_peer::PeersError;
+
+use crate::admin::AdminError;
+use crate::admin::desks::DesksError;
+use crate::config::ConfigError;
+use crate::data_dir::DataDirError;
+use crate::identity::IdentityError;
+
+/// Why a service cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data folder.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The identity.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The store.
+    #[error("{cause}{}", cause.remedy().map_or_else(String::new, |remedy| format!(": {remedy}")))]
+    Store {
+        /// Why.
+        cause: StoreError,
+    },
+    /// This program was built without the engine that the configuration names.
+    #[error(
+        "store.engine = \"{engine}\" needs a meshd that was built with it: cargo build --release \
+         --features {feature}"
+    )]
+    EngineAbsent {
+        /// The engine.
+        engine: &'static str,
+        /// The feature that brings it.
+        feature: &'static str,
+    },
+    /// The back-end.
+    #[error("the back-end cannot start")]
+    Backend(#[from] mesh_backend::node::StartError),
+    /// What sends to other services.
+    #[error("the queues to other services cannot be taken over")]
+    Outbound(#[from] mesh_backend::outbound::OutboundError),
+    /// The front-end.
+    #[error(transparent)]
+    Frontend(#[from] mesh_frontend::server::StartError),
+    /// The certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The development certificates.
+    #[error("the development certificates cannot be made: check frontend.host_names")]
+    DevelopmentCa(#[source] rcgen::Error),
+    /// What operators need.
+    #[error(transparent)]
+    Desks(#[from] DesksError),
+    /// The admin listener.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// How other services are reached.
+    #[error(transparent)]
+    Peers(#[from] PeersError),
+    /// A measure was registered twice.
+    #[error("the measures cannot be registered")]
+    Metrics(#[from] prometheus::Error),
+}
