@@ -72,7 +72,7 @@ impl Holds {
     }
 
     /// What is to be let go of again.
-    pub(super) fn stuck(&self) -> impl Iterator<Item = (Unit, Fence)> {
+    pub(super) fn overdue(&self) -> impl Iterator<Item = (Unit, Fence)> {
         self.0.iter().filter_map(|(unit, hold)| match hold {
             Hold::Overdue(fence) => Some((*unit, *fence)),
             _ => None,

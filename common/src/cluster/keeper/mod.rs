@@ -480,8 +480,8 @@ impl Keeper {
         if self.stage == Stage::Working && !released.is_empty() {
             self.next_release = now + REBALANCE_RELEASE_INTERVAL;
         }
-        let stuck: Vec<(Unit, Fence)> = self.holds.stuck().collect();
-        for (unit, fence) in released.into_iter().chain(stuck) {
+        let again: Vec<(Unit, Fence)> = self.holds.overdue().chain(self.orphans()).collect();
+        for (unit, fence) in released.into_iter().chain(again) {
             self.holds.put(unit, Hold::Releasing(fence));
             effects.push(Effect::Release {
                 unit,
@@ -489,6 +489,17 @@ impl Keeper {
                 successor: self.desired(unit).filter(|node| *node != self.me.id),
             });
         }
+    }
+
+    /// What is recorded as ours, is in no state here, and should be another node's: a claim landed whose
+    /// end was not learnt. Nobody else may claim it while we live.
+    fn orphans(&self) -> impl Iterator<Item = (Unit, Fence)> {
+        let recorded = self.owners.iter();
+        let ours = recorded.filter(|(_, record)| record.is_active && record.node == self.me.id);
+        ours.filter(|(unit, _)| {
+            self.holds.of(**unit).is_none() && self.desired(**unit) != Some(self.me.id)
+        })
+        .map(|(unit, record)| (*unit, record.fence))
     }
 
     fn may_rebalance(&self, now: Duration) -> bool {

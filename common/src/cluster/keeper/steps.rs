@@ -106,7 +106,8 @@ pub enum Effect {
     Claim(Claim),
     /// Stop taking work for the unit, finish the batch in flight (within four seconds; one that takes
     /// longer is fenced off by what follows), then set its record to [`Ownership::released`] provided
-    /// that [`Ownership::permits`], and nudge the successor; answered by [`Event::ReleaseEnded`].
+    /// that [`Ownership::permits`], and nudge the successor; answered by [`Event::ReleaseEnded`]. The
+    /// unit may be one that was never begun: then there is nothing to stop.
     Release {
         /// What.
         unit: Unit,
