@@ -410,3 +410,108 @@ impl Rest {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn octets() -> impl Strategy<Value = Bytes> {
+        prop::collection::vec(any::<u8>(), 0..20).prop_map(Bytes::from)
+    }
+
+    fn range() -> impl Strategy<Value = KeyRange> {
+        (octets(), octets()).prop_map(|(begin, end)| KeyRange { begin, end })
+    }
+
+    fn operation() -> impl Strategy<Value = Operation> {
+        (0..5, octets(), octets(), octets()).prop_map(|(kind, one, two, three)| match kind {
+            0 => Operation::ClearRange(KeyRange {
+                begin: one,
+                end: two,
+            }),
+            1 => Operation::Clear(one),
+            2 => Operation::Set(one, two),
+            3 => Operation::StampedValue(one, two, three),
+            _ => Operation::StampedKey(one, two, three),
+        })
+    }
+
+    fn ask() -> impl Strategy<Value = Ask> {
+        let reads = (
+            prop::collection::vec(octets(), 0..3),
+            prop::collection::vec(range(), 0..3),
+        );
+        let reads = reads.prop_map(|(keys, ranges)| Footprint { keys, ranges });
+        let operations = prop::collection::vec(operation(), 0..4);
+        let version = any::<u64>().prop_map(Version);
+        prop_oneof![
+            Just(()).prop_map(|()| Ask::ReadVersion),
+            (version.clone(), octets()).prop_map(|(version, key)| Ask::Get(version, key)),
+            (version.clone(), range(), any::<[u32; 2]>(), any::<bool>()).prop_map(
+                |(version, range, [rows, bytes], reverse)| {
+                    let limit = Limit {
+                        rows: rows as usize,
+                        bytes: bytes as usize,
+                    };
+                    let order = [Order::Forward, Order::Reverse][usize::from(reverse)];
+                    Ask::Range(version, range, limit, order)
+                }
+            ),
+            (prop::option::of(version), reads, operations)
+                .prop_map(|(version, reads, operations)| Ask::Commit(version, reads, operations)),
+            (any::<[u64; 2]>(), octets())
+                .prop_map(|([stream, number], key)| Ask::Watch(stream, number, key)),
+            any::<[u64; 2]>().prop_map(|[stream, number]| Ask::Unwatch(stream, number)),
+        ]
+    }
+
+    fn answer() -> impl Strategy<Value = Answer> {
+        let row = (octets(), octets()).prop_map(|(key, value)| Row { key, value });
+        let refusal = prop::sample::select(vec![
+            Refusal::TooOld,
+            Refusal::TooManyWatches,
+            Refusal::NoStream,
+            Refusal::Conflict,
+            Refusal::Unknown,
+            Refusal::MayStillLand,
+            Refusal::TooLarge(7),
+            Refusal::ReadOnly,
+            Refusal::Full,
+            Refusal::Malformed,
+        ]);
+        let version = any::<u64>().prop_map(Version);
+        let stamp = prop::option::of(any::<[u8; Versionstamp::BYTES]>().prop_map(Versionstamp));
+        prop_oneof![
+            version.clone().prop_map(Answer::Version),
+            prop::option::of(octets()).prop_map(Answer::Value),
+            (prop::collection::vec(row, 0..4), any::<bool>())
+                .prop_map(|(rows, more)| Answer::Page(Page { rows, more })),
+            (version, stamp)
+                .prop_map(|(version, stamp)| Answer::Committed(Committed { version, stamp })),
+            Just(()).prop_map(|()| Answer::Done),
+            refusal.prop_map(Answer::Refused),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_asked_is_read_as_it_was_written_and_not_in_part(ask in ask(), cut in any::<prop::sample::Index>()) {
+            let octets = ask.write();
+            let read = Ask::read(octets.clone()).unwrap();
+            prop_assert_eq!(format!("{read:?}"), format!("{ask:?}"));
+            let part = octets.slice(..cut.index(octets.len()));
+            prop_assert!(Ask::read(part).is_err());
+        }
+
+        #[test]
+        fn what_is_answered_is_read_as_it_was_written_and_not_in_part(answer in answer(), cut in any::<prop::sample::Index>()) {
+            let octets = answer.write();
+            let read = Answer::read(octets.clone()).unwrap();
+            prop_assert_eq!(format!("{read:?}"), format!("{answer:?}"));
+            let part = octets.slice(..cut.index(octets.len()));
+            prop_assert!(Answer::read(part).is_err());
+        }
+    }
+}
