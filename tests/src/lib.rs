@@ -19,6 +19,9 @@
 //! | [`golden`] | transcripts compared with files, what differs by nature masked |
 //! | [`peer`] | services that other services deliver to, good and bad ones |
 //! | [`relay`] | a fixed address in front of a process that comes back elsewhere |
+//! | [`proxy`] | a fixed address in front of a process, and a network that can be bad |
+//! | [`ledger`] | what a writer was told is durable, compared with what is there |
+//! | [`books`] | what a sender was told of its messages, compared with what arrived |
 //! | [`stored`] | rows of a store that no service has open |
 //! | [`load`] | a load generator: many connections, bodies made beforehand |
 //! | [`plots`] | what the window of a destination does, drawn |
@@ -26,12 +29,14 @@
 //! | [`options`] | what benches are told |
 
 pub mod admin;
+pub mod books;
 pub mod client;
 pub mod connecting;
 pub mod device;
 pub mod forwarding;
 pub mod frames;
 pub mod golden;
+pub mod ledger;
 pub mod load;
 pub mod measured;
 pub mod options;
@@ -40,6 +45,7 @@ pub mod people;
 pub mod plots;
 pub mod polling;
 pub mod process;
+pub mod proxy;
 pub mod relay;
 pub mod service;
 pub mod spools;

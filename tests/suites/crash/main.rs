@@ -8,7 +8,6 @@
 //! `MESH_KILLS` sets how often the service is killed (20 unless set; 200 is the long form), and
 //! `MESH_SEED` when.
 
-mod ledger;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -17,10 +16,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use mesh_common::entropy::{SeededEntropy, draw};
 use mesh_tests::device::{Account, Device, Reach};
+use mesh_tests::ledger;
 use mesh_tests::process::{Place, Process};
 use tokio::sync::watch;
 
-use self::ledger::Ledger;
 use self::writer::{CATALOG, Moments, Writer};
 
 const ACCOUNTS: u64 = 3;
@@ -143,20 +142,4 @@ async fn run_until_killed(process: Process, writers: Vec<Writer>, moments: u64) 
         back.push(writer.await.expect("a writer does not panic"));
     }
     back
-}
-
-/// What the check of this suite rests on is itself checked: it finds what it is there to find.
-#[test]
-fn the_check_finds_a_lost_frame_and_a_frame_that_is_there_twice() {
-    let frame = |id: &str| ledger::tests_frame(id);
-    let mut ledger = Ledger::default();
-    ledger.acknowledge(1, &frame("a"));
-    let whole = vec![frame("zero"), frame("a")];
-    assert_eq!(ledger::check(&whole, [&ledger].into_iter()), Ok(()));
-    let lost = vec![frame("zero")];
-    assert!(ledger::check(&lost, [&ledger].into_iter()).is_err());
-    let twice = vec![frame("zero"), frame("a"), frame("a")];
-    assert!(ledger::check(&twice, [&ledger].into_iter()).is_err());
-    let other = vec![frame("zero"), frame("b")];
-    assert!(ledger::check(&other, [&ledger].into_iter()).is_err());
 }

@@ -8,9 +8,8 @@ use mesh_common::entropy::{SeededEntropy, draw};
 use mesh_common::protocol::{Code, EntryResult, Response};
 use mesh_common::session::client::Attempt;
 use mesh_tests::device::{Answered as _, Device, first_frame, upload};
+use mesh_tests::ledger::Ledger;
 use tokio::sync::watch;
-
-use super::ledger::Ledger;
 
 /// The catalog everybody writes to.
 pub(crate) const CATALOG: &str = "mmm_Bookmark";

@@ -6,7 +6,6 @@
 //! how many messages are sent at least (0; 5,000), and `MESH_SEED` whom it hits when.
 
 mod account;
-mod books;
 mod sender;
 mod side;
 
@@ -14,8 +13,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mesh_common::entropy::{SeededEntropy, draw};
+use mesh_tests::books::{self, Fate};
 
-use self::books::Fate;
 use self::sender::{Moments, Sender};
 use self::side::Side;
 use super::stage::{PATIENCE, moment, number_of};

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use mesh_common::entropy::{SeededEntropy, draw};
 use mesh_common::protocol::{Code, Request};
+use mesh_tests::books::Book;
 use mesh_tests::client::{Answer, Circumstances};
 use mesh_tests::frames;
 
 use super::super::stage::signed;
 use super::account::Account;
-use super::books::Book;
 
 /// Counts what happens: requests sent and answers received.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What a sender knows of one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Fate {
+pub enum Fate {
     /// Accepted, and nothing else said, or that it is late.
     Open,
     /// The other service has it, and will file it.
@@ -17,23 +17,37 @@ pub(crate) enum Fate {
 
 /// The messages of one sender by id: to whom each went, and what became of it.
 #[derive(Debug, Default)]
-pub(crate) struct Book(BTreeMap<String, (String, Fate)>);
+pub struct Book(BTreeMap<String, (String, Fate)>);
 
 impl Book {
     /// Notes a message that was accepted.
-    pub(crate) fn accept(&mut self, id: String, recipient: String) {
+    ///
+    /// # Panics
+    /// If its id was accepted before.
+    pub fn accept(&mut self, id: String, recipient: String) {
         let before = self.0.insert(id, (recipient, Fate::Open));
         assert!(before.is_none(), "an id is used once");
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// Messages that were accepted.
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// Whether none was.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Notes everything that was told, in its order, and says how many messages are still open.
     ///
     /// What was final stays so (decision Q-59).
-    pub(crate) fn open_after(&mut self, told: &[(String, String, String)]) -> usize {
+    ///
+    /// # Panics
+    /// If it did not, or something was told of another message.
+    pub fn open_after(&mut self, told: &[(String, String, String)]) -> usize {
         for (_, fate) in self.0.values_mut() {
             *fate = Fate::Open;
         }
@@ -60,7 +74,7 @@ impl Book {
 ///
 /// # Errors
 /// A message that arrived twice, that nobody sent, or whose sender knows something else of it.
-pub(crate) fn check(
+pub fn check(
     books: &[&Book],
     arrived: &[(String, String)],
 ) -> Result<BTreeMap<Fate, usize>, String> {
@@ -86,27 +100,32 @@ pub(crate) fn check(
     }
 }
 
-#[test]
-fn the_check_finds_what_is_lost_what_is_there_twice_and_what_nobody_sent() {
-    let told = |state: &str| ("M-1".to_owned(), "b".to_owned(), state.to_owned());
-    let there = ("M-1".to_owned(), "b".to_owned());
-    let mut book = Book::default();
-    book.accept("M-1".to_owned(), "b".to_owned());
-    assert_eq!(book.open_after(&[]), 1);
-    assert!(check(&[&book], &[]).is_ok(), "it may be in the queue");
-    assert!(
-        check(&[&book], std::slice::from_ref(&there)).is_err(),
-        "unexplained"
-    );
-    assert_eq!(book.open_after(&[told("Sent"), told("Received")]), 0);
-    let fates = check(&[&book], std::slice::from_ref(&there)).unwrap();
-    assert_eq!(fates[&Fate::Received], 1);
-    assert!(check(&[&book], &[]).is_err(), "lost");
-    assert!(
-        check(&[&book], &[there.clone(), there.clone()]).is_err(),
-        "twice"
-    );
-    assert!(check(&[], &[there]).is_err(), "nobody sent it");
-    assert_eq!(book.open_after(&[told("Failed")]), 0);
-    assert!(check(&[&book], &[]).is_ok());
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_check_finds_what_is_lost_what_is_there_twice_and_what_nobody_sent() {
+        let told = |state: &str| ("M-1".to_owned(), "b".to_owned(), state.to_owned());
+        let there = ("M-1".to_owned(), "b".to_owned());
+        let mut book = Book::default();
+        book.accept("M-1".to_owned(), "b".to_owned());
+        assert_eq!(book.open_after(&[]), 1);
+        assert!(check(&[&book], &[]).is_ok(), "it may be in the queue");
+        assert!(
+            check(&[&book], std::slice::from_ref(&there)).is_err(),
+            "unexplained"
+        );
+        assert_eq!(book.open_after(&[told("Sent"), told("Received")]), 0);
+        let fates = check(&[&book], std::slice::from_ref(&there)).unwrap();
+        assert_eq!(fates[&Fate::Received], 1);
+        assert!(check(&[&book], &[]).is_err(), "lost");
+        assert!(
+            check(&[&book], &[there.clone(), there.clone()]).is_err(),
+            "twice"
+        );
+        assert!(check(&[], &[there]).is_err(), "nobody sent it");
+        assert_eq!(book.open_after(&[told("Failed")]), 0);
+        assert!(check(&[&book], &[]).is_ok());
+    }
 }
