@@ -44,6 +44,10 @@ impl Holds {
         self.0.get(&unit).copied()
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(super) fn put(&mut self, unit: Unit, hold: Hold) {
         self.0.insert(unit, hold);
     }

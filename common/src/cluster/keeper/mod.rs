@@ -161,8 +161,8 @@ impl Keeper {
         if !self.pulse.is_resting() {
             self.let_go(now, &mut effects);
             self.claim(&mut effects);
+            self.leave(&mut effects);
         }
-        self.leave(&mut effects);
         self.tell_routes(&mut effects);
         effects
     }
@@ -571,11 +571,10 @@ impl Keeper {
         let Stage::Draining { told_by } = self.stage else {
             return;
         };
-        // Nothing of ours may be on its way when the record goes: a heartbeat would bring it back.
-        let is_done = self.pulse.is_told(told_by)
-            && !self.pulse.is_beating()
-            && self.claims_in_flight == 0
-            && self.holds.fences().next().is_none();
+        // Nothing of ours may be on its way when the record goes: a heartbeat would bring it back, and a
+        // claim of which nothing is known may have landed.
+        let is_done =
+            self.pulse.is_told(told_by) && !self.pulse.is_beating() && self.holds.is_empty();
         if is_done {
             self.stage = Stage::Leaving;
             effects.push(Effect::Leave);
