@@ -18,6 +18,7 @@
 //! | [`outbound`] | what leaves for other services |
 //! | [`desk`] | the queues as their operator sees and steers them |
 //! | [`service_keys`] | the secrets of the service, used beside the partitions |
+//! | [`tickets`] | the secrets of tickets, as the nodes of a cluster share them |
 //! | [`operator`] | the back-end as the process around it and its operator call it |
 //! | [`config`], [`metrics`], [`system`] | settings, measures, the machine's time and chance |
 
@@ -36,6 +37,7 @@ pub mod store;
 pub mod system;
 #[cfg(test)]
 mod tests;
+pub mod tickets;
 
 pub use config::BackendConfig;
 pub use handle::BackendHandle;

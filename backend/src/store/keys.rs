@@ -8,6 +8,7 @@
 //! | table | key | value |
 //! | --- | --- | --- |
 //! | `00` meta | name | cluster id, format, number of partitions |
+//! | `00` meta | `"ticket" epoch` | the secret of the tickets of an epoch, sealed |
 //! | `02` part | `p` | ownership record: the fence |
 //! | `10` dir | `domain 00 user` | account id, state, since |
 //! | `20` acct | `aid 'm'` | account record: address, profiles, status, policy |
@@ -68,10 +69,12 @@ pub use self::queue::{
     parse_queue_item, pin, quarantined, queue, queue_body, queue_item, queues, shard,
     shard_of_suspect, shard_of_wake, suspect, suspects, wake, wakes,
 };
+pub use self::tickets::{parse_ticket_secret, ticket_secret, ticket_secrets};
 use super::KeyRange;
 
 pub mod conduct;
 mod queue;
+mod tickets;
 
 const META: u8 = 0x00;
 const PART: u8 = 0x02;
