@@ -37,7 +37,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::Inner;
 use super::links::Linked;
-use super::parking::UnparkTurn;
+use super::parking::{Place, UnparkTurn};
 use super::routing::{Address, Target, Turn};
 
 /// Something that any node can be asked for.
@@ -109,9 +109,11 @@ enum Ended<T> {
 
 /// A write on its way to an owner that answers.
 #[derive(Default)]
-struct Writing {
+struct Writing<'a> {
     /// When it waits no longer, once it has waited.
     waits_until: Option<Instant>,
+    /// Its place while it waits, or finds out whether it still has to.
+    place: Option<Place<'a>>,
     /// Its turn among those that waited.
     turn: Option<UnparkTurn>,
     /// How often it was sent without an answer.
@@ -149,15 +151,16 @@ impl Inner {
         let mut last = away("no back-end is known that could be asked");
         let mut is_next_due = true;
         loop {
-            if is_next_due && sent < ROUTED_TRIES_MAX {
-                if let Some(linked) = self.next(partition, &tried) {
-                    tried.push(Address::clone(&linked.address));
-                    sent += 1;
-                    under_way.push(async move {
-                        let outcome = ask.ask(&*linked.link).await;
-                        (linked, outcome)
-                    });
-                }
+            if is_next_due
+                && sent < ROUTED_TRIES_MAX
+                && let Some(linked) = self.next(partition, &tried)
+            {
+                tried.push(Address::clone(&linked.address));
+                sent += 1;
+                under_way.push(async move {
+                    let outcome = ask.ask(&*linked.link).await;
+                    (linked, outcome)
+                });
             }
             if under_way.is_empty() {
                 return Err(last);
@@ -175,7 +178,10 @@ impl Inner {
                     self.mark_slow(&tried, &linked.address, !under_way.is_empty());
                     return answer;
                 }
-                Ended::Nothing => sent -= 1,
+                Ended::Nothing => {
+                    sent -= 1;
+                    last = away("no back-end that is known can be reached");
+                }
                 Ended::Open(why) => {
                     last = away(&why);
                     if self.next(partition, &tried).is_none() {
@@ -290,38 +296,45 @@ impl Inner {
     ///
     /// # Errors
     /// [`CallFailure::Moved`] when it has waited long enough, or too many wait.
-    async fn park(
-        &self,
+    async fn park<'a>(
+        &'a self,
         partition: PartitionId,
-        writing: &mut Writing,
+        writing: &mut Writing<'a>,
     ) -> Result<Target, CallFailure> {
         let until = *writing
             .waits_until
             .get_or_insert_with(|| Instant::now() + PARKED_TIME_MAX);
         let given_up = || CallFailure::Moved(None);
-        let mut place = None;
         loop {
             let bell = self.bell(partition).notified();
             tokio::pin!(bell);
             bell.as_mut().enable();
-            let turn = self.routing_mut().turn(partition.into(), self.now());
-            let wait = match turn {
-                Turn::Probe(target) => return Ok(target),
-                Turn::Ask(target) if writing.turn.is_some() => return Ok(target),
-                Turn::Ask(_) | Turn::Wait(_) if Instant::now() >= until => return Err(given_up()),
-                Turn::Ask(_) => {
-                    let turn = timeout_at(until, self.parking.turn()).await;
-                    writing.turn = turn.ok().flatten();
-                    // Meanwhile the owner may be another one.
-                    continue;
-                }
-                Turn::Wait(wait) => wait,
-            };
-            // Whoever waits holds nobody up.
-            writing.turn = None;
-            if place.is_none() {
-                place = Some(self.parking.place(partition).ok_or_else(given_up)?);
+            let now = self.now();
+            let may_ask = self.routing_mut().turn(partition.into(), now);
+            if matches!(may_ask, Turn::Ask(_)) && writing.turn.is_none() {
+                writing.turn = self.parking.turn_at_once();
             }
+            let wait = match may_ask {
+                Turn::Probe(target) => return Ok(target),
+                Turn::Ask(target) if writing.turn.is_some() => {
+                    writing.place = None;
+                    return Ok(target);
+                }
+                Turn::Ask(_) | Turn::Wait(_) if Instant::now() >= until => return Err(given_up()),
+                Turn::Ask(_) => None,
+                Turn::Wait(wait) => Some(wait),
+            };
+            if writing.place.is_none() {
+                writing.place = Some(self.parking.place(partition).ok_or_else(given_up)?);
+            }
+            let Some(wait) = wait else {
+                let turn = timeout_at(until, self.parking.turn()).await;
+                writing.turn = turn.ok().flatten();
+                // Meanwhile the owner may be another one.
+                continue;
+            };
+            // Whoever waits for an owner holds nobody up.
+            writing.turn = None;
             let next = wait.map_or(until, |wait| until.min(self.started + wait));
             tokio::select! {
                 () = bell => {}
@@ -418,7 +431,7 @@ impl Inner {
     }
 }
 
-impl Writing {
+impl Writing<'_> {
     /// From now on it goes to nobody without looking whether it has to wait.
     fn begin_to_wait(&mut self) {
         self.waits_until

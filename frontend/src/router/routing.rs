@@ -24,7 +24,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh_common::cluster::{Fence, NodeId, PartitionId, Route, RoutedNode, RoutingTable, Unit};
+use mesh_common::cluster::placement::{Candidate, Placement};
+use mesh_common::cluster::{
+    Fence, NodeId, PartitionId, Roles, Route, RoutedNode, RoutingTable, Unit,
+};
 use mesh_common::limits::{OWNER_PAUSE_MAX, OWNER_PAUSE_MIN, ROUTED_SLOW_LIFE};
 
 /// `host:port` of a node's internal link.
@@ -37,6 +40,8 @@ pub(crate) struct Routing {
     views: BTreeMap<Address, View>,
     /// The nodes of all views that count.
     nodes: BTreeMap<NodeId, Known>,
+    /// The back-ends among them.
+    placement: Placement,
     owners: HashMap<Unit, Owner>,
     /// Nodes that could not be reached.
     doubts: HashMap<Address, Pause>,
@@ -308,15 +313,17 @@ impl Routing {
         {
             return Some(owner.address);
         }
-        let able = self.nodes.iter().filter(|(_, node)| node.is_backend);
-        able.filter(|(_, node)| is_new(&node.address))
-            .max_by_key(|(id, node)| {
+        // Who comes next in the order of rendezvous is the likely next owner, and the first of equals.
+        let order = self.placement.order(partition.into());
+        let nodes = order.iter().filter_map(|id| self.nodes.get(id));
+        let best = nodes
+            .filter(|node| is_new(&node.address))
+            .min_by_key(|node| {
                 let is_in_doubt = self.doubts.contains_key(&node.address);
                 let is_slow = self.is_slow(&node.address, now);
-                let likes = (!is_in_doubt, !is_slow, node.is_near, !node.is_draining);
-                (likes, rank(partition, id))
-            })
-            .map(|(_, node)| Arc::clone(&node.address))
+                (is_in_doubt, is_slow, !node.is_near, node.is_draining)
+            });
+        best.map(|node| Arc::clone(&node.address))
     }
 
     /// Where a node is that can be told about `unit`: its owner, else any back-end.
@@ -344,7 +351,7 @@ impl Routing {
 
     /// How many back-ends are known.
     pub(crate) fn back_ends(&self) -> usize {
-        self.nodes.values().filter(|node| node.is_backend).count()
+        self.placement.candidates().len()
     }
 
     // ---- How it is kept ----
@@ -423,9 +430,10 @@ impl Routing {
         for view in self.views.values().filter(|view| view.is_open || !is_heard) {
             for (&id, node) in &view.table.nodes {
                 if !node.address.is_empty() {
-                    nodes
+                    let known = nodes
                         .entry(id)
                         .or_insert_with(|| Known::of(node, &self.zone));
+                    known.is_draining |= node.draining;
                 }
             }
         }
@@ -438,6 +446,9 @@ impl Routing {
         let owners = self.owners.iter();
         let reached = owners.filter(|(_, owner)| is_new(&owner.route.node));
         let reached = reached.map(|(unit, _)| *unit).collect();
+        let back_ends = nodes.iter().filter(|(_, node)| node.is_backend);
+        let back_ends = back_ends.map(|(id, _)| (*id, BACK_END));
+        self.placement = Placement::among(back_ends.collect());
         self.nodes = nodes;
         reached
     }
@@ -462,20 +473,14 @@ impl Known {
     }
 }
 
-/// Which of several nodes serves a partition whose owner does not: the same one for everybody who
-/// asks, another one for other partitions.
-fn rank(partition: PartitionId, node: &NodeId) -> u64 {
-    // The octets of a node's name are random already; this spreads the partition over them
-    // (the finalizer of SplitMix64).
-    let (head, _) = node.0.split_at(8);
-    let head = head
-        .iter()
-        .fold(0, |sum, octet| sum << 8 | u64::from(*octet));
-    let mut mixed = head ^ u64::from(partition.0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
-}
+/// Every back-end may answer for every partition; front-ends are not told their weights.
+const BACK_END: Candidate = Candidate {
+    roles: Roles {
+        backend: true,
+        outbound: false,
+    },
+    weight: 100,
+};
 
 #[cfg(test)]
 mod tests;

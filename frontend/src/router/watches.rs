@@ -70,6 +70,12 @@ impl Watches {
         }
     }
 
+    /// Whether nothing is watched.
+    #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
+        self.followers().is_empty() && self.changes.watches() == 0
+    }
+
     fn followers(&self) -> MutexGuard<'_, HashMap<AccountAddress, Weak<Follower>>> {
         // Whoever panicked while holding it left the map whole.
         self.followers
