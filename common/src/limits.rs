@@ -584,10 +584,15 @@ pub const LINK_IDLE_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long a node leaves a connection open on which nothing comes: longer, so that it is never the node
 /// that closes under a call.
 pub const LINK_SILENCE_MAX: Duration = Duration::from_secs(90);
+/// How long a connection between two processes is used at most: so long a certificate counts that has
+/// expired meanwhile.
+pub const LINK_CONNECTION_LIFE: Duration = Duration::from_secs(3_600);
 /// Time for TCP and TLS to one node.
 pub const LINK_CONNECT_TIME_MAX: Duration = Duration::from_secs(1);
 /// Time for a nudge, or an order about watches.
 pub const LINK_NUDGE_TIME_MAX: Duration = Duration::from_secs(2);
+/// Domains that one nudge says were heard. Further ones are heard again.
+pub const LINK_HEARD_PER_NUDGE_MAX: usize = 256;
 /// Time between two lines of a stream of events, if only to say that it is open.
 pub const LINK_ALIVE_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a stream of events may be silent before it counts as lost.
@@ -600,8 +605,9 @@ pub const LINK_REOPEN_PAUSE_MAX: Duration = Duration::from_secs(2);
 pub const LINK_STREAMS_MAX: usize = 1_024;
 /// Octets of one event.
 pub const LINK_EVENT_BYTES_MAX: usize = 1024 * 1024;
-/// Events that wait for one slow listener. Above: its stream is closed, and it opens another.
-pub const LINK_EVENTS_WAITING_MAX: usize = 64;
+/// Events that wait for one slow listener. Above: the next ones wait to be made, and are made of all that
+/// happened meanwhile.
+pub const LINK_EVENTS_WAITING_MAX: usize = 4;
 /// Accounts whose changes are told in one event.
 pub const LINK_CHANGES_PER_EVENT_MAX: usize = 1_024;
 /// Watches of one stream. Above: answered at once, as without a watch.

@@ -14,10 +14,25 @@
 //! | [`identity`] | names of clusters and roles, as certificates carry them |
 //! | [`tls`] | certificates in use, and what they must say |
 //! | [`ca`] | an authority for those who have none |
+//! | [`server`] | the end that answers |
+//! | [`client`] | the end that asks and listens, and nudges |
+//! | `calls` | paths, headers and statuses, as both ends know them |
+//! | [`trace`] | the trace context on its way |
 
 pub mod ca;
+mod calls;
+pub mod client;
 pub mod identity;
 pub mod link;
+pub mod server;
 pub mod tls;
+pub mod trace;
 
+pub use client::{LinkClient, LinkConnector, Nudges};
+pub use identity::{ClusterName, LinkRole, LinkRoles};
 pub use link::{Connector, Heard, LinkFailure, NodeLink};
+pub use server::{LinkServer, LinkService, LinkStartError};
+pub use tls::{LinkFiles, LinkSecurity, LinkTls, LinkTlsError};
+
+#[cfg(test)]
+mod tests;

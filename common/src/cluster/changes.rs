@@ -92,6 +92,18 @@ impl Changes {
         }
     }
 
+    /// Whether anybody watches `account`.
+    #[must_use]
+    pub fn is_watched(&self, account: &AccountAddress) -> bool {
+        lock(&self.watched).contains_key(account)
+    }
+
+    /// The accounts that are watched.
+    #[must_use]
+    pub fn accounts(&self) -> Vec<AccountAddress> {
+        lock(&self.watched).keys().cloned().collect()
+    }
+
     /// Number of watches.
     #[must_use]
     pub fn watches(&self) -> usize {

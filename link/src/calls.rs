@@ -1,0 +1,125 @@
+//! What both ends agree on above HTTP: paths, headers, statuses (architecture A-5).
+//!
+//! ```text
+//!  POST /mesh-link/1/perform          GET /mesh-link/1/events
+//!  mesh-process: 32 hex digits        mesh-process: …
+//!  mesh-deadline: milliseconds
+//!  traceparent: W3C
+//! ```
+//!
+//! 200 has an answer in its body, whatever the node said; every other status is about the link.
+
+use hyper::StatusCode;
+use hyper::header::HeaderName;
+use mesh_common::cluster::wire::VERSION;
+
+use crate::identity::LinkRoles;
+
+/// What can be asked, beside the stream of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    Perform,
+    Receive,
+    SigningKeys,
+    Published,
+    Watch,
+    Nudge,
+}
+
+impl Call {
+    const ALL: [Self; 6] = [
+        Self::Perform,
+        Self::Receive,
+        Self::SigningKeys,
+        Self::Published,
+        Self::Watch,
+        Self::Nudge,
+    ];
+
+    pub(crate) const fn path(self) -> &'static str {
+        match self {
+            Self::Perform => "/mesh-link/1/perform",
+            Self::Receive => "/mesh-link/1/receive",
+            Self::SigningKeys => "/mesh-link/1/signing-keys",
+            Self::Published => "/mesh-link/1/published",
+            Self::Watch => "/mesh-link/1/watch",
+            Self::Nudge => "/mesh-link/1/nudge",
+        }
+    }
+
+    pub(crate) fn of_path(path: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|call| call.path() == path)
+    }
+
+    /// Whether a process with `roles` may ask it (decision Q-61).
+    pub(crate) const fn is_for(self, roles: LinkRoles) -> bool {
+        match self {
+            Self::Perform | Self::Receive | Self::SigningKeys | Self::Published | Self::Watch => {
+                roles.frontend
+            }
+            Self::Nudge => roles.any(),
+        }
+    }
+}
+
+/// The stream of events.
+pub(crate) const EVENTS_PATH: &str = "/mesh-link/1/events";
+
+// The version stands in the paths.
+const _: () = assert!(VERSION == 1, "raise the paths with the version");
+
+/// When an answer is of no use any more: milliseconds since 1970, in decimal digits.
+pub(crate) const DEADLINE: HeaderName = HeaderName::from_static("mesh-deadline");
+/// Sixteen octets that a process drew when it started, as hexadecimal digits: what its calls are counted
+/// by.
+pub(crate) const PROCESS: HeaderName = HeaderName::from_static("mesh-process");
+/// The W3C trace context.
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// The deadline had passed, and nothing was begun.
+pub(crate) const LATE: StatusCode = StatusCode::REQUEST_TIMEOUT;
+/// The role of whoever asks does not permit it.
+pub(crate) const WRONG_ROLE: StatusCode = StatusCode::FORBIDDEN;
+/// Nothing of this version or name can be asked here.
+pub(crate) const UNKNOWN: StatusCode = StatusCode::NOT_FOUND;
+/// The call cannot be read.
+pub(crate) const UNREADABLE: StatusCode = StatusCode::BAD_REQUEST;
+/// The call does not say how long it is.
+pub(crate) const NO_LENGTH: StatusCode = StatusCode::LENGTH_REQUIRED;
+/// The call is larger than any.
+pub(crate) const TOO_LARGE: StatusCode = StatusCode::PAYLOAD_TOO_LARGE;
+/// More streams than one node sends.
+pub(crate) const NO_STREAM: StatusCode = StatusCode::TOO_MANY_REQUESTS;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_carry_the_version_and_name_one_call_each() {
+        for call in Call::ALL {
+            assert!(call.path().starts_with(&format!("/mesh-link/{VERSION}/")));
+            assert_eq!(Call::of_path(call.path()), Some(call));
+        }
+        assert_eq!(Call::of_path("/mesh-link/2/perform"), None);
+    }
+
+    // Q-61
+    #[test]
+    fn only_front_ends_send_what_was_verified() {
+        let frontend = LinkRoles {
+            frontend: true,
+            ..LinkRoles::default()
+        };
+        let node = LinkRoles {
+            backend: true,
+            outbound: true,
+            ..LinkRoles::default()
+        };
+        for call in Call::ALL {
+            assert!(call.is_for(frontend));
+            assert_eq!(call.is_for(node), call == Call::Nudge);
+            assert!(!call.is_for(LinkRoles::default()));
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Nudges to other nodes, for whoever cannot wait for them: at most one is on its way to each node, and
+//! what comes meanwhile goes together with the next.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mesh_common::cluster::Nudge;
+use mesh_common::limits::{LINK_HEARD_PER_NUDGE_MAX, LINK_NODES_MAX};
+
+use super::{LinkClient, LinkConnector};
+use crate::link::NodeLink as _;
+
+/// The way by which a node nudges others.
+#[derive(Clone)]
+pub struct Nudges {
+    shared: Arc<NudgesShared>,
+}
+
+struct NudgesShared {
+    connector: LinkConnector,
+    nodes: Mutex<HashMap<String, Node>>,
+}
+
+/// What is on its way to one node.
+struct Node {
+    link: Arc<LinkClient>,
+    /// What goes next, if something is on its way.
+    waiting: Option<Nudge>,
+}
+
+impl Nudges {
+    /// Nudges over links that `connector` makes.
+    #[must_use]
+    pub fn new(connector: LinkConnector) -> Self {
+        Self {
+            shared: Arc::new(NudgesShared {
+                connector,
+                nodes: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Has the node at `address` look at what `nudge` names. Returns at once, and promises nothing:
+    /// whoever is not reached looks by itself before long.
+    pub fn nudge(&self, address: &str, nudge: Nudge) {
+        let shared = &self.shared;
+        let mut nodes = shared.nodes();
+        if let Some(node) = nodes.get_mut(address) {
+            match &mut node.waiting {
+                Some(waiting) => merge(waiting, nudge),
+                None => {
+                    node.waiting = Some(Nudge::default());
+                    shared.send(address, Arc::clone(&node.link), nudge);
+                }
+            }
+            return;
+        }
+        if nodes.len() >= LINK_NODES_MAX {
+            // Links to nodes that are no more; a new one is made for those that are.
+            nodes.retain(|_, node| node.waiting.is_some());
+        }
+        let link = Arc::new(shared.connector.silent_link(address));
+        let node = Node {
+            link: Arc::clone(&link),
+            waiting: Some(Nudge::default()),
+        };
+        nodes.insert(address.to_owned(), node);
+        shared.send(address, link, nudge);
+    }
+}
+
+impl NudgesShared {
+    fn nodes(&self) -> MutexGuard<'_, HashMap<String, Node>> {
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends `nudge`, then what has come for the same node meanwhile.
+    fn send(self: &Arc<Self>, address: &str, link: Arc<LinkClient>, nudge: Nudge) {
+        let (shared, address) = (Arc::clone(self), address.to_owned());
+        self.connector.process.runtime.spawn(async move {
+            let mut next = Some(nudge);
+            while let Some(nudge) = next {
+                if let Err(failure) = link.nudge(nudge).await {
+                    tracing::debug!(node = address, %failure, "a node was not nudged");
+                }
+                next = shared.next(&address);
+            }
+        });
+    }
+
+    /// What goes to `address` next; if nothing does, nothing is on its way any more.
+    fn next(&self, address: &str) -> Option<Nudge> {
+        let mut nodes = self.nodes();
+        let waiting = &mut nodes.get_mut(address)?.waiting;
+        let next = waiting.take().filter(|nudge| *nudge != Nudge::default())?;
+        *waiting = Some(Nudge::default());
+        Some(next)
+    }
+}
+
+/// Both, each thing once.
+fn merge(into: &mut Nudge, nudge: Nudge) {
+    let Nudge {
+        intakes,
+        queues,
+        released,
+        heard,
+    } = nudge;
+    add(&mut into.intakes, intakes);
+    add(&mut into.queues, queues);
+    add(&mut into.released, released);
+    add(&mut into.heard, heard);
+    into.heard.truncate(LINK_HEARD_PER_NUDGE_MAX);
+}
+
+/// Lists as long as there are partitions or shards, or [`LINK_HEARD_PER_NUDGE_MAX`].
+fn add<T: Ord>(into: &mut Vec<T>, more: Vec<T>) {
+    into.extend(more);
+    into.sort_unstable();
+    into.dedup();
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh_common::cluster::PartitionId;
+
+    use super::*;
+
+    #[test]
+    fn what_waits_goes_together_and_once() {
+        let of = |numbers: &[u16], heard: &[&str]| Nudge {
+            intakes: numbers.iter().map(|number| PartitionId(*number)).collect(),
+            heard: heard.iter().map(|domain| (*domain).to_owned()).collect(),
+            ..Nudge::default()
+        };
+        let mut waiting = of(&[3, 1], &["b.example"]);
+        merge(&mut waiting, of(&[1, 2], &["a.example", "b.example"]));
+        assert_eq!(waiting, of(&[1, 2, 3], &["a.example", "b.example"]));
+        let many: Vec<String> = (0..2 * LINK_HEARD_PER_NUDGE_MAX)
+            .map(|number| format!("{number}.example"))
+            .collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        merge(&mut waiting, of(&[], &many));
+        assert_eq!(waiting.heard.len(), LINK_HEARD_PER_NUDGE_MAX);
+    }
+}
