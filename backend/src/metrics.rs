@@ -2,6 +2,7 @@
 //!
 //! Labels are few and closed: no account and no partition is ever one, and of peers only the busiest.
 
+mod cluster;
 mod destinations;
 pub(crate) mod outbound;
 
@@ -10,6 +11,7 @@ use prometheus::{
     Registry,
 };
 
+use self::cluster::ClusterMetrics;
 use self::outbound::OutboundMetrics;
 
 /// One measure: name, labels, help.
@@ -161,6 +163,8 @@ pub struct Metrics {
     pub(crate) intake_entries: IntCounterVec,
     pub(crate) intake_set_aside: IntCounter,
     pub(crate) forwarded: IntCounterVec,
+    /// Who owns what.
+    pub(crate) cluster: ClusterMetrics,
     /// What leaves for other services.
     pub(crate) outbound: OutboundMetrics,
 }
@@ -207,6 +211,7 @@ impl Metrics {
             intake_entries: counts(INTAKE_ENTRIES)?,
             intake_set_aside: IntCounter::new(INTAKE_SET_ASIDE.0, INTAKE_SET_ASIDE.2)?,
             forwarded: counts(FORWARDED)?,
+            cluster: ClusterMetrics::new()?,
             outbound: OutboundMetrics::new()?,
         })
     }
@@ -236,12 +241,14 @@ impl Metrics {
         registry.register(Box::new(self.intake_entries.clone()))?;
         registry.register(Box::new(self.intake_set_aside.clone()))?;
         registry.register(Box::new(self.forwarded.clone()))?;
+        self.cluster.register(registry)?;
         self.outbound.register(registry)
     }
 
     /// Name, labels and help of every measure, for the operator's documentation.
     pub fn table() -> impl Iterator<Item = (&'static str, &'static [&'static str], &'static str)> {
-        TABLE.iter().chain(outbound::TABLE).copied()
+        let parts = cluster::TABLE.iter().chain(outbound::TABLE);
+        TABLE.iter().chain(parts).copied()
     }
 }
 
@@ -257,10 +264,14 @@ mesh_batch_operations
 mesh_bounces_total reason
 mesh_breaker_opens_total
 mesh_breaker_state dest
+mesh_clock_skew_seconds
+mesh_cluster_nodes state
 mesh_commit_seconds result
 mesh_controller_changes_total rule
+mesh_failover_bound_seconds
 mesh_fence_rejections_total
 mesh_forwarded_total status
+mesh_heartbeat_age_seconds
 mesh_intake_age_seconds
 mesh_intake_drain_seconds
 mesh_intake_entries_total result
@@ -275,6 +286,9 @@ mesh_outq_finished_total result
 mesh_outq_items class
 mesh_outq_oldest_seconds
 mesh_panics_contained_total where
+mesh_partition_takeover_seconds
+mesh_partition_takeovers_total cause
+mesh_partitions_owned
 mesh_partitions_started
 mesh_quarantine_items
 mesh_retention_frames_total reason
@@ -318,6 +332,9 @@ mesh_upkeep_total kind
         metrics.upkeep.with_label_values(&["replay"]).inc();
         metrics.intake_entries.with_label_values(&["taken"]).inc();
         metrics.forwarded.with_label_values(&["201"]).inc();
+        let cluster = &metrics.cluster;
+        cluster.takeovers.with_label_values(&["free"]).inc();
+        cluster.nodes.with_label_values(&["active"]).set(1);
         outbound::tests::exercise(&metrics.outbound);
         let frames = &metrics.retention_frames;
         frames.with_label_values(&["deleted"]).inc();

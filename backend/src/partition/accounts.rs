@@ -14,7 +14,7 @@ use mesh_common::address::AccountAddress;
 use mesh_common::time::Timestamp;
 use prometheus::IntGauge;
 
-use super::shown::{Showing, Shown};
+use super::shown::{Showing, Showman, Shown};
 
 /// How many accounts all partitions of this node keep, and may keep.
 #[derive(Debug)]
@@ -64,13 +64,15 @@ pub(crate) struct Accounts {
     uses: u64,
     node: Arc<NodeAccounts>,
     shown: Arc<Shown>,
+    /// By which `shown` knows us.
+    showman: Showman,
 }
 
 impl Accounts {
-    /// Nothing yet. What an earlier owner left in `shown` is taken back.
+    /// Nothing yet. What an earlier owner left in `shown` is taken back, and it shows nothing any more.
     pub(crate) fn new(loaded_max: usize, node: Arc<NodeAccounts>, shown: Arc<Shown>) -> Self {
-        shown.clear();
         Self {
+            showman: shown.begin(),
             resident: HashMap::new(),
             loaded_max,
             uses: 0,
@@ -112,7 +114,8 @@ impl Accounts {
     ) {
         self.uses += 1;
         let showing = Arc::new(Showing::new(standing, now));
-        self.shown.show(address.clone(), Arc::clone(&showing));
+        self.shown
+            .show(self.showman, address.clone(), Arc::clone(&showing));
         let resident = Resident {
             showing,
             use_number: self.uses,
@@ -137,7 +140,7 @@ impl Accounts {
     /// Drops one account from memory.
     pub(crate) fn forget(&mut self, address: &AccountAddress) {
         if self.resident.remove(address).is_some() {
-            self.shown.withdraw(address);
+            self.shown.withdraw(self.showman, address);
             self.node.remove();
         }
     }
@@ -149,13 +152,13 @@ impl Accounts {
         idle: Duration,
         is_busy: impl Fn(&AccountAddress) -> bool,
     ) {
-        let (node, shown) = (&self.node, &self.shown);
+        let (node, shown, showman) = (&self.node, &self.shown, self.showman);
         self.resident.retain(|address, resident| {
             let is_idle = now.since(resident.showing.used_at()) >= idle
                 || resident.showing.standing().account().is_none();
             let leaves = is_idle && !is_busy(address);
             if leaves {
-                shown.withdraw(address);
+                shown.withdraw(showman, address);
                 node.remove();
             }
             !leaves
@@ -164,7 +167,7 @@ impl Accounts {
 
     /// Drops everything.
     pub(crate) fn clear(&mut self) {
-        self.shown.clear();
+        self.shown.clear(self.showman);
         for _ in self.resident.drain() {
             self.node.remove();
         }
@@ -275,7 +278,19 @@ mod tests {
         let shown = Arc::new(Shown::default());
         let mut before = Accounts::new(2, node(100), Arc::clone(&shown));
         keep(&mut before, 0, &[]);
-        let _after = Accounts::new(2, node(100), Arc::clone(&shown));
-        assert!(shown.used(&address(0), Timestamp::from_secs(0)).is_none());
+        let mut after = Accounts::new(2, node(100), Arc::clone(&shown));
+        let is_shown = |number| {
+            let now = Timestamp::from_secs(0);
+            shown.used(&address(number), now).is_some()
+        };
+        assert!(!is_shown(0));
+        keep(&mut after, 1, &[]);
+        // The one before does not know yet, and brings what it read.
+        keep(&mut before, 2, &[]);
+        before.forget(&address(1));
+        drop(before);
+        assert!(is_shown(1) && !is_shown(2));
+        shown.begin();
+        assert!(!is_shown(1), "nobody owns the partition");
     }
 }

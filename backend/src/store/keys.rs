@@ -9,7 +9,9 @@
 //! | --- | --- | --- |
 //! | `00` meta | name | cluster id, format, number of partitions |
 //! | `00` meta | `"ticket" epoch` | the secret of the tickets of an epoch, sealed |
+//! | `01` node | `node` | heartbeat record: what a node says of itself |
 //! | `02` part | `p` | ownership record: the fence |
+//! | `03` route | — | versionstamp of the last change of owner |
 //! | `10` dir | `domain 00 user` | account id, state, since |
 //! | `20` acct | `aid 'm'` | account record: address, profiles, status, policy |
 //! | `20` acct | `aid 't'` | tip: batch id, change sequence, octets used |
@@ -45,7 +47,7 @@
 //! | `35` pin | `domain` | the service that another domain had before |
 //! | `40` admin | `'o' hash16` | a standing order of an operator: messages that are held or take another way |
 //!
-//! Reserved: `01` node, `03` route, `11`–`13` domains, `20` acct `'g'` gate,
+//! Reserved: `11`–`13` domains, `20` acct `'g'` gate,
 //! `'e'` EARL content, `22` wake-in, `41` migrations.
 //!
 //! `s` is the shard of the destination. Shards are owned as partitions are: table `02` has them behind
@@ -59,8 +61,9 @@
 use mesh_common::account::state::ACCOUNT_ID_BYTES;
 use mesh_common::account::{AccountId, ContainerNumber};
 use mesh_common::address::AccountAddress;
-use mesh_common::cluster::PartitionId;
-use mesh_common::limits::PARTITIONS;
+use mesh_common::cluster::{NodeId, PartitionId, Unit};
+use mesh_common::delivery::ShardId;
+use mesh_common::limits::{OUTBOUND_SHARDS, PARTITIONS};
 use mesh_common::time::Timestamp;
 use sha2::{Digest, Sha512};
 
@@ -77,7 +80,9 @@ mod queue;
 mod tickets;
 
 const META: u8 = 0x00;
+const NODE: u8 = 0x01;
 const PART: u8 = 0x02;
+const ROUTE: u8 = 0x03;
 const DIR: u8 = 0x10;
 const ACCT: u8 = 0x20;
 const INTAKE: u8 = 0x21;
@@ -126,6 +131,53 @@ pub fn partition_of_part(key: &[u8]) -> Option<PartitionId> {
     let [PART, high, low] = *key else { return None };
     let number = u16::from_be_bytes([high, low]);
     (number < PARTITIONS).then_some(PartitionId(number))
+}
+
+/// The ownership record of a partition or a shard.
+#[must_use]
+pub fn unit(unit: Unit) -> Vec<u8> {
+    match unit {
+        Unit::Partition(partition) => part(partition),
+        Unit::Shard(one) => shard(one),
+    }
+}
+
+/// What the ownership record under `key` is about.
+#[must_use]
+pub fn unit_of_part(key: &[u8]) -> Option<Unit> {
+    if let Some(partition) = partition_of_part(key) {
+        return Some(Unit::Partition(partition));
+    }
+    let [PART, high, low] = *key else { return None };
+    let number = u16::from_be_bytes([high, low]).checked_sub(PARTITIONS)?;
+    (number < OUTBOUND_SHARDS).then_some(Unit::Shard(ShardId(number)))
+}
+
+/// What a node says of itself.
+#[must_use]
+pub fn node(node: NodeId) -> Vec<u8> {
+    concat(&[&[NODE], &node.0])
+}
+
+/// What all nodes say of themselves.
+#[must_use]
+pub fn nodes() -> KeyRange {
+    KeyRange::prefix(&[NODE])
+}
+
+/// The node whose record `key` is.
+#[must_use]
+pub fn node_of_key(key: &[u8]) -> Option<NodeId> {
+    let (&NODE, id) = key.split_first()? else {
+        return None;
+    };
+    Some(NodeId(id.try_into().ok()?))
+}
+
+/// Written with every change of an owner: what those who keep routes watch.
+#[must_use]
+pub fn route() -> Vec<u8> {
+    vec![ROUTE]
 }
 
 /// The directory row of an address.

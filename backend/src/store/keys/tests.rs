@@ -28,7 +28,10 @@ fn the_table_of_keys_is_as_it_was_promised() {
     };
     let rows = [
         (meta(), "006d657461".to_owned()),
+        (node(NodeId([0xaa; 16])), format!("01{}", "aa".repeat(16))),
         (part(PartitionId(1_023)), "0203ff".to_owned()),
+        (unit(ShardId(255).into()), "0204ff".to_owned()),
+        (route(), "03".to_owned()),
         (dir(&address), "10622e6578616d706c6500616c".to_owned()),
         (account.record(), format!("{aid}6d")),
         (account.tip(), format!("{aid}74")),
@@ -151,4 +154,16 @@ fn an_account_id_begins_with_its_partition() {
 #[test]
 fn one_hash_stands_for_one_list_of_texts() {
     assert_ne!(hash16(&[b"ab", b"c"]), hash16(&[b"a", b"bc"]));
+}
+
+#[test]
+fn keys_of_nodes_and_of_what_is_owned_read_back() {
+    for one in Unit::all() {
+        assert_eq!(unit_of_part(&unit(one)), Some(one));
+    }
+    assert_eq!(unit_of_part(&[PART, 0x05, 0x00]), None);
+    let id = NodeId([7; 16]);
+    assert_eq!(node_of_key(&node(id)), Some(id));
+    assert!(nodes().contains(&node(id)) && !nodes().contains(&meta()));
+    assert_eq!(node_of_key(&part(PartitionId(1))), None);
 }

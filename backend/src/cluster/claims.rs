@@ -1,0 +1,307 @@
+//! What the Keeper asks to be read and committed (cluster §4.3, §6): each a transaction of its own, with
+//! the serializable reads that make it safe.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use mesh_common::cluster::keeper::{Claim, ClaimOutcome, ReleaseOutcome, Tables};
+use mesh_common::cluster::{Fence, NodeId, NodeRecord, Ownership, Unit};
+
+use super::rows;
+use crate::partition::reading::ReadError;
+use crate::partition::{Contended, Fenced, OwnershipRow as _};
+use crate::store::{
+    KeyRange, Limit, Order, Plan, PlanError, ProbeError, Read, Row, Store, StoreError, Tx,
+    TxOptions, commit_with_probe, keys,
+};
+
+/// What a look at the tables showed.
+pub(super) struct Look {
+    pub(super) tables: Tables,
+    /// What the key held that every change of an owner writes.
+    pub(super) route: Option<Bytes>,
+}
+
+/// Reads tables 01 and 02 at one version. Where the key of changes holds what `known` says, no owner has
+/// changed, and table 02 is not read.
+///
+/// # Errors
+/// The store cannot be read, or an ownership record does not read.
+pub(super) async fn look<S: Store>(
+    store: &S,
+    begun: Duration,
+    known: Option<&Bytes>,
+) -> Result<Look, ReadError> {
+    let tx = store.begin(TxOptions::default());
+    let mut tables = Tables {
+        begun,
+        ..Tables::default()
+    };
+    for row in all(&tx, keys::nodes()).await? {
+        let Some(id) = keys::node_of_key(&row.key) else {
+            continue;
+        };
+        match rows::decode(id, &row.value) {
+            Ok(record) => tables.nodes.push(record),
+            // Of another release, or damaged: nothing may be taken from it, and nothing given to it.
+            Err(error) => tracing::warn!(node = %id, %error, "the record of a node does not read"),
+        }
+    }
+    let route = tx.get(&keys::route(), Read::Snapshot).await?;
+    if known.is_none() || route.as_ref() != known {
+        let mut owners = Vec::new();
+        for row in all(&tx, keys::parts()).await? {
+            if let Some(unit) = keys::unit_of_part(&row.key) {
+                owners.push((unit, Ownership::decode(&row.value)?));
+            }
+        }
+        tables.owners = Some(owners);
+    }
+    Ok(Look { tables, route })
+}
+
+async fn all<T: Tx>(tx: &T, range: KeyRange) -> Result<Vec<Row>, StoreError> {
+    let (mut found, mut rest) = (Vec::new(), Some(range));
+    while let Some(range) = rest {
+        let page = tx
+            .range(&range, Limit::default(), Order::Forward, Read::Snapshot)
+            .await?;
+        rest = page.rest(&range, Order::Forward);
+        found.extend(page.rows);
+    }
+    Ok(found)
+}
+
+/// Says that the node lives: one blind write. Whether it is known to be committed.
+pub(super) async fn beat<S: Store>(store: &S, options: TxOptions, record: &NodeRecord) -> bool {
+    let mut tx = store.begin(options);
+    tx.set(&keys::node(record.id), rows::encode(record));
+    let committed = tx.commit().await;
+    if let Err(error) = &committed {
+        tracing::warn!(%error, "a heartbeat was not committed");
+    }
+    committed.is_ok()
+}
+
+/// Removes the node's own record. Whether it is known to be gone.
+pub(super) async fn leave<S: Store>(store: &S, options: TxOptions, node: NodeId) -> bool {
+    let mut tx = store.begin(options);
+    tx.clear(&keys::node(node));
+    let committed = tx.commit().await;
+    if let Err(error) = &committed {
+        tracing::warn!(%error, "the record of this node was not removed");
+    }
+    committed.is_ok()
+}
+
+/// Removes the record of a node that is long dead, if it is still exactly this one.
+pub(super) async fn forget<S: Store>(store: &S, options: TxOptions, record: &NodeRecord) {
+    let mut tx = store.begin(options);
+    let key = keys::node(record.id);
+    let found = tx.get(&key, Read::Serializable).await;
+    if found.is_ok_and(|found| found.as_deref() == Some(rows::encode(record).as_slice())) {
+        tx.clear(&key);
+        if let Err(error) = tx.commit().await {
+            tracing::debug!(%error, "the record of a dead node stays for now");
+        }
+    }
+}
+
+/// Commits a claim, all of it or nothing.
+pub(super) async fn claim<S: Store>(store: &S, options: TxOptions, claim: &Claim) -> ClaimOutcome {
+    let Some(first) = claim.bids.first() else {
+        return ClaimOutcome::Refused;
+    };
+    let plan = ClaimPlan {
+        fence_key: keys::unit(first.unit),
+        claim,
+    };
+    match commit_with_probe(store, options, &plan).await {
+        Ok(_) => ClaimOutcome::Taken,
+        Err(ProbeError::Refused(Contended)) => ClaimOutcome::Refused,
+        Err(error) => {
+            tracing::warn!(%error, units = claim.bids.len(), "a claim was not committed");
+            ClaimOutcome::Failed
+        }
+    }
+}
+
+struct ClaimPlan<'a> {
+    fence_key: Vec<u8>,
+    claim: &'a Claim,
+}
+
+impl<S: Store> Plan<S> for ClaimPlan<'_> {
+    type Refusal = Contended;
+
+    fn fence_key(&self) -> &[u8] {
+        &self.fence_key
+    }
+
+    async fn fill(&self, tx: &mut S::Tx) -> Result<(), PlanError<Contended>> {
+        for bid in &self.claim.bids {
+            let key = keys::unit(bid.unit);
+            if !bid.holds(ownership(tx, &key).await?.as_ref()) {
+                return Err(PlanError::Refused(Contended));
+            }
+            tx.set(&key, bid.after.encode());
+        }
+        if let Some(node) = self.claim.basis.node() {
+            // A heartbeat that lands in between conflicts with this read: whoever lives is not robbed.
+            let row = tx.get(&keys::node(node), Read::Serializable).await?;
+            let found = row.map(|row| rows::decode(node, &row)).transpose();
+            let found = found.map_err(|_| PlanError::Refused(Contended))?;
+            if !self.claim.basis.holds(found.as_ref()) {
+                return Err(PlanError::Refused(Contended));
+            }
+        }
+        tx.set_stamped_value(&keys::route(), &[], &[]);
+        Ok(())
+    }
+
+    async fn has_landed(&self, tx: &S::Tx) -> Result<bool, StoreError> {
+        for bid in &self.claim.bids {
+            let found = tx.get(&keys::unit(bid.unit), Read::Snapshot).await?;
+            if found.as_deref() != Some(bid.after.encode().as_slice()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// The ownership record under `key`. One that does not read is nobody's to change.
+async fn ownership<T: Tx>(tx: &T, key: &[u8]) -> Result<Option<Ownership>, PlanError<Contended>> {
+    let row = tx.get(key, Read::Serializable).await?;
+    let found = row.map(|row| Ownership::decode(&row)).transpose();
+    found.map_err(|_| PlanError::Refused(Contended))
+}
+
+/// Sets the record of `unit` to released, if it is still `held`.
+pub(super) async fn release<S: Store>(
+    store: &S,
+    options: TxOptions,
+    unit: Unit,
+    held: &Ownership,
+) -> ReleaseOutcome {
+    let plan = ReleasePlan {
+        key: keys::unit(unit),
+        held,
+    };
+    match commit_with_probe(store, options, &plan).await {
+        Ok(_) => ReleaseOutcome::Released,
+        Err(ProbeError::Refused(Fenced)) => ReleaseOutcome::Fenced,
+        Err(error) => {
+            tracing::warn!(%error, ?unit, "a release was not committed");
+            ReleaseOutcome::Failed
+        }
+    }
+}
+
+struct ReleasePlan<'a> {
+    key: Vec<u8>,
+    held: &'a Ownership,
+}
+
+impl<S: Store> Plan<S> for ReleasePlan<'_> {
+    type Refusal = Fenced;
+
+    fn fence_key(&self) -> &[u8] {
+        &self.key
+    }
+
+    async fn fill(&self, tx: &mut S::Tx) -> Result<(), PlanError<Fenced>> {
+        let row = tx.get(&self.key, Read::Serializable).await?;
+        let found = row.and_then(|row| Ownership::decode(&row).ok());
+        if !Ownership::permits(found.as_ref(), self.held) {
+            return Err(PlanError::Refused(Fenced));
+        }
+        tx.set(&self.key, self.held.released().encode());
+        tx.set_stamped_value(&keys::route(), &[], &[]);
+        Ok(())
+    }
+
+    async fn has_landed(&self, tx: &S::Tx) -> Result<bool, StoreError> {
+        let found = tx.get(&self.key, Read::Snapshot).await?;
+        Ok(found.as_deref() == Some(self.held.released().encode().as_slice()))
+    }
+}
+
+/// How a unit is claimed anew by whoever holds it already.
+pub(crate) enum Renewal {
+    /// It is ours by this fence; nothing that was begun under an older one can land any more.
+    Ours(Fence),
+    /// Somebody else has it.
+    Lost,
+}
+
+/// Raises the epoch of `unit` if `node` holds it still: a commit of ours may be on its way, and must not
+/// land any more (cluster §7.3).
+///
+/// # Errors
+/// What became of it is not known.
+pub(crate) async fn renew<S: Store>(
+    store: &S,
+    options: TxOptions,
+    unit: Unit,
+    node: NodeId,
+) -> Result<Renewal, ProbeError<Contended>> {
+    const ROUNDS_MAX: usize = 5;
+    let key = keys::unit(unit);
+    for _ in 0..ROUNDS_MAX {
+        let tx = store.begin(options);
+        let row = tx.get(&key, Read::Snapshot).await;
+        let row = row.map_err(ProbeError::Store)?;
+        let found = row.and_then(|row| Ownership::decode(&row).ok());
+        let ours = found.filter(|found| found.node == node && found.is_active);
+        let Some(before) = ours else {
+            return Ok(Renewal::Lost);
+        };
+        let after = Ownership {
+            fence: Fence {
+                epoch: before.fence.epoch + 1,
+                ..before.fence
+            },
+            ..before
+        };
+        let plan = RenewPlan {
+            key: key.clone(),
+            before,
+            after,
+        };
+        match commit_with_probe(store, options, &plan).await {
+            Ok(_) => return Ok(Renewal::Ours(after.fence)),
+            Err(ProbeError::Refused(Contended)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(ProbeError::Refused(Contended))
+}
+
+struct RenewPlan {
+    key: Vec<u8>,
+    before: Ownership,
+    after: Ownership,
+}
+
+impl<S: Store> Plan<S> for RenewPlan {
+    type Refusal = Contended;
+
+    fn fence_key(&self) -> &[u8] {
+        &self.key
+    }
+
+    async fn fill(&self, tx: &mut S::Tx) -> Result<(), PlanError<Contended>> {
+        if ownership(tx, &self.key).await? != Some(self.before) {
+            return Err(PlanError::Refused(Contended));
+        }
+        tx.set(&self.key, self.after.encode());
+        tx.set_stamped_value(&keys::route(), &[], &[]);
+        Ok(())
+    }
+
+    async fn has_landed(&self, tx: &S::Tx) -> Result<bool, StoreError> {
+        let found = tx.get(&self.key, Read::Snapshot).await?;
+        Ok(found.as_deref() == Some(self.after.encode().as_slice()))
+    }
+}

@@ -1,0 +1,307 @@
+//! What the rest of the node may ask about the cluster at any moment, from any thread: whether a
+//! partition is ours, who has it, whether what is in memory may be believed.
+//!
+//! A partition is *served* while it is ours and this node has said within its patience that it lives
+//! (cluster §4.3). For that long nobody can have taken it: whoever takes it must have seen our record
+//! unchanged for the whole lease. So what is in memory is what is committed, and a process that slept
+//! believes nothing of it when it wakes. Writes do not rest on this: they carry the fence.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use mesh_common::cluster::{
+    Fence, NodeId, Nudge, PartitionId, Route, RoutingTable, TicketSecret, Told, Unit,
+};
+use tokio::sync::{Notify, watch};
+
+use super::{ClusterConfig, Neighbours, Stopwatch};
+
+/// What a node owns at this moment, and whether it stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Holdings {
+    /// Partitions.
+    pub partitions: usize,
+    /// Shards.
+    pub shards: usize,
+    /// Whether it was told to let go of everything.
+    pub is_leaving: bool,
+    /// Whether it owns nothing any more and has removed its record.
+    pub has_left: bool,
+}
+
+/// What happened beside the loop that the Keeper has to know.
+#[derive(Debug, Default)]
+pub(super) struct Reports {
+    /// A commit under this fence was refused.
+    pub(super) fenced: BTreeMap<Unit, Fence>,
+    /// Somebody says that owners have changed.
+    pub(super) is_nudged: bool,
+    /// The node shall leave.
+    pub(super) is_leaving: bool,
+}
+
+/// The part of a node in its cluster.
+pub(crate) struct Membership {
+    pub(super) id: NodeId,
+    pub(super) config: ClusterConfig,
+    pub(super) stopwatch: Arc<dyn Stopwatch>,
+    /// The epoch of our claim of each partition; 0: it is not ours.
+    epochs: Vec<AtomicU64>,
+    /// Until when nobody can have taken what is ours, in microseconds of the stopwatch.
+    served_until: AtomicU64,
+    /// When the last heartbeat began that was committed, in the same measure.
+    beaten_at: AtomicU64,
+    told: watch::Sender<Told>,
+    neighbours: Arc<dyn Neighbours>,
+    reports: Mutex<Reports>,
+    reported: Notify,
+    is_leaving: AtomicBool,
+    has_left: watch::Sender<bool>,
+}
+
+impl std::fmt::Debug for Membership {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Membership({})", self.id)
+    }
+}
+
+impl Membership {
+    pub(super) fn new(
+        id: NodeId,
+        config: ClusterConfig,
+        stopwatch: Arc<dyn Stopwatch>,
+        neighbours: Arc<dyn Neighbours>,
+    ) -> Self {
+        Self {
+            id,
+            config,
+            stopwatch,
+            epochs: PartitionId::all().map(|_| AtomicU64::new(0)).collect(),
+            served_until: AtomicU64::new(0),
+            beaten_at: AtomicU64::new(0),
+            told: watch::Sender::new(Told::default()),
+            neighbours,
+            reports: Mutex::default(),
+            reported: Notify::new(),
+            is_leaving: AtomicBool::new(false),
+            has_left: watch::Sender::new(false),
+        }
+    }
+
+    // ---- Partitions ----
+
+    /// The epoch of our claim of `partition`; 0 if it is not ours.
+    pub(crate) fn epoch(&self, partition: PartitionId) -> u64 {
+        self.epochs[usize::from(partition.0)].load(Ordering::Acquire)
+    }
+
+    /// Whether `partition` is ours by the claim with this fence.
+    pub(crate) fn holds(&self, partition: PartitionId, fence: Fence) -> bool {
+        self.epoch(partition) == fence.epoch
+    }
+
+    /// Whether `partition` is ours as far as we know: its writes are tried here.
+    pub(crate) fn owns(&self, partition: PartitionId) -> bool {
+        self.epoch(partition) != 0
+    }
+
+    /// Whether what is in memory of `partition` is what is committed.
+    pub(crate) fn serves(&self, partition: PartitionId) -> bool {
+        self.owns(partition) && self.is_awake()
+    }
+
+    /// Whether nobody can have taken anything from us.
+    pub(crate) fn is_awake(&self) -> bool {
+        micros(self.stopwatch.elapsed()) < self.served_until.load(Ordering::Acquire)
+    }
+
+    /// `partition` is ours by this claim.
+    pub(super) fn begin(&self, partition: PartitionId, fence: Fence) {
+        self.epochs[usize::from(partition.0)].store(fence.epoch, Ordering::Release);
+    }
+
+    /// `partition` is not ours any more; whether it was.
+    pub(super) fn end(&self, partition: PartitionId, fence: Fence) -> bool {
+        let epoch = &self.epochs[usize::from(partition.0)];
+        let ended = epoch.compare_exchange(fence.epoch, 0, Ordering::AcqRel, Ordering::Acquire);
+        ended.is_ok()
+    }
+
+    /// The owner of `partition` has claimed it anew, because a commit under `before` may still land.
+    /// Whether it is ours still.
+    pub(crate) fn renewed(&self, partition: PartitionId, before: u64, fence: Fence) -> bool {
+        let epoch = &self.epochs[usize::from(partition.0)];
+        let renewed =
+            epoch.compare_exchange(before, fence.epoch, Ordering::AcqRel, Ordering::Acquire);
+        renewed.is_ok()
+    }
+
+    /// A heartbeat is committed that was begun at `begun`.
+    pub(super) fn has_beaten(&self, begun: Duration) {
+        let until = micros(begun + self.config.times.patience());
+        self.served_until.fetch_max(until, Ordering::AcqRel);
+        self.beaten_at.fetch_max(micros(begun), Ordering::AcqRel);
+    }
+
+    /// How long ago this node last said that it lives.
+    pub(crate) fn heartbeat_age(&self) -> Duration {
+        let beaten_at = Duration::from_micros(self.beaten_at.load(Ordering::Acquire));
+        self.stopwatch.elapsed().saturating_sub(beaten_at)
+    }
+
+    /// Whether it has ever said so.
+    pub(crate) fn has_joined(&self) -> bool {
+        self.served_until.load(Ordering::Acquire) != 0 && self.told.borrow().revision != 0
+    }
+
+    // ---- What others are told, and tell ----
+
+    /// Who owns `unit`, as far as is known.
+    pub(crate) fn route(&self, unit: Unit) -> Option<Route> {
+        let route = self.told.borrow().routes.owners.get(&unit).copied();
+        route.filter(|route| route.node != self.id)
+    }
+
+    /// Everything that is told.
+    pub(crate) fn told(&self) -> Told {
+        self.told.borrow().clone()
+    }
+
+    pub(super) fn subscribe(&self) -> watch::Receiver<Told> {
+        self.told.subscribe()
+    }
+
+    pub(super) fn tell_routes(&self, routes: RoutingTable) {
+        self.told.send_modify(|told| {
+            told.revision += 1;
+            told.routes = Arc::new(routes);
+        });
+    }
+
+    pub(super) fn tell_secrets(&self, secrets: Vec<TicketSecret>) {
+        self.told.send_modify(|told| {
+            told.revision += 1;
+            told.ticket_secrets = Arc::new(secrets);
+        });
+    }
+
+    /// Has the owners of these look at them, as far as they are known and are others than we.
+    pub(crate) fn nudge_owners(&self, units: impl IntoIterator<Item = Unit>) {
+        let routes = Arc::clone(&self.told.borrow().routes);
+        let mut nudges: BTreeMap<&str, Nudge> = BTreeMap::new();
+        for unit in units {
+            let Some((owner, node)) = routes.owner(unit) else {
+                continue;
+            };
+            if owner == self.id || node.address.is_empty() {
+                continue;
+            }
+            let nudge = nudges.entry(&node.address).or_default();
+            match unit {
+                Unit::Partition(partition) => nudge.intakes.push(partition),
+                Unit::Shard(shard) => nudge.queues.push(shard),
+            }
+        }
+        for (address, nudge) in nudges {
+            self.neighbours.nudge(address, nudge);
+        }
+    }
+
+    /// Has every other node with the role `outbound` hear that these domains' services spoke.
+    pub(crate) fn nudge_heard(&self, domains: BTreeSet<String>) {
+        let routes = Arc::clone(&self.told.borrow().routes);
+        let nudge = Nudge {
+            heard: domains.into_iter().collect(),
+            ..Nudge::default()
+        };
+        let others = routes.nodes.iter().filter(|(id, _)| **id != self.id);
+        for (_, node) in others.filter(|(_, node)| node.roles.outbound) {
+            self.neighbours.nudge(&node.address, nudge.clone());
+        }
+    }
+
+    /// Tells `successor`, if it is known, what it may claim now.
+    pub(super) fn nudge_successor(&self, successor: NodeId, released: Vec<Unit>) {
+        let routes = Arc::clone(&self.told.borrow().routes);
+        let node = routes.nodes.get(&successor);
+        if let Some(node) = node.filter(|node| !node.address.is_empty()) {
+            let nudge = Nudge {
+                released,
+                ..Nudge::default()
+            };
+            self.neighbours.nudge(&node.address, nudge);
+        }
+    }
+
+    // ---- The loop ----
+
+    /// A commit under `fence` was refused: the unit is lost. Known at once to everybody who asks.
+    pub(crate) fn fenced(&self, unit: Unit, fence: Fence) {
+        if let Unit::Partition(partition) = unit {
+            self.end(partition, fence);
+        }
+        self.report(|reports| {
+            reports.fenced.insert(unit, fence);
+        });
+    }
+
+    /// Somebody says that owners have changed.
+    pub(crate) fn nudged(&self) {
+        self.report(|reports| reports.is_nudged = true);
+    }
+
+    /// The node shall let go of everything.
+    pub(crate) fn leave(&self) {
+        self.is_leaving.store(true, Ordering::Release);
+        self.report(|reports| reports.is_leaving = true);
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.is_leaving.load(Ordering::Acquire)
+    }
+
+    /// Waits until nothing is owned any more and the node's record is gone.
+    pub(crate) async fn left(&self) {
+        let mut has_left = self.has_left.subscribe();
+        // The sender lives as long as we do.
+        let _gone = has_left.wait_for(|has_left| *has_left).await;
+    }
+
+    pub(super) fn has_left(&self) {
+        self.has_left.send_replace(true);
+    }
+
+    /// What is ours, besides this number of shards.
+    pub(crate) fn holdings(&self, shards: usize) -> Holdings {
+        Holdings {
+            partitions: PartitionId::all().filter(|one| self.owns(*one)).count(),
+            shards,
+            is_leaving: self.is_leaving(),
+            has_left: *self.has_left.borrow(),
+        }
+    }
+
+    fn report(&self, report: impl FnOnce(&mut Reports)) {
+        report(&mut self.lock());
+        self.reported.notify_one();
+    }
+
+    /// Waits until there is something for the loop.
+    pub(super) async fn reported(&self) {
+        self.reported.notified().await;
+    }
+
+    pub(super) fn take_reports(&self) -> Reports {
+        std::mem::take(&mut self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Reports> {
+        self.reports.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
