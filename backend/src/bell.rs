@@ -4,15 +4,13 @@
 //! A nudge that is lost costs two seconds, never an entry. What is rung for one partition many times
 //! before somebody listens is rung once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
-use mesh_common::account::IntakeEntry;
 use mesh_common::cluster::PartitionId;
 use mesh_common::time::Timestamp;
 use tokio::sync::Notify;
 
-use crate::metrics::Metrics;
 use crate::partition::reading::ReadError;
 use crate::partition::records;
 use crate::store::{KeyRange, Limit, Order, Read, Store, Tx, TxOptions, keys};
@@ -53,14 +51,12 @@ impl<T: Ord> Bell<T> {
     }
 }
 
-/// The partitions with entries in their intakes: one read where there are none, one more for each
-/// partition that has some.
+/// The partitions with entries in their intakes, and since when the oldest is there, if it reads: one
+/// read where there are none, one more for each partition that has some.
 pub(crate) async fn look<S: Store>(
     store: &S,
-    metrics: &Metrics,
-    now: Timestamp,
-) -> Result<Vec<PartitionId>, ReadError> {
-    let (mut found, mut oldest) = (Vec::new(), now);
+) -> Result<BTreeMap<PartitionId, Option<Timestamp>>, ReadError> {
+    let mut found = BTreeMap::new();
     let mut range = keys::intakes();
     let tx = store.begin(TxOptions::default());
     loop {
@@ -71,18 +67,12 @@ pub(crate) async fn look<S: Store>(
         let Some(partition) = keys::partition_of_intake(&row.key) else {
             break;
         };
-        found.push(partition);
-        if let Ok(IntakeEntry { left_at, .. }) = records::intake(&row.value) {
-            oldest = oldest.min(left_at);
-        }
+        let entry = records::intake(&row.value);
+        found.insert(partition, entry.ok().map(|entry| entry.left_at));
         range = KeyRange {
             begin: keys::intake(partition).end,
             end: range.end,
         };
     }
-    metrics
-        .intake_waiting
-        .set(i64::try_from(found.len()).unwrap_or(i64::MAX));
-    metrics.intake_age.set(now.since(oldest).as_secs_f64());
     Ok(found)
 }

@@ -5,8 +5,10 @@
 //! committed, from what its partition shows or, if it is not in memory, from the partition; everything
 //! else (lookups, deciding, reading frames) happens on the caller's time.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use actix::prelude::*;
 use mesh_common::account::connect::{Publication, publication, publication_needs};
@@ -14,20 +16,22 @@ use mesh_common::account::{Decision, Lookups, Standing, decide, needs};
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::handle::BoxFuture;
 use mesh_common::cluster::{
-    AccountRequest, Answer, Backend, CallFailure, Fence, PartitionId, SigningKeys, Verified, Watch,
+    AccountRequest, Answer, Backend, CallFailure, Fence, PartitionId, SigningKeys, Unit, Verified,
+    Watch,
 };
 use mesh_common::error::ServiceError;
-use mesh_common::limits::INTAKE_POLL_INTERVAL;
+use mesh_common::limits::{INTAKE_POLL_INTERVAL, RELEASE_TIME_MAX};
 use mesh_common::protocol::{Code, Request, Transaction};
 use mesh_common::time::Timestamp;
 use mesh_common::udf::Udf;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::bell;
+use crate::cluster::membership::Membership;
 use crate::metrics::Metrics;
 use crate::outbound::Outbound;
 use crate::partition::commands::{
-    Beside, Drain, Operation, Outcome, Perform, Tend, View, contained_future,
+    Beside, Drain, Operation, Outcome, Perform, Stop, Tend, View, Wake, contained_future,
 };
 use crate::partition::reading::{self, ReadError};
 use crate::partition::shared::{Shared, chain};
@@ -64,6 +68,8 @@ pub(crate) struct Inner<S: Store> {
     /// The same threads, until they are ended.
     arbiters: Mutex<Vec<Arbiter>>,
     pub(crate) is_stopping: AtomicBool,
+    /// Told when there may be something in intakes that have come to be ours.
+    pub(crate) intakes_unknown: Arc<Notify>,
     /// The queue to other services, once it is emptied from here.
     pub(crate) outbound: OnceLock<Outbound<S>>,
 }
@@ -71,13 +77,36 @@ pub(crate) struct Inner<S: Store> {
 /// Where a partition runs, if it does.
 pub(crate) struct Slot<S: Store> {
     pub(crate) running: Option<Addr<PartitionActor<S>>>,
-    /// The claim made at start, until the first actor takes it. Every later one claims anew, since a
-    /// commit of the one before it may still be on its way.
-    fence: Option<Fence>,
+    /// The claim that the node has made, until the first actor takes it. Every later one claims anew,
+    /// or has the node do so, since a commit of the one before it may still be on its way.
+    pub(crate) fence: Option<Fence>,
+    /// The claim by which it is ours.
+    held: Option<Fence>,
+    /// Whether it takes work: it is ours, and is not being let go of.
+    pub(crate) is_open: bool,
+}
+
+/// Why a partition takes no command.
+#[derive(Debug)]
+pub(crate) enum NotHere {
+    /// It is not ours.
+    Moved(CallFailure),
+    /// It is, and does not answer.
+    Away(ServiceError),
+}
+
+impl From<NotHere> for CallFailure {
+    fn from(reason: NotHere) -> Self {
+        match reason {
+            NotHere::Moved(failure) => failure,
+            NotHere::Away(error) => Self::Refused(error),
+        }
+    }
 }
 
 impl<S: Store> BackendHandle<S> {
-    pub(crate) fn over(shared: Shared<S>, fences: Vec<Fence>) -> Self {
+    /// The handle of a node that owns the partitions with a fence; there is a place for each partition.
+    pub(crate) fn over(shared: Shared<S>, fences: Vec<Option<Fence>>) -> Self {
         let arbiters: Vec<Arbiter> = (0..shared.config.threads())
             .map(|_| Arbiter::new())
             .collect();
@@ -86,7 +115,9 @@ impl<S: Store> BackendHandle<S> {
             .map(|fence| {
                 Mutex::new(Slot {
                     running: None,
-                    fence: Some(fence),
+                    is_open: fence.is_some(),
+                    held: fence,
+                    fence,
                 })
             })
             .collect();
@@ -96,6 +127,7 @@ impl<S: Store> BackendHandle<S> {
             threads: arbiters.iter().map(Arbiter::handle).collect(),
             arbiters: Mutex::new(arbiters),
             is_stopping: AtomicBool::new(false),
+            intakes_unknown: Arc::default(),
             outbound: OnceLock::new(),
         });
         inner.begin_rounds();
@@ -120,18 +152,118 @@ impl<S: Store> BackendHandle<S> {
     }
 }
 
+/// What the node's loop has done with partitions.
+impl<S: Store> Inner<S> {
+    /// `partition` is ours by this claim: whoever asks for it next starts an actor.
+    pub(crate) fn begin_partition(
+        &self,
+        membership: &Membership,
+        partition: PartitionId,
+        fence: Fence,
+    ) {
+        let mut slot = lock(&self.partitions[usize::from(partition.0)]);
+        let before = slot.running.take();
+        slot.held = Some(fence);
+        slot.fence = Some(fence);
+        slot.is_open = true;
+        // What an actor of an earlier claim brings yet is not shown.
+        self.shared.shown(partition).begin();
+        membership.begin(partition, fence);
+        drop(slot);
+        wake(before);
+    }
+
+    /// `partition` is not ours any more by this claim: nothing is kept of it.
+    pub(crate) fn end_partition(&self, partition: PartitionId, fence: Fence) {
+        let mut slot = lock(&self.partitions[usize::from(partition.0)]);
+        if slot.held != Some(fence) {
+            return;
+        }
+        slot.held = None;
+        slot.fence = None;
+        slot.is_open = false;
+        let before = slot.running.take();
+        self.forget_partition(partition, fence);
+        drop(slot);
+        // It sends away what waits, and ends.
+        wake(before);
+    }
+
+    /// Has `partition` take nothing more and finish what is being committed, within
+    /// [`RELEASE_TIME_MAX`]; what takes longer is fenced off by the release.
+    pub(crate) async fn let_go_of_partition(&self, partition: PartitionId, fence: Fence) {
+        let running = {
+            let mut slot = lock(&self.partitions[usize::from(partition.0)]);
+            if slot.held != Some(fence) {
+                return;
+            }
+            slot.is_open = false;
+            slot.fence = None;
+            slot.running.take()
+        };
+        if let Some(running) = running.filter(Addr::connected) {
+            let (reply, done) = oneshot::channel();
+            let refusal = self.shared.moved(partition);
+            let stopped = async {
+                if running.send(Stop { refusal, reply }).await.is_ok() {
+                    // An actor that ended otherwise has stopped as well.
+                    let _ended = done.await;
+                }
+            };
+            if tokio::time::timeout(RELEASE_TIME_MAX, stopped)
+                .await
+                .is_err()
+            {
+                tracing::warn!(
+                    partition = partition.0,
+                    "a partition is let go of while it commits"
+                );
+            }
+        }
+        // Before the record is released: from then on others may write.
+        self.forget_partition(partition, fence);
+    }
+
+    fn forget_partition(&self, partition: PartitionId, fence: Fence) {
+        if let Some(membership) = &self.shared.membership {
+            membership.end(partition, fence);
+        }
+        self.shared.shown(partition).begin();
+    }
+
+    /// Has every partition that runs look whether it may go on.
+    pub(crate) fn wake_partitions(&self) {
+        for slot in &self.partitions {
+            wake(lock(slot).running.clone());
+        }
+    }
+}
+
+/// Has an actor look whether it may go on. One whose mailbox is full is looking all the time.
+fn wake<S: Store>(actor: Option<Addr<PartitionActor<S>>>) {
+    if let Some(actor) = actor
+        && actor.try_send(Wake).is_err()
+    {
+        tracing::debug!("a partition was not woken");
+    }
+}
+
 impl<S: Store> Inner<S> {
     pub(crate) fn is_stopping(&self) -> bool {
         self.is_stopping.load(Ordering::SeqCst)
     }
 
     /// The actor of `partition`, started if it does not run.
-    fn actor(&self, partition: PartitionId) -> Result<Addr<PartitionActor<S>>, ServiceError> {
+    fn actor(&self, partition: PartitionId) -> Result<Addr<PartitionActor<S>>, NotHere> {
         if self.is_stopping() {
-            return Err(ServiceError::unavailable("the back-end is stopping"));
+            let error = ServiceError::unavailable("the back-end is stopping");
+            return Err(NotHere::Away(error));
         }
         let place = usize::from(partition.0);
         let mut slot = lock(&self.partitions[place]);
+        if !slot.is_open || !self.shared.owns(partition) {
+            return Err(NotHere::Moved(self.shared.moved(partition)));
+        }
         if let Some(running) = slot.running.as_ref().filter(|running| running.connected()) {
             return Ok(running.clone());
         }
@@ -142,6 +274,12 @@ impl<S: Store> Inner<S> {
                 partition = partition.0,
                 "a partition ended and is started anew"
             );
+            if let Some(membership) = &self.shared.membership {
+                // Its last commit may still land: the node has to claim the partition anew.
+                slot.is_open = false;
+                membership.in_doubt(partition);
+                return Err(NotHere::Moved(self.shared.moved(partition)));
+            }
         }
         let (shared, fence) = (Arc::clone(&self.shared), slot.fence.take());
         let thread = &self.threads[place % self.threads.len()];
@@ -152,17 +290,17 @@ impl<S: Store> Inner<S> {
         Ok(started)
     }
 
-    pub(crate) async fn send<M>(
-        &self,
-        partition: PartitionId,
-        command: M,
-    ) -> Result<(), ServiceError>
+    pub(crate) async fn send<M>(&self, partition: PartitionId, command: M) -> Result<(), NotHere>
     where
         M: Message<Result = ()> + Send + 'static,
         PartitionActor<S>: Handler<M> + Actor<Context = Context<PartitionActor<S>>>,
     {
         let sent = self.actor(partition)?.send(command).await;
-        sent.map_err(|error| ServiceError::unavailable(format!("the partition ended: {error}")))
+        sent.map_err(|error| {
+            NotHere::Away(ServiceError::unavailable(format!(
+                "the partition ended: {error}"
+            )))
+        })
     }
 
     pub(crate) async fn view(
@@ -171,6 +309,9 @@ impl<S: Store> Inner<S> {
         is_for_keys: bool,
     ) -> Result<Arc<Standing>, ServiceError> {
         let partition = PartitionId::of(account);
+        if !self.shared.serves(partition) {
+            return Box::pin(self.view_of_store(account)).await;
+        }
         // The cache of keys is the owner's to fill, in the order of its commits.
         if !is_for_keys && !self.is_stopping() {
             let shown = self.shared.shown(partition);
@@ -194,10 +335,27 @@ impl<S: Store> Inner<S> {
             is_for_keys,
             reply,
         };
-        self.send(partition, view).await?;
-        shown
-            .await
-            .unwrap_or_else(|_| Err(ServiceError::unavailable("the partition ended")))
+        let unanswered = match self.send(partition, view).await {
+            Ok(()) => match shown.await {
+                Ok(seen) => return seen,
+                Err(_) => ServiceError::unavailable("the partition ended"),
+            },
+            Err(NotHere::Away(error)) => error,
+            Err(NotHere::Moved(_)) => ServiceError::unavailable("the partition has moved"),
+        };
+        if self.shared.membership.is_some() && !self.is_stopping() {
+            // It may have gone to another node meanwhile.
+            return self.view_of_store(account).await;
+        }
+        Err(unanswered)
+    }
+
+    /// An account whose partition is not surely ours, as it is committed: read for one request, and kept
+    /// by nobody.
+    async fn view_of_store(&self, account: &AccountAddress) -> Result<Arc<Standing>, ServiceError> {
+        let tx = self.shared.store.begin(TxOptions::default());
+        let standing = reading::standing(&tx, account).await;
+        standing.map(Arc::new).map_err(|error| error.to_refusal())
     }
 
     /// Waits for `work` until `deadline`.
@@ -217,6 +375,9 @@ impl<S: Store> Inner<S> {
 
     async fn write(&self, request: Verified<AccountRequest>) -> Outcome {
         let partition = PartitionId::of(&request.account);
+        if !self.shared.owns(partition) {
+            return Err(self.shared.moved(partition));
+        }
         let (operation, answer) = if is_for_others(&request) {
             let beside = self.beside_post(&request).await?;
             Operation::forwarded(Arc::new(request), beside)
@@ -346,7 +507,7 @@ impl<S: Store> Inner<S> {
 
     /// Has `partition` drain its intake, started if it does not run. A partition whose mailbox is full
     /// is told again by the next look.
-    fn nudge(&self, partition: PartitionId) {
+    pub(crate) fn nudge(&self, partition: PartitionId) {
         let told = self
             .actor(partition)
             .map(|actor| actor.try_send(Drain { reply: None }));
@@ -355,16 +516,44 @@ impl<S: Store> Inner<S> {
         }
     }
 
-    /// The partitions with something in their intakes.
+    /// Has the owners of `partitions` drain them, whoever they are.
+    fn nudge_owners(&self, partitions: BTreeSet<PartitionId>) {
+        let is_ours = |partition: &PartitionId| self.shared.owns(*partition);
+        let (ours, others): (Vec<_>, Vec<_>) = partitions.into_iter().partition(is_ours);
+        ours.into_iter().for_each(|one| self.nudge(one));
+        if let Some(membership) = self
+            .shared
+            .membership
+            .as_ref()
+            .filter(|_| !others.is_empty())
+        {
+            membership.nudge_owners(others.into_iter().map(Unit::Partition));
+        }
+    }
+
+    /// Our partitions with something in their intakes.
     async fn waiting(&self) -> Vec<PartitionId> {
         let shared = &self.shared;
-        match bell::look(&shared.store, &shared.metrics, shared.now()).await {
+        let now = shared.now();
+        let found = match bell::look(&shared.store).await {
             Ok(found) => found,
             Err(error) => {
                 tracing::warn!(cause = chain(&error), "intakes cannot be looked at");
-                Vec::new()
+                return Vec::new();
             }
+        };
+        let (ours, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            found.into_iter().partition(|(one, _)| shared.owns(*one));
+        if shared.membership.is_some() {
+            shared.left_meanwhile.looked(now, &others);
         }
+        let metrics = &shared.metrics;
+        let oldest = ours.values().flatten().min();
+        let age = oldest.map_or(Duration::ZERO, |oldest| now.since(*oldest));
+        metrics.intake_age.set(age.as_secs_f64());
+        let waiting = i64::try_from(ours.len()).unwrap_or(i64::MAX);
+        metrics.intake_waiting.set(waiting);
+        ours.into_keys().collect()
     }
 
     /// Drains what is in all intakes now, and says how many entries that was.
@@ -391,11 +580,15 @@ impl<S: Store> Inner<S> {
             let mut polls = tokio::time::interval(INTAKE_POLL_INTERVAL);
             polls.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
-                let Some(shared) = weak.upgrade().map(|inner| Arc::clone(&inner.shared)) else {
+                let Some(home) = weak.upgrade() else {
                     return;
                 };
+                let (shared, unknown) =
+                    (Arc::clone(&home.shared), Arc::clone(&home.intakes_unknown));
+                drop(home);
                 let is_rung = tokio::select! {
                     () = shared.bell.rung() => true,
+                    () = unknown.notified() => false,
                     _ = polls.tick() => false,
                 };
                 drop(shared);
@@ -406,9 +599,7 @@ impl<S: Store> Inner<S> {
                     let waiting = inner.waiting().await;
                     waiting.into_iter().for_each(|one| inner.nudge(one));
                 }
-                for partition in inner.shared.bell.take() {
-                    inner.nudge(partition);
-                }
+                inner.nudge_owners(inner.shared.bell.take());
             }
         });
     }
@@ -427,16 +618,21 @@ impl<S: Store> Inner<S> {
                     let Some(inner) = weak.upgrade().filter(|inner| !inner.is_stopping()) else {
                         return;
                     };
-                    if lock(&inner.partitions[usize::from(partition.0)])
-                        .running
-                        .is_none()
-                    {
+                    let is_idle = {
+                        let slot = lock(&inner.partitions[usize::from(partition.0)]);
+                        slot.is_open && slot.running.is_none()
+                    };
+                    if is_idle {
                         inner.tend(partition).await;
                     }
                 }
                 let Some(inner) = weak.upgrade().filter(|inner| !inner.is_stopping()) else {
                     return;
                 };
+                // One node does it for all.
+                if !inner.shared.owns(PartitionId(0)) {
+                    continue;
+                }
                 if let Err(error) = conduct::forget_old(&inner.shared).await {
                     tracing::warn!(
                         cause = chain(&*error),
@@ -467,8 +663,12 @@ impl<S: Store> Backend for BackendHandle<S> {
     ) -> BoxFuture<'a, Result<Option<SigningKeys>, ServiceError>> {
         Box::pin(async move {
             let inner = &self.inner;
-            if let Some(keys) = inner.shared.signing_keys.get(account) {
-                return Ok(Some(SigningKeys::clone(&keys)));
+            let partition = PartitionId::of(account);
+            if inner.shared.serves(partition)
+                && let Some(known) = inner.shared.signing_keys.get(account)
+                && known.epoch == inner.shared.epoch(partition)
+            {
+                return Ok(Some(known.keys.clone()));
             }
             let standing = inner.in_time(deadline, inner.view(account, true)).await?;
             Ok(standing.signing_keys().cloned())
@@ -508,8 +708,11 @@ impl<S: Store> Backend for BackendHandle<S> {
     }
 
     fn watch<'a>(&'a self, account: &'a AccountAddress) -> BoxFuture<'a, Option<Watch>> {
-        let shown = self.inner.shared.shown(PartitionId::of(account));
-        Box::pin(std::future::ready(shown.watch(account)))
+        let (shared, partition) = (&self.inner.shared, PartitionId::of(account));
+        // What is committed elsewhere cannot be watched here.
+        let is_ours = shared.owns(partition);
+        let watch = is_ours.then(|| shared.shown(partition).watch(account));
+        Box::pin(std::future::ready(watch.flatten()))
     }
 
     fn published<'a>(

@@ -10,8 +10,8 @@
 //! When the owner ended over a message it may have been appended, and is left in the intake all the
 //! same: the drain recognizes it by sender, UniqueID and payload.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mesh_common::account::inbound::{is_blocked, left, refused};
 use mesh_common::account::{AccountStatus, IntakeBody, IntakeEntry, Standing};
@@ -20,8 +20,9 @@ use mesh_common::conduct::Level;
 use mesh_common::error::ServiceError;
 use mesh_common::limits::INTAKE_AWAY_ENTRIES_MAX;
 use mesh_common::protocol::Code;
+use mesh_common::time::Timestamp;
 
-use crate::handle::{Inner, ended};
+use crate::handle::{Inner, NotHere, ended};
 use crate::partition::commands::{Beside, Operation, Outcome, Perform};
 use crate::partition::reading::{self, ReadError};
 use crate::partition::records::Rows;
@@ -29,37 +30,77 @@ use crate::partition::shared::chain;
 use crate::partition::{conduct, contacts};
 use crate::store::{Store, Tx as _, TxOptions};
 
-/// Entries left for each partition while its owner was away, since it drained last.
-#[derive(Debug)]
-pub(crate) struct LeftMeanwhile(Vec<AtomicUsize>);
+/// Entries left here for partitions while their owners were away, or are others than we.
+///
+/// The owner that is in this process says when it has drained. Of others it is seen in the store: where
+/// the oldest entry is younger than the last look, everything is gone that was left before.
+#[derive(Debug, Default)]
+pub(crate) struct LeftMeanwhile(Mutex<Counts>);
 
-impl Default for LeftMeanwhile {
-    fn default() -> Self {
-        Self(PartitionId::all().map(|_| AtomicUsize::new(0)).collect())
-    }
+#[derive(Debug, Default)]
+struct Counts {
+    left: HashMap<PartitionId, Left>,
+    looked_at: Option<Timestamp>,
+}
+
+/// Entries left for one partition.
+#[derive(Debug, Clone, Copy, Default)]
+struct Left {
+    /// Before the last look, and not known to be drained.
+    before: usize,
+    /// Since the last look.
+    since: usize,
 }
 
 impl LeftMeanwhile {
     /// Counts one more, unless there are as many as may be.
     pub(crate) fn count(&self, partition: PartitionId) -> bool {
-        let more = |count| (count < INTAKE_AWAY_ENTRIES_MAX).then_some(count + 1);
-        let count = &self.0[usize::from(partition.0)];
-        count
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
-            .is_ok()
+        let mut counts = self.lock();
+        let left = counts.left.entry(partition).or_default();
+        let fits = left.before + left.since < INTAKE_AWAY_ENTRIES_MAX;
+        left.since += usize::from(fits);
+        fits
     }
 
     /// What was counted was not left.
     pub(crate) fn discount(&self, partition: PartitionId) {
-        let less = |count: usize| count.checked_sub(1);
-        let count = &self.0[usize::from(partition.0)];
-        // Nothing to take away: the owner was back in between.
-        let _ = count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        if let Some(left) = self.lock().left.get_mut(&partition) {
+            // Nothing to take away: the owner was back in between.
+            left.since = left.since.saturating_sub(1);
+        }
     }
 
     /// The owner is back: its intake was found empty.
     pub(crate) fn drained(&self, partition: PartitionId) {
-        self.0[usize::from(partition.0)].store(0, Ordering::Relaxed);
+        self.lock().left.remove(&partition);
+    }
+
+    /// A look that began at `now` found entries for these partitions of others, the oldest of these
+    /// times.
+    pub(crate) fn looked(
+        &self,
+        now: Timestamp,
+        waiting: &BTreeMap<PartitionId, Option<Timestamp>>,
+    ) {
+        let mut counts = self.lock();
+        let looked_at = counts.looked_at.replace(now);
+        counts.left.retain(|partition, left| {
+            let is_drained = match waiting.get(partition) {
+                None => true,
+                Some(oldest) => oldest.is_some() && *oldest > looked_at,
+            };
+            left.before = if is_drained {
+                left.since
+            } else {
+                left.before + left.since
+            };
+            left.since = 0;
+            left.before > 0
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -76,6 +117,10 @@ impl<S: Store> Inner<S> {
                 );
                 self.receive_meanwhile(&request).await
             }
+            // Its owner, if there is one at present, was asked before us.
+            Err(CallFailure::Moved(_)) if !self.is_stopping() => {
+                self.receive_meanwhile(&request).await
+            }
             outcome => outcome,
         }
     }
@@ -83,6 +128,10 @@ impl<S: Store> Inner<S> {
     /// The owner decides. What takes long is done here, beside it: contacts are read with the
     /// service's keys, as the drain reads them.
     async fn receive_at_home(&self, request: &Arc<Verified<AccountRequest>>) -> Outcome {
+        let partition = PartitionId::of(&request.account);
+        if !self.shared.serves(partition) {
+            return Err(self.shared.moved(partition));
+        }
         let view = self.view(&request.account, false).await;
         let standing = view.map_err(|error| match error.code {
             Code::Overload => CallFailure::Away(error),
@@ -91,10 +140,12 @@ impl<S: Store> Inner<S> {
         let beside = self.beside(&standing, request).await;
         let beside = beside.map_err(|error| error.to_refusal())?;
         let (operation, answer) = Operation::forwarded(Arc::clone(request), beside);
-        let partition = PartitionId::of(&request.account);
         self.send(partition, Perform(operation))
             .await
-            .map_err(CallFailure::Away)?;
+            .map_err(|reason| match reason {
+                NotHere::Moved(failure) => failure,
+                NotHere::Away(error) => CallFailure::Away(error),
+            })?;
         answer.await.unwrap_or_else(|_| Err(ended()))
     }
 

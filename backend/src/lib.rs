@@ -12,6 +12,7 @@
 //! | [`store`] | what is kept and what a commit promises; engines; the one table of keys |
 //! | [`partition`] | one owner per partition: queue, batches, fence, rows, upkeep |
 //! | [`node`] | starting: meta, claims, threads |
+//! | [`cluster`] | being one of several nodes over one store |
 //! | [`handle`] | the back-end as front-ends call it |
 //! | `inbound` | what comes from other services |
 //! | `bell` | who is told that something was left for them |
@@ -23,6 +24,7 @@
 //! | [`config`], [`metrics`], [`system`] | settings, measures, the machine's time and chance |
 
 mod bell;
+pub mod cluster;
 pub mod config;
 pub mod desk;
 pub mod handle;
@@ -39,6 +41,7 @@ pub mod system;
 mod tests;
 pub mod tickets;
 
+pub use cluster::{ClusterConfig, Neighbours, NoNeighbours};
 pub use config::BackendConfig;
 pub use handle::BackendHandle;
 pub use operator::{ListedAccount, NotReady};

@@ -1,8 +1,8 @@
 //! Starting the back-end of one process: what the store is, who owns it, and the threads its
 //! partitions run on (architecture §2, cluster §19).
 //!
-//! An embedded store has one node. It reads or writes `meta`, claims every partition in one commit,
-//! and starts no actor: a partition costs nothing until somebody asks for one of its accounts.
+//! An embedded store has one node, which is started here; the nodes of a cluster join one another in
+//! [`crate::cluster`]. It reads or writes `meta`, claims every partition in one commit, and starts no actor: a partition costs nothing until somebody asks for one of its accounts.
 
 use std::sync::Arc;
 
@@ -12,6 +12,8 @@ use mesh_common::limits::PARTITIONS;
 use mesh_common::time::Clock;
 
 use crate::bell::Bell;
+use crate::cluster::ClusterConfigError;
+use crate::cluster::membership::Membership;
 use crate::config::{BackendConfig, ConfigError};
 use crate::desk::standing::StandingOrders;
 use crate::handle::BackendHandle;
@@ -95,6 +97,84 @@ pub enum StartError {
     /// The measures cannot be made.
     #[error("the measures cannot be made")]
     Metrics(#[from] prometheus::Error),
+    /// A setting of the cluster cannot be.
+    #[error("the settings of the cluster are not usable")]
+    Cluster(#[from] ClusterConfigError),
+}
+
+/// What a back-end is made of, whether it is alone or one of several.
+pub(crate) struct Parts<S> {
+    pub(crate) config: BackendConfig,
+    pub(crate) store: S,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: SharedEntropy,
+    pub(crate) keys: ServiceKeys,
+}
+
+impl<S: Store> Parts<S> {
+    fn writing(&self) -> TxOptions {
+        TxOptions {
+            timeout: Some(self.config.commit_timeout()),
+            ..TxOptions::default()
+        }
+    }
+
+    /// Who claims: this process, drawn now, in the generation of the store.
+    pub(crate) async fn claimant(&mut self) -> Result<Claimant, StartError> {
+        self.config.check()?;
+        let writing = self.writing();
+        let meta = meta(&self.store, writing, &mut self.entropy).await?;
+        Ok(Claimant {
+            generation: meta.generation,
+            node: NodeId::draw(&mut self.entropy),
+        })
+    }
+
+    /// What all partitions of the node will share.
+    pub(crate) async fn share(
+        self,
+        claimant: Claimant,
+        membership: Option<Arc<Membership>>,
+    ) -> Result<Shared<S>, StartError> {
+        let metrics = Metrics::new()?;
+        metrics.store_up.set(1);
+        let loaded = metrics.accounts_loaded.clone();
+        let accounts = NodeAccounts::new(self.config.node_accounts_max, loaded);
+        let orders = StandingOrders::load(&self.store).await?;
+        let depths = Depths::count(&self.store).await?;
+        let shards = match &membership {
+            None => Shards::all_at_once(),
+            Some(_) => Shards::one_by_one(),
+        };
+        Ok(Shared {
+            store: self.store,
+            clock: self.clock,
+            entropy: self.entropy,
+            metrics,
+            health: Health::default(),
+            accounts: Arc::new(accounts),
+            signing_keys: moka::sync::Cache::new(SIGNING_KEYS_CACHED_MAX),
+            shown: PartitionId::all().map(|_| Arc::default()).collect(),
+            claimant,
+            membership,
+            config: self.config,
+            keys: self.keys,
+            contacts: contacts::cache(),
+            conduct: conduct::cache(),
+            bell: Bell::default(),
+            shards,
+            queue_bell: QueueBell::default(),
+            depths,
+            doubts: Doubts::default(),
+            heard: Bell::default(),
+            left_meanwhile: LeftMeanwhile::default(),
+            orders,
+            #[cfg(test)]
+            poison: std::sync::Mutex::default(),
+            #[cfg(test)]
+            poison_intake: std::sync::Mutex::default(),
+        })
+    }
 }
 
 impl<S: Store> BackendHandle<S> {
@@ -110,51 +190,20 @@ impl<S: Store> BackendHandle<S> {
         entropy: impl Entropy + Send + 'static,
         keys: ServiceKeys,
     ) -> Result<Self, StartError> {
-        config.check()?;
-        let mut entropy = SharedEntropy::new(entropy);
-        let options = TxOptions {
-            timeout: Some(config.commit_timeout()),
-            ..TxOptions::default()
-        };
-        let meta = meta(&store, options, &mut entropy).await?;
-        let claimant = Claimant {
-            generation: meta.generation,
-            node: NodeId::draw(&mut entropy),
-        };
-        let all: Vec<PartitionId> = PartitionId::all().collect();
-        let fences = claimant.claim(&store, options, &all).await?;
-        let metrics = Metrics::new()?;
-        metrics.store_up.set(1);
-        let accounts = NodeAccounts::new(config.node_accounts_max, metrics.accounts_loaded.clone());
-        let orders = StandingOrders::load(&store).await?;
-        let depths = Depths::count(&store).await?;
-        let shared = Shared {
+        let mut parts = Parts {
+            config,
             store,
             clock,
-            entropy,
-            metrics,
-            health: Health::default(),
-            accounts: Arc::new(accounts),
-            signing_keys: moka::sync::Cache::new(SIGNING_KEYS_CACHED_MAX),
-            shown: PartitionId::all().map(|_| Arc::default()).collect(),
-            claimant,
-            config,
+            entropy: SharedEntropy::new(entropy),
             keys,
-            contacts: contacts::cache(),
-            conduct: conduct::cache(),
-            bell: Bell::default(),
-            shards: Shards::all_at_once(),
-            queue_bell: QueueBell::default(),
-            depths,
-            doubts: Doubts::default(),
-            heard: Bell::default(),
-            left_meanwhile: LeftMeanwhile::default(),
-            orders,
-            #[cfg(test)]
-            poison: std::sync::Mutex::default(),
-            #[cfg(test)]
-            poison_intake: std::sync::Mutex::default(),
         };
+        let claimant = parts.claimant().await?;
+        let all: Vec<PartitionId> = PartitionId::all().collect();
+        let claims = claimant.claim(&parts.store, parts.writing(), &all);
+        let fences = claims.await?.into_iter().map(Some).collect();
+        let shared = parts.share(claimant, None).await?;
+        let owned = &shared.metrics.cluster.partitions_owned;
+        owned.set(i64::from(PARTITIONS));
         tracing::info!(
             partitions = PARTITIONS,
             threads = shared.config.threads(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use mesh_common::account::{AccountId, DirectoryEntry};
 use mesh_common::address::AccountAddress;
-use mesh_common::cluster::PartitionId;
+use mesh_common::cluster::{CallFailure, PartitionId};
 use mesh_common::delivery::Class;
 use mesh_common::error::ServiceError;
 use tokio::sync::oneshot;
@@ -96,7 +96,9 @@ impl<S: Store> BackendHandle<S> {
             let running = lock(slot).running.take();
             if let Some(running) = running.filter(Addr::connected) {
                 let (reply, done) = oneshot::channel();
-                stopped.push((running.send(Stop { reply }), done));
+                let refusal =
+                    CallFailure::Away(ServiceError::unavailable("the back-end is stopping"));
+                stopped.push((running.send(Stop { refusal, reply }), done));
             }
         }
         for (sent, done) in stopped {

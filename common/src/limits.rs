@@ -296,6 +296,17 @@ pub const REBALANCE_STABLE: Duration = Duration::from_secs(10);
 pub const REBALANCE_RELEASE_INTERVAL: Duration = Duration::from_millis(125);
 /// How long a node must have been silent until its record is removed, if it owns nothing any more.
 pub const NODE_FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
+/// How long whoever finds a partition's mailbox full is asked to wait (cluster §14).
+pub const BUSY_TIME: Duration = Duration::from_secs(2);
+/// Greatest weight of a node: its share of partitions beside the weights of others.
+pub const NODE_WEIGHT_MAX: u32 = 10_000;
+/// Octets of the address or the zone of a node.
+pub const NODE_TEXT_BYTES_MAX: usize = 255;
+/// Time that a partition that is let go of has to finish what it commits: what takes longer is fenced
+/// off (cluster §4.3).
+pub const RELEASE_TIME_MAX: Duration = Duration::from_secs(4);
+/// Releases carried out at once while a node leaves.
+pub const RELEASES_IN_FLIGHT_MAX: usize = 64;
 
 // ---- Partitions (architecture A-1, cluster §7.1) ----
 

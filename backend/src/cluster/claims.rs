@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh_common::cluster::keeper::{Claim, ClaimOutcome, ReleaseOutcome, Tables};
-use mesh_common::cluster::{Fence, NodeId, NodeRecord, Ownership, Unit};
+use mesh_common::cluster::{NodeId, NodeRecord, Ownership, Unit};
 
 use super::rows;
 use crate::partition::reading::ReadError;
-use crate::partition::{Contended, Fenced, OwnershipRow as _};
+use crate::partition::{Contended, Fenced, decode_ownership, encode_ownership};
 use crate::store::{
     KeyRange, Limit, Order, Plan, PlanError, ProbeError, Read, Row, Store, StoreError, Tx,
     TxOptions, commit_with_probe, keys,
@@ -52,7 +52,7 @@ pub(super) async fn look<S: Store>(
         let mut owners = Vec::new();
         for row in all(&tx, keys::parts()).await? {
             if let Some(unit) = keys::unit_of_part(&row.key) {
-                owners.push((unit, Ownership::decode(&row.value)?));
+                owners.push((unit, decode_ownership(&row.value)?));
             }
         }
         tables.owners = Some(owners);
@@ -144,7 +144,7 @@ impl<S: Store> Plan<S> for ClaimPlan<'_> {
             if !bid.holds(ownership(tx, &key).await?.as_ref()) {
                 return Err(PlanError::Refused(Contended));
             }
-            tx.set(&key, bid.after.encode());
+            tx.set(&key, encode_ownership(&bid.after));
         }
         if let Some(node) = self.claim.basis.node() {
             // A heartbeat that lands in between conflicts with this read: whoever lives is not robbed.
@@ -162,7 +162,7 @@ impl<S: Store> Plan<S> for ClaimPlan<'_> {
     async fn has_landed(&self, tx: &S::Tx) -> Result<bool, StoreError> {
         for bid in &self.claim.bids {
             let found = tx.get(&keys::unit(bid.unit), Read::Snapshot).await?;
-            if found.as_deref() != Some(bid.after.encode().as_slice()) {
+            if found.as_deref() != Some(encode_ownership(&bid.after).as_slice()) {
                 return Ok(false);
             }
         }
@@ -173,7 +173,7 @@ impl<S: Store> Plan<S> for ClaimPlan<'_> {
 /// The ownership record under `key`. One that does not read is nobody's to change.
 async fn ownership<T: Tx>(tx: &T, key: &[u8]) -> Result<Option<Ownership>, PlanError<Contended>> {
     let row = tx.get(key, Read::Serializable).await?;
-    let found = row.map(|row| Ownership::decode(&row)).transpose();
+    let found = row.map(|row| decode_ownership(&row)).transpose();
     found.map_err(|_| PlanError::Refused(Contended))
 }
 
@@ -212,96 +212,17 @@ impl<S: Store> Plan<S> for ReleasePlan<'_> {
 
     async fn fill(&self, tx: &mut S::Tx) -> Result<(), PlanError<Fenced>> {
         let row = tx.get(&self.key, Read::Serializable).await?;
-        let found = row.and_then(|row| Ownership::decode(&row).ok());
+        let found = row.and_then(|row| decode_ownership(&row).ok());
         if !Ownership::permits(found.as_ref(), self.held) {
             return Err(PlanError::Refused(Fenced));
         }
-        tx.set(&self.key, self.held.released().encode());
+        tx.set(&self.key, encode_ownership(&self.held.released()));
         tx.set_stamped_value(&keys::route(), &[], &[]);
         Ok(())
     }
 
     async fn has_landed(&self, tx: &S::Tx) -> Result<bool, StoreError> {
         let found = tx.get(&self.key, Read::Snapshot).await?;
-        Ok(found.as_deref() == Some(self.held.released().encode().as_slice()))
-    }
-}
-
-/// How a unit is claimed anew by whoever holds it already.
-pub(crate) enum Renewal {
-    /// It is ours by this fence; nothing that was begun under an older one can land any more.
-    Ours(Fence),
-    /// Somebody else has it.
-    Lost,
-}
-
-/// Raises the epoch of `unit` if `node` holds it still: a commit of ours may be on its way, and must not
-/// land any more (cluster §7.3).
-///
-/// # Errors
-/// What became of it is not known.
-pub(crate) async fn renew<S: Store>(
-    store: &S,
-    options: TxOptions,
-    unit: Unit,
-    node: NodeId,
-) -> Result<Renewal, ProbeError<Contended>> {
-    const ROUNDS_MAX: usize = 5;
-    let key = keys::unit(unit);
-    for _ in 0..ROUNDS_MAX {
-        let tx = store.begin(options);
-        let row = tx.get(&key, Read::Snapshot).await;
-        let row = row.map_err(ProbeError::Store)?;
-        let found = row.and_then(|row| Ownership::decode(&row).ok());
-        let ours = found.filter(|found| found.node == node && found.is_active);
-        let Some(before) = ours else {
-            return Ok(Renewal::Lost);
-        };
-        let after = Ownership {
-            fence: Fence {
-                epoch: before.fence.epoch + 1,
-                ..before.fence
-            },
-            ..before
-        };
-        let plan = RenewPlan {
-            key: key.clone(),
-            before,
-            after,
-        };
-        match commit_with_probe(store, options, &plan).await {
-            Ok(_) => return Ok(Renewal::Ours(after.fence)),
-            Err(ProbeError::Refused(Contended)) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(ProbeError::Refused(Contended))
-}
-
-struct RenewPlan {
-    key: Vec<u8>,
-    before: Ownership,
-    after: Ownership,
-}
-
-impl<S: Store> Plan<S> for RenewPlan {
-    type Refusal = Contended;
-
-    fn fence_key(&self) -> &[u8] {
-        &self.key
-    }
-
-    async fn fill(&self, tx: &mut S::Tx) -> Result<(), PlanError<Contended>> {
-        if ownership(tx, &self.key).await? != Some(self.before) {
-            return Err(PlanError::Refused(Contended));
-        }
-        tx.set(&self.key, self.after.encode());
-        tx.set_stamped_value(&keys::route(), &[], &[]);
-        Ok(())
-    }
-
-    async fn has_landed(&self, tx: &S::Tx) -> Result<bool, StoreError> {
-        let found = tx.get(&self.key, Read::Snapshot).await?;
-        Ok(found.as_deref() == Some(self.after.encode().as_slice()))
+        Ok(found.as_deref() == Some(encode_ownership(&self.held.released()).as_slice()))
     }
 }

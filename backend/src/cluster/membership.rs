@@ -45,6 +45,8 @@ pub(super) struct Reports {
 /// The part of a node in its cluster.
 pub(crate) struct Membership {
     pub(super) id: NodeId,
+    /// Of the store: part of every claim.
+    generation: u32,
     pub(super) config: ClusterConfig,
     pub(super) stopwatch: Arc<dyn Stopwatch>,
     /// The epoch of our claim of each partition; 0: it is not ours.
@@ -69,13 +71,14 @@ impl std::fmt::Debug for Membership {
 
 impl Membership {
     pub(super) fn new(
-        id: NodeId,
+        (id, generation): (NodeId, u32),
         config: ClusterConfig,
         stopwatch: Arc<dyn Stopwatch>,
         neighbours: Arc<dyn Neighbours>,
     ) -> Self {
         Self {
             id,
+            generation,
             config,
             stopwatch,
             epochs: PartitionId::all().map(|_| AtomicU64::new(0)).collect(),
@@ -118,31 +121,27 @@ impl Membership {
     }
 
     /// `partition` is ours by this claim.
-    pub(super) fn begin(&self, partition: PartitionId, fence: Fence) {
+    pub(crate) fn begin(&self, partition: PartitionId, fence: Fence) {
         self.epochs[usize::from(partition.0)].store(fence.epoch, Ordering::Release);
     }
 
     /// `partition` is not ours any more; whether it was.
-    pub(super) fn end(&self, partition: PartitionId, fence: Fence) -> bool {
+    pub(crate) fn end(&self, partition: PartitionId, fence: Fence) -> bool {
         let epoch = &self.epochs[usize::from(partition.0)];
         let ended = epoch.compare_exchange(fence.epoch, 0, Ordering::AcqRel, Ordering::Acquire);
         ended.is_ok()
     }
 
-    /// The owner of `partition` has claimed it anew, because a commit under `before` may still land.
-    /// Whether it is ours still.
-    pub(crate) fn renewed(&self, partition: PartitionId, before: u64, fence: Fence) -> bool {
-        let epoch = &self.epochs[usize::from(partition.0)];
-        let renewed =
-            epoch.compare_exchange(before, fence.epoch, Ordering::AcqRel, Ordering::Acquire);
-        renewed.is_ok()
-    }
-
     /// A heartbeat is committed that was begun at `begun`.
     pub(super) fn has_beaten(&self, begun: Duration) {
+        self.beaten_at.fetch_max(micros(begun), Ordering::AcqRel);
+    }
+
+    /// Nobody has taken anything until the heartbeat that was begun at `begun`, and nobody can within
+    /// patience of it.
+    pub(super) fn believe_from(&self, begun: Duration) {
         let until = micros(begun + self.config.times.patience());
         self.served_until.fetch_max(until, Ordering::AcqRel);
-        self.beaten_at.fetch_max(micros(begun), Ordering::AcqRel);
     }
 
     /// How long ago this node last said that it lives.
@@ -245,6 +244,16 @@ impl Membership {
         self.report(|reports| {
             reports.fenced.insert(unit, fence);
         });
+    }
+
+    /// Whoever wrote into `partition` ended in the middle of it: it has to be claimed anew, so that
+    /// nothing that is still on its way lands.
+    pub(crate) fn in_doubt(&self, partition: PartitionId) {
+        let epoch = self.epoch(partition);
+        if epoch != 0 {
+            let generation = self.generation;
+            self.fenced(partition.into(), Fence { generation, epoch });
+        }
     }
 
     /// Somebody says that owners have changed.

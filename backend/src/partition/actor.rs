@@ -9,6 +9,11 @@
 //!
 //! The actor only moves things between its parts and the futures that read, commit and claim. It
 //! accepts commands while those run; nothing it does itself waits.
+//!
+//! Where the process has the store alone, the actor claims its partition anew when it is not sure of it.
+//! A node of a cluster claims nothing here: an actor that is not sure says so and ends, what waits is
+//! answered with `Moved`, and another actor begins once the node has claimed the partition again, if it
+//! does (cluster §4.3).
 
 mod draining;
 
@@ -18,16 +23,16 @@ use std::sync::Arc;
 use actix::prelude::*;
 use mesh_common::account::Standing;
 use mesh_common::address::AccountAddress;
-use mesh_common::cluster::{Fence, PartitionId};
+use mesh_common::cluster::{CallFailure, Fence, PartitionId};
 use mesh_common::error::ServiceError;
-use mesh_common::limits::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX};
+use mesh_common::limits::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, BUSY_TIME};
 use mesh_common::protocol::Code;
 use tokio::sync::oneshot;
 
 use self::draining::Draining;
 use super::accounts::Accounts;
 use super::batch::{self, Committed, Failure, Finished};
-use super::commands::{Perform, Stop, Tend, View};
+use super::commands::{Perform, Stop, Tend, View, Wake};
 use super::doubts;
 use super::ownership::ClaimError;
 use super::queue::Queue;
@@ -55,7 +60,7 @@ pub(crate) struct PartitionActor<S: Store> {
     tended: usize,
     is_tending_due: bool,
     draining: Draining,
-    stopping: Option<oneshot::Sender<()>>,
+    stopping: Option<Stop>,
     /// Counts the times everything was forgotten: what was begun in an earlier life is ignored.
     life: u64,
 }
@@ -66,8 +71,13 @@ enum Claim {
     None,
     /// The claim is being committed.
     Running,
+    /// It is ours under this fence, but what an earlier owner of this node left in doubt is not known
+    /// yet: nothing may be written before.
+    Doubtful(Fence),
     /// It is ours under this fence.
     Held(Fence),
+    /// The node does not own it any more, or does not know: this actor ends.
+    Lost,
 }
 
 /// The one commit in flight.
@@ -87,6 +97,11 @@ impl<S: Store> PartitionActor<S> {
         fence: Option<Fence>,
     ) -> Self {
         let config = &shared.config;
+        let ownership = match fence {
+            None => Claim::None,
+            Some(fence) if shared.doubts.are_about(partition) => Claim::Doubtful(fence),
+            Some(fence) => Claim::Held(fence),
+        };
         Self {
             accounts: Accounts::new(
                 config.partition_accounts_max,
@@ -96,7 +111,7 @@ impl<S: Store> PartitionActor<S> {
             queue: Queue::new(config.partition_mailbox_max),
             shared,
             partition,
-            ownership: fence.map_or(Claim::None, Claim::Held),
+            ownership,
             loading: HashSet::new(),
             viewers: HashMap::new(),
             flight: Flight::None,
@@ -112,15 +127,25 @@ impl<S: Store> PartitionActor<S> {
 
     /// Begins whatever can be begun.
     fn go_on(&mut self, ctx: &mut Context<Self>) {
-        if matches!(self.flight, Flight::None)
-            && let Some(reply) = self.stopping.take()
-        {
-            let _gone = reply.send(());
-            return ctx.stop();
+        self.notice_loss();
+        if matches!(self.flight, Flight::None) {
+            if let Some(Stop { refusal, reply }) = self.stopping.take() {
+                // What did not fit into the last batch.
+                self.answer_operations(&refusal);
+                let _gone = reply.send(());
+                return ctx.stop();
+            }
+            if matches!(self.ownership, Claim::Lost) {
+                self.answer_operations(&self.shared.moved(self.partition));
+                return ctx.stop();
+            }
         }
         match self.ownership {
             Claim::None if self.has_work() => self.claim(ctx),
-            Claim::None | Claim::Running => {}
+            Claim::Doubtful(fence) => self.settle_doubts(ctx, fence),
+            Claim::None | Claim::Running | Claim::Lost => {}
+            // Nobody knows whether we still own it: what is in flight goes on, nothing new begins.
+            Claim::Held(_) if !self.shared.is_awake() => {}
             Claim::Held(fence) => {
                 self.load_what_is_missing(ctx);
                 self.begin_upkeep(ctx, fence);
@@ -151,6 +176,68 @@ impl<S: Store> PartitionActor<S> {
     }
 
     // ---- Claiming ----
+
+    /// Ends, if the node has lost the partition, or has claimed it for another actor.
+    fn notice_loss(&mut self) {
+        let (Claim::Held(fence) | Claim::Doubtful(fence)) = self.ownership else {
+            return;
+        };
+        let membership = self.shared.membership.as_ref();
+        if membership.is_some_and(|membership| !membership.holds(self.partition, fence)) {
+            self.lose();
+        }
+    }
+
+    /// The partition is not ours any more, or not surely: forgets it, and sends away what waits.
+    fn lose(&mut self) {
+        self.ownership = Claim::Lost;
+        self.life += 1;
+        self.accounts.clear();
+        self.loading.clear();
+        // Who waits to see an account sees it in the store.
+        self.viewers.clear();
+        let moved = self.shared.moved(self.partition);
+        self.answer_operations(&moved);
+    }
+
+    /// What the last owner of this node wanted to queue has landed, or never will: the claim is behind us.
+    fn settle_doubts(&mut self, ctx: &mut Context<Self>, fence: Fence) {
+        self.ownership = Claim::Running;
+        let (shared, partition) = (Arc::clone(&self.shared), self.partition);
+        let settle = async move { (fence, doubts::settle(&shared, partition).await) };
+        ctx.spawn(settle.into_actor(self).map(Self::doubts_settled));
+    }
+
+    fn doubts_settled(
+        (fence, settled): (Fence, Result<(), ReadError>),
+        this: &mut Self,
+        ctx: &mut Context<Self>,
+    ) {
+        this.ownership = Claim::Held(fence);
+        if let Err(error) = settled {
+            let cause = chain(&error);
+            tracing::warn!(
+                partition = this.partition.0,
+                cause,
+                "doubts are not settled"
+            );
+            this.give_up_claim();
+        }
+        this.go_on(ctx);
+    }
+
+    /// Believes nothing any more. Where the process is alone with the store, the next claim settles
+    /// whether another owner has written, and whether a commit may still land; a node of a cluster has to
+    /// claim for another actor.
+    fn give_up_claim(&mut self) {
+        let Some(membership) = &self.shared.membership else {
+            return self.forget_everything();
+        };
+        if let Claim::Held(fence) = self.ownership {
+            membership.fenced(self.partition.into(), fence);
+        }
+        self.lose();
+    }
 
     fn claim(&mut self, ctx: &mut Context<Self>) {
         self.ownership = Claim::Running;
@@ -227,8 +314,12 @@ impl<S: Store> PartitionActor<S> {
 
     /// Refuses everything that waits to write: nobody is here to do it.
     fn refuse_operations(&mut self, error: &ServiceError) {
+        self.answer_operations(&CallFailure::Away(error.clone()));
+    }
+
+    fn answer_operations(&mut self, failure: &CallFailure) {
         for operation in self.queue.remove(|_| true) {
-            operation.give_back(error.clone());
+            operation.answer(Err(failure.clone()));
         }
         // Both are asked for again; until then nothing here asks the store again and again.
         self.is_tending_due = false;
@@ -280,13 +371,22 @@ impl<S: Store> PartitionActor<S> {
     /// Shows a loaded account to those who wait for it, and keeps it.
     fn show(&mut self, address: AccountAddress, standing: Arc<Standing>) {
         for view in self.viewers.remove(&address).unwrap_or_default() {
-            view.show(&standing, &self.shared.signing_keys);
+            self.show_to(view, &standing);
         }
         let is_ours = matches!(self.ownership, Claim::Held(_));
         let is_awaited = self.queue.holds(&address) || self.draining.holds(&address);
         if is_ours && (standing.account().is_some() || is_awaited) {
             self.keep(address, standing);
         }
+    }
+
+    /// Shows an account; its keys may be kept as long as we own the partition.
+    fn show_to(&self, view: View, standing: &Arc<Standing>) {
+        let epoch = match self.ownership {
+            Claim::Held(fence) if self.shared.membership.is_some() => fence.epoch,
+            _ => 0,
+        };
+        view.show(standing, &self.shared.signing_keys, epoch);
     }
 
     fn not_loaded(&mut self, address: &AccountAddress, error: &ReadError) {
@@ -384,7 +484,7 @@ impl<S: Store> PartitionActor<S> {
             return self.queue.push_front(operations);
         }
         if matches!(error, ProbeError::Refused(_) | ProbeError::Unresolved(_)) {
-            self.forget_everything();
+            self.give_up_claim();
         }
         tracing::error!(
             partition = self.partition.0,
@@ -392,6 +492,13 @@ impl<S: Store> PartitionActor<S> {
             cause = chain(&error),
             "a batch was not committed"
         );
+        if let (ProbeError::Refused(_), Some(_)) = (&error, &self.shared.membership) {
+            // Nothing of it was written, by us or by a commit that is still on its way.
+            let moved = self.shared.moved(self.partition);
+            return operations
+                .into_iter()
+                .for_each(|one| one.answer(Err(moved.clone())));
+        }
         let refusal = batch::refusal_of(&error);
         let is_fault = refusal.code == Code::Overload;
         for operation in operations {
@@ -466,7 +573,7 @@ impl<S: Store> PartitionActor<S> {
                 if let UpkeepError::Commit(ProbeError::Refused(_) | ProbeError::Unresolved(_)) =
                     error
                 {
-                    this.forget_everything();
+                    this.give_up_claim();
                 }
                 this.end_tending(false);
             }
@@ -514,8 +621,11 @@ impl<S: Store> Handler<Perform> for PartitionActor<S> {
     type Result = ();
 
     fn handle(&mut self, Perform(operation): Perform, ctx: &mut Self::Context) {
-        if self.stopping.is_some() {
-            return operation.give_back(ServiceError::unavailable("the partition is stopping"));
+        if let Some(stop) = &self.stopping {
+            return operation.answer(Err(stop.refusal.clone()));
+        }
+        if matches!(self.ownership, Claim::Lost) {
+            return operation.answer(Err(self.shared.moved(self.partition)));
         }
         if operation.is_late(self.shared.now()) {
             return operation.refuse(batch::too_late());
@@ -525,7 +635,8 @@ impl<S: Store> Handler<Perform> for PartitionActor<S> {
             .mailbox_depth
             .observe(self.queue.len() as f64);
         if let Err((operation, full)) = self.queue.push(operation) {
-            operation.refuse(ServiceError::unavailable(full));
+            tracing::debug!(partition = self.partition.0, %full, "a request finds no place");
+            operation.answer(Err(CallFailure::Busy(BUSY_TIME)));
         }
         self.go_on(ctx);
     }
@@ -535,11 +646,13 @@ impl<S: Store> Handler<View> for PartitionActor<S> {
     type Result = ();
 
     fn handle(&mut self, view: View, ctx: &mut Self::Context) {
-        if self.stopping.is_some() {
-            return view.refuse(ServiceError::unavailable("the partition is stopping"));
+        let is_ending = self.stopping.is_some() || matches!(self.ownership, Claim::Lost);
+        if is_ending {
+            // Unanswered: whoever asks knows where else the account can be seen.
+            return;
         }
         if let Some(standing) = self.accounts.used(&view.account, self.shared.now()) {
-            return view.show(&standing, &self.shared.signing_keys);
+            return self.show_to(view, &standing);
         }
         let waiting: usize = self.viewers.values().map(Vec::len).sum();
         if waiting >= self.shared.config.partition_mailbox_max {
@@ -559,6 +672,9 @@ impl<S: Store> Handler<Tend> for PartitionActor<S> {
     type Result = ();
 
     fn handle(&mut self, Tend { reply }: Tend, ctx: &mut Self::Context) {
+        if matches!(self.ownership, Claim::Lost) {
+            return;
+        }
         self.tending.push(reply);
         self.is_tending_due = true;
         self.go_on(ctx);
@@ -568,9 +684,18 @@ impl<S: Store> Handler<Tend> for PartitionActor<S> {
 impl<S: Store> Handler<Stop> for PartitionActor<S> {
     type Result = ();
 
-    fn handle(&mut self, Stop { reply }: Stop, ctx: &mut Self::Context) {
-        self.refuse_all(&ServiceError::unavailable("the partition is stopping"));
-        self.stopping = Some(reply);
+    fn handle(&mut self, stop: Stop, ctx: &mut Self::Context) {
+        self.answer_operations(&stop.refusal);
+        self.viewers.clear();
+        self.stopping = Some(stop);
+        self.go_on(ctx);
+    }
+}
+
+impl<S: Store> Handler<Wake> for PartitionActor<S> {
+    type Result = ();
+
+    fn handle(&mut self, _: Wake, ctx: &mut Self::Context) {
         self.go_on(ctx);
     }
 }

@@ -157,12 +157,12 @@ impl Draft {
         });
         match decided {
             None => self.panicked(shared, operation),
-            Some(Decision::Answer(answer)) => self.hold(operation, Ok(*answer)),
+            Some(Decision::Answer(answer)) => self.hold(shared, operation, Ok(*answer)),
             Some(Decision::Report { answer, incidents }) => {
                 report_incidents(operation.account(), &incidents);
-                self.hold(operation, Ok(*answer));
+                self.hold(shared, operation, Ok(*answer));
             }
-            Some(Decision::Stale) => self.hold(operation, Err(CallFailure::Stale)),
+            Some(Decision::Stale) => self.hold(shared, operation, Err(CallFailure::Stale)),
             Some(Decision::Commit(transition)) => self.add(shared, operation, *transition),
             Some(Decision::Read(_)) => operation.refuse(ServiceError::internal(
                 "a request that reads frames came to the queue of writes",
@@ -214,14 +214,18 @@ impl Draft {
         self.held.push((operation, Ok(answer)));
     }
 
-    /// Answers at once, or with the commit when the answer rests on something planned.
-    fn hold(&mut self, operation: Operation, outcome: Outcome) {
+    /// Answers at once, or with the commit when the answer rests on something planned. What rests on
+    /// memory alone is not answered by a process that has slept: it may be the owner no more, and no
+    /// fence would tell.
+    fn hold<S: Store>(&mut self, shared: &Shared<S>, operation: Operation, outcome: Outcome) {
         let rests_on_plan = self
             .working
             .get(operation.account())
             .is_some_and(|working| !working.transitions.is_empty());
         if rests_on_plan {
             self.held.push((operation, outcome));
+        } else if !shared.is_awake() {
+            self.left.push(operation);
         } else {
             operation.answer(outcome);
         }

@@ -17,7 +17,7 @@ use mesh_common::time::Timestamp;
 use tokio::sync::oneshot;
 
 use super::queue::payload_bytes;
-use super::shared::KeyCache;
+use super::shared::{KeyCache, KnownKeys};
 use super::upkeep::Tended;
 
 /// What an operation comes to.
@@ -121,10 +121,11 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// Answers, unless nobody waits any more.
-    pub(crate) fn show(self, standing: &Arc<Standing>, cache: &KeyCache) {
+    /// Answers, unless nobody waits any more. `epoch` tells by which claim we own the account.
+    pub(crate) fn show(self, standing: &Arc<Standing>, cache: &KeyCache, epoch: u64) {
         if let Some(keys) = standing.signing_keys().filter(|_| self.is_for_keys) {
-            cache.insert(self.account, Arc::new(keys.clone()));
+            let keys = keys.clone();
+            cache.insert(self.account, Arc::new(KnownKeys { epoch, keys }));
         }
         let _gone = self.reply.send(Ok(Arc::clone(standing)));
     }
@@ -154,8 +155,16 @@ pub(crate) struct Drain {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Stop {
+    /// What operations are told that wait, or come yet.
+    pub(crate) refusal: CallFailure,
     pub(crate) reply: oneshot::Sender<()>,
 }
+
+/// Look whether there is something to do: the node may have come to own the partition surely again, or to
+/// own it no more.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Wake;
 
 /// Runs `work` and turns a panic in it into `None`.
 pub(crate) fn contained<T>(work: impl FnOnce() -> T) -> Option<T> {

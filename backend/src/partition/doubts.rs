@@ -54,6 +54,11 @@ impl Doubts {
         notes
     }
 
+    /// Whether anything of `partition` is in doubt.
+    pub(crate) fn are_about(&self, partition: PartitionId) -> bool {
+        self.lock().contains_key(&partition)
+    }
+
     fn of(&self, partition: PartitionId) -> Vec<Doubt> {
         self.lock().get(&partition).cloned().unwrap_or_default()
     }

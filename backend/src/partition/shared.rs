@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mesh_common::address::AccountAddress;
-use mesh_common::cluster::{PartitionId, SigningKeys};
+use mesh_common::cluster::{CallFailure, PartitionId, SigningKeys, Unit};
 use mesh_common::entropy::Entropy;
 use mesh_common::time::{Clock, Timestamp};
 
@@ -16,6 +16,7 @@ use super::doubts::Doubts;
 use super::ownership::Claimant;
 use super::shown::Shown;
 use crate::bell::Bell;
+use crate::cluster::membership::Membership;
 use crate::config::BackendConfig;
 use crate::desk::standing::StandingOrders;
 use crate::inbound::LeftMeanwhile;
@@ -100,8 +101,16 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
+/// Signing keys, as an owner of the partition knew them.
+#[derive(Debug)]
+pub(crate) struct KnownKeys {
+    /// By which claim it was the owner: what an earlier one knew says nothing.
+    pub(crate) epoch: u64,
+    pub(crate) keys: SigningKeys,
+}
+
 /// The signing keys that were asked for, by account (decision Q-51). Owners drop what they change.
-pub(crate) type KeyCache = moka::sync::Cache<AccountAddress, Arc<SigningKeys>>;
+pub(crate) type KeyCache = moka::sync::Cache<AccountAddress, Arc<KnownKeys>>;
 
 /// What all partitions of a node share.
 pub(crate) struct Shared<S> {
@@ -116,6 +125,8 @@ pub(crate) struct Shared<S> {
     /// What each partition shows, in their order.
     pub(crate) shown: Vec<Arc<Shown>>,
     pub(crate) claimant: Claimant,
+    /// The node's part in its cluster, if it is not alone with the store.
+    pub(crate) membership: Option<Arc<Membership>>,
     /// The secrets of the service. Never used on a partition's thread.
     pub(crate) keys: ServiceKeys,
     pub(crate) contacts: ContactCache,
@@ -153,6 +164,37 @@ impl<S: Store> Shared<S> {
     /// What `partition` shows.
     pub(crate) fn shown(&self, partition: PartitionId) -> &Arc<Shown> {
         &self.shown[usize::from(partition.0)]
+    }
+
+    /// Whether `partition` is ours, as far as we know.
+    pub(crate) fn owns(&self, partition: PartitionId) -> bool {
+        let membership = self.membership.as_ref();
+        membership.is_none_or(|membership| membership.owns(partition))
+    }
+
+    /// Whether what is in memory of `partition` is what is committed.
+    pub(crate) fn serves(&self, partition: PartitionId) -> bool {
+        let membership = self.membership.as_ref();
+        membership.is_none_or(|membership| membership.serves(partition))
+    }
+
+    /// Whether nobody can have taken anything from us meanwhile.
+    pub(crate) fn is_awake(&self) -> bool {
+        let membership = self.membership.as_ref();
+        membership.is_none_or(|membership| membership.is_awake())
+    }
+
+    /// What tells one of our claims of `partition` from the next; nothing where there is only one owner.
+    pub(crate) fn epoch(&self, partition: PartitionId) -> u64 {
+        let membership = self.membership.as_ref();
+        membership.map_or(0, |membership| membership.epoch(partition))
+    }
+
+    /// What is told to whoever asks us for `partition`, which is not ours.
+    pub(crate) fn moved(&self, partition: PartitionId) -> CallFailure {
+        let membership = self.membership.as_ref();
+        let unit = Unit::Partition(partition);
+        CallFailure::Moved(membership.and_then(|membership| membership.route(unit)))
     }
 
     /// Panics if a test asked for it.

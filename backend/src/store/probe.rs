@@ -72,7 +72,8 @@ pub enum ProbeError<R> {
 /// - answered: done;
 /// - conflict or too old: filled in again, so the fence is read again;
 /// - unknown: the probe looks, and only what is not there is tried again;
-/// - may still land: a barrier on the fence first, after which it cannot land any more, then the probe.
+/// - may still land: a barrier on the fence first, after which it cannot land any more, then the probe;
+/// - refused after one of these two: unresolved, since a new owner may have come after what landed.
 ///
 /// # Errors
 /// See [`ProbeError`]: each variant says what is known about the effect.
@@ -84,12 +85,15 @@ pub async fn commit_with_probe<S: Store, P: Plan<S>>(
     options: TxOptions,
     plan: &P,
 ) -> Result<Landing, ProbeError<P::Refusal>> {
-    let mut last = CommitError::Conflict;
+    let (mut last, mut doubted) = (CommitError::Conflict, None);
     for _ in 0..ATTEMPTS_MAX {
         let mut tx = store.begin(options);
         match plan.fill(&mut tx).await {
             Ok(()) => {}
-            Err(PlanError::Refused(refusal)) => return Err(ProbeError::Refused(refusal)),
+            // An attempt may have landed, and others may have written over its mark before we looked.
+            Err(PlanError::Refused(refusal)) => {
+                return Err(doubted.map_or(ProbeError::Refused(refusal), ProbeError::Unresolved));
+            }
             Err(PlanError::Store(StoreError::TooOld)) => {
                 last = CommitError::TooOld;
                 continue;
@@ -108,6 +112,7 @@ pub async fn commit_with_probe<S: Store, P: Plan<S>>(
                 if has_landed(store, options, plan, &last).await? {
                     return Ok(Landing::Found);
                 }
+                doubted = Some(last.clone());
             }
             CommitError::TooLarge { .. } | CommitError::ReadOnly | CommitError::Full => break,
             CommitError::Fatal(_) => return Err(ProbeError::Unresolved(last)),

@@ -181,9 +181,10 @@ async fn a_full_mailbox_is_an_overload_with_a_time_to_come_back() {
     let refused = scene
         .perform(people[5].upload(scene.now(), 1, &[b"r"]))
         .await;
-    let Err(CallFailure::Refused(error)) = refused else {
+    let Err(failure @ CallFailure::Busy(_)) = refused else {
         panic!("a full mailbox answered {refused:?}");
     };
+    let error = failure.into_refusal().unwrap();
     assert_eq!(error.code, Code::Overload);
     assert!(error.retry_after.is_some());
     scene.store.open();

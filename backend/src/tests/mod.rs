@@ -371,7 +371,9 @@ fn first_result(response: &Response) -> (EntryResult, Option<u64>) {
 fn code_of(outcome: &Result<Answer, CallFailure>) -> Code {
     match outcome {
         Ok(answer) => answer.response.outcome().code().unwrap(),
-        Err(CallFailure::Refused(error) | CallFailure::Away(error)) => error.code,
-        Err(failure) => panic!("no code: {failure:?}"),
+        Err(failure) => match failure.clone().into_refusal() {
+            Some(error) => error.code,
+            None => panic!("no code: {failure:?}"),
+        },
     }
 }

@@ -13,7 +13,7 @@ use mesh_common::cluster::Fence;
 use mesh_common::limits::INTAKE_ENTRIES_MAX;
 use tokio::sync::oneshot;
 
-use super::{Flight, PartitionActor};
+use super::{Claim, Flight, PartitionActor};
 use crate::partition::batch;
 use crate::partition::commands::Drain;
 use crate::partition::drain::{self, DrainError, Drained, Exceptions, Page, Prepared};
@@ -280,7 +280,7 @@ impl<S: Store> PartitionActor<S> {
                 return self.draining.take_less();
             }
             if matches!(commit, ProbeError::Refused(_) | ProbeError::Unresolved(_)) {
-                self.forget_everything();
+                self.give_up_claim();
             }
         }
         self.not_drained(error);
@@ -302,7 +302,7 @@ impl<S: Store> Handler<Drain> for PartitionActor<S> {
     type Result = ();
 
     fn handle(&mut self, Drain { reply }: Drain, ctx: &mut Self::Context) {
-        if self.stopping.is_some() {
+        if self.stopping.is_some() || matches!(self.ownership, Claim::Lost) {
             return;
         }
         self.draining.replies.extend(reply);

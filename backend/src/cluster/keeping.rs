@@ -1,0 +1,418 @@
+//! The loop around the Keeper: carries out what it decided, and tells it what came of it (cluster §4.3).
+//!
+//! It runs on a thread of its own, so that no partition at work holds up a heartbeat. What takes long
+//! (commits, looks, the last batch of a partition that is let go of) runs beside it as tasks; what
+//! begins and ends is carried out at once, in order.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use mesh_common::cluster::{
+    Basis, Claim, ClaimOutcome, Effect, Event, Fence, Keeper, NodeId, Ownership, ReleaseOutcome,
+    Unit,
+};
+use mesh_common::limits::{LOOK_INTERVAL_MIN, RELEASES_IN_FLIGHT_MAX};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::claims::{self, Look};
+use super::membership::Membership;
+use crate::handle::Inner;
+use crate::partition::reading::ReadError;
+use crate::partition::shared::chain;
+use crate::store::{Store, StoreError, keys};
+
+/// Time to the next watch after one that could not be set, or the store did not answer.
+const WATCH_RETRY: Duration = Duration::from_secs(1);
+
+/// What a task brings back.
+enum Ended {
+    Beat {
+        seq: u64,
+        begun: Duration,
+        is_committed: bool,
+    },
+    Looked(Result<Look, ReadError>),
+    Claimed {
+        claim: Claim,
+        begun: Duration,
+        outcome: ClaimOutcome,
+    },
+    Released {
+        unit: Unit,
+        fence: Fence,
+        successor: Option<NodeId>,
+        outcome: ReleaseOutcome,
+    },
+    Forgotten,
+    Left {
+        is_committed: bool,
+    },
+    /// The key was written that every change of an owner writes, or nobody knows.
+    Rerouted,
+}
+
+/// One node's loop.
+pub(crate) struct Keeping<S: Store> {
+    home: Weak<Inner<S>>,
+    store: S,
+    membership: Arc<Membership>,
+    keeper: Keeper,
+    tasks: JoinSet<Ended>,
+    /// What the key of changes held at the last look.
+    route: Option<Bytes>,
+    /// When the last heartbeat began that is committed.
+    beaten_at: Duration,
+    /// Set while what is in memory is not believed: a look that begins after this shows what is ours
+    /// still.
+    confirmed_after: Option<Duration>,
+    releases: Arc<Semaphore>,
+    /// What was let go of and is to be told to its successors.
+    released: BTreeMap<NodeId, Vec<Unit>>,
+}
+
+impl<S: Store> Keeping<S> {
+    pub(super) fn new(home: &Arc<Inner<S>>, membership: Arc<Membership>, keeper: Keeper) -> Self {
+        Self {
+            home: Arc::downgrade(home),
+            store: home.shared.store.clone(),
+            membership,
+            keeper,
+            tasks: JoinSet::new(),
+            route: None,
+            beaten_at: Duration::ZERO,
+            confirmed_after: None,
+            releases: Arc::new(Semaphore::new(RELEASES_IN_FLIGHT_MAX)),
+            released: BTreeMap::new(),
+        }
+    }
+
+    /// Works until the node has left, or the back-end is gone.
+    pub(super) async fn run(mut self) {
+        self.watch(Duration::ZERO);
+        while self.turn() {
+            let wait = self.keeper.wakes_at().saturating_sub(self.now());
+            tokio::select! {
+                Some(ended) = self.tasks.join_next() => match ended {
+                    Ok(ended) => self.take(ended),
+                    Err(error) => {
+                        // Without its end the Keeper waits for ever: another process does better.
+                        tracing::error!(%error, "a task of the node's loop ended in a panic");
+                        return;
+                    }
+                },
+                () = self.membership.reported() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Tells the Keeper what happened meanwhile, the time included. Whether there is more to come.
+    fn turn(&mut self) -> bool {
+        if self.home.strong_count() == 0 {
+            return false;
+        }
+        let reports = self.membership.take_reports();
+        for (unit, fence) in reports.fenced {
+            self.tell(Event::Fenced { unit, fence });
+        }
+        if reports.is_leaving {
+            self.tell(Event::DrainOrdered);
+        }
+        if reports.is_nudged {
+            self.tell(Event::Nudged);
+        }
+        self.tell(Event::Tick);
+        for (successor, units) in std::mem::take(&mut self.released) {
+            self.membership.nudge_successor(successor, units);
+        }
+        if self.keeper.is_gone() {
+            tracing::info!(node = %self.membership.id, "the node has left the cluster");
+            self.membership.has_left();
+            return false;
+        }
+        true
+    }
+
+    /// For tests, in place of [`Self::run`]: does everything that is to be done at this moment.
+    #[cfg(test)]
+    pub(crate) async fn settle(&mut self) {
+        while self.turn() {
+            let Some(ended) = self.tasks.join_next().await else {
+                return;
+            };
+            self.take(ended.unwrap());
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.membership.stopwatch.elapsed()
+    }
+
+    fn tell(&mut self, event: Event) {
+        let effects = self.keeper.step(self.now(), event);
+        let mut is_changed = false;
+        for effect in effects {
+            is_changed |= matches!(effect, Effect::Begin { .. } | Effect::End { .. });
+            self.carry_out(effect);
+        }
+        if is_changed && let Some(home) = self.home.upgrade() {
+            let owned = self.membership.holdings(0).partitions;
+            let gauge = &home.shared.metrics.cluster.partitions_owned;
+            gauge.set(i64::try_from(owned).unwrap_or(i64::MAX));
+            home.intakes_unknown.notify_one();
+        }
+    }
+
+    // ---- What ended ----
+
+    fn take(&mut self, ended: Ended) {
+        match ended {
+            Ended::Beat {
+                seq,
+                begun,
+                is_committed,
+            } => {
+                if is_committed {
+                    self.beaten(begun);
+                }
+                self.tell(Event::HeartbeatEnded { seq, is_committed });
+            }
+            Ended::Looked(Ok(look)) => self.looked(look),
+            Ended::Looked(Err(error)) => {
+                let cause = chain(&error);
+                tracing::warn!(cause, "the tables of the cluster cannot be read");
+                self.tell(Event::LookFailed);
+            }
+            Ended::Claimed {
+                claim,
+                begun,
+                outcome,
+            } => {
+                if outcome == ClaimOutcome::Taken {
+                    self.count(&claim, self.now().saturating_sub(begun));
+                }
+                self.tell(Event::ClaimEnded { claim, outcome });
+            }
+            Ended::Released {
+                unit,
+                fence,
+                successor,
+                outcome,
+            } => {
+                if let (ReleaseOutcome::Released, Some(successor)) = (outcome, successor) {
+                    self.released.entry(successor).or_default().push(unit);
+                }
+                self.tell(Event::ReleaseEnded {
+                    unit,
+                    fence,
+                    outcome,
+                });
+            }
+            Ended::Forgotten => {}
+            Ended::Left { is_committed } => self.tell(Event::LeaveEnded { is_committed }),
+            Ended::Rerouted => {
+                self.watch(LOOK_INTERVAL_MIN);
+                self.tell(Event::Nudged);
+            }
+        }
+    }
+
+    /// A heartbeat is committed that was begun at `begun`. Where each followed the one before within
+    /// patience, nobody can have taken anything in between. After a gap only a look tells.
+    fn beaten(&mut self, begun: Duration) {
+        self.beaten_at = begun;
+        self.membership.has_beaten(begun);
+        if self.membership.is_awake() {
+            self.membership.believe_from(begun);
+        } else {
+            self.confirmed_after = Some(self.now());
+        }
+    }
+
+    fn looked(&mut self, look: Look) {
+        let begun = look.tables.begun;
+        self.route = look.route;
+        self.tell(Event::Looked(look.tables));
+        if self.confirmed_after.is_some_and(|after| after <= begun) {
+            self.confirmed_after = None;
+            self.membership.believe_from(self.beaten_at);
+            self.wake_partitions();
+        }
+        let Some(home) = self.home.upgrade() else {
+            return;
+        };
+        let (census, nodes) = (self.keeper.census(), &home.shared.metrics.cluster.nodes);
+        let counts = [
+            ("active", census.active),
+            ("draining", census.draining),
+            ("silent", census.silent),
+        ];
+        for (state, count) in counts {
+            let gauge = nodes.with_label_values(&[state]);
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+
+    fn wake_partitions(&self) {
+        if let Some(home) = self.home.upgrade() {
+            home.wake_partitions();
+        }
+    }
+
+    /// Counts what was taken, by why it could be.
+    fn count(&self, claim: &Claim, time: Duration) {
+        let Some(home) = self.home.upgrade() else {
+            return;
+        };
+        let metrics = &home.shared.metrics.cluster;
+        for bid in &claim.bids {
+            if matches!(bid.unit, Unit::Shard(_)) {
+                continue;
+            }
+            let cause = match (&claim.basis, bid.before) {
+                (Basis::Silent(_), _) => "silent",
+                (Basis::Gone(_), _) => "gone",
+                (Basis::Free, None) => "free",
+                (Basis::Free, Some(before)) if before.is_active => "renewed",
+                (Basis::Free, Some(_)) => "released",
+            };
+            metrics.takeovers.with_label_values(&[cause]).inc();
+            metrics.takeover_seconds.observe(time.as_secs_f64());
+        }
+        if let Some(node) = claim.basis.node() {
+            let units = claim.bids.len();
+            tracing::warn!(%node, units, "taken over from a node that is not heard of any more");
+        }
+    }
+
+    // ---- What is to be done ----
+
+    fn carry_out(&mut self, effect: Effect) {
+        let Some(home) = self.home.upgrade() else {
+            return;
+        };
+        let (store, options) = (self.store.clone(), home.shared.writing());
+        let begun = self.now();
+        match effect {
+            Effect::Heartbeat(record) => {
+                let time_max = self.membership.config.times.takeover;
+                self.tasks.spawn(async move {
+                    let beat = timeout(time_max, claims::beat(&store, options, &record)).await;
+                    Ended::Beat {
+                        seq: record.seq,
+                        begun,
+                        is_committed: beat.unwrap_or(false),
+                    }
+                });
+            }
+            Effect::Look => {
+                let (route, time_max) = (self.route.clone(), self.membership.config.times.lease);
+                self.tasks.spawn(async move {
+                    let look = claims::look(&store, begun, route.as_ref());
+                    let looked = timeout(time_max, look).await;
+                    Ended::Looked(looked.unwrap_or(Err(StoreError::TooOld.into())))
+                });
+            }
+            Effect::Claim(claim) => {
+                self.tasks.spawn(async move {
+                    let outcome = claims::claim(&store, options, &claim).await;
+                    Ended::Claimed {
+                        claim,
+                        begun,
+                        outcome,
+                    }
+                });
+            }
+            Effect::Release {
+                unit,
+                fence,
+                successor,
+            } => self.release(home, unit, fence, successor),
+            Effect::Begin { unit, fence, .. } => self.begin(&home, unit, fence),
+            Effect::End { unit, fence } => Self::end(&home, unit, fence),
+            Effect::Rest => {
+                tracing::warn!("this node cannot say that it lives: it starts no more work");
+            }
+            Effect::Resume => tracing::info!("this node has said that it lives"),
+            Effect::Routes => self.membership.tell_routes(self.keeper.routes().clone()),
+            Effect::Forget(record) => {
+                self.tasks.spawn(async move {
+                    claims::forget(&store, options, &record).await;
+                    Ended::Forgotten
+                });
+            }
+            Effect::Leave => {
+                let node = self.membership.id;
+                self.tasks.spawn(async move {
+                    let is_committed = claims::leave(&store, options, node).await;
+                    Ended::Left { is_committed }
+                });
+            }
+        }
+    }
+
+    fn begin(&self, home: &Inner<S>, unit: Unit, fence: Fence) {
+        if let Unit::Partition(partition) = unit {
+            home.begin_partition(&self.membership, partition, fence);
+        }
+    }
+
+    fn end(home: &Inner<S>, unit: Unit, fence: Fence) {
+        if let Unit::Partition(partition) = unit {
+            home.end_partition(partition, fence);
+        }
+    }
+
+    /// Has whoever works for `unit` finish, and lets go of it then.
+    fn release(
+        &mut self,
+        home: Arc<Inner<S>>,
+        unit: Unit,
+        fence: Fence,
+        successor: Option<NodeId>,
+    ) {
+        let (store, options) = (self.store.clone(), home.shared.writing());
+        let held = Ownership {
+            fence,
+            node: self.membership.id,
+            is_active: true,
+        };
+        let releases = Arc::clone(&self.releases);
+        self.tasks.spawn(async move {
+            // Never closed: without a place the release is only less orderly.
+            let _place = releases.acquire_owned().await;
+            if let Unit::Partition(partition) = unit {
+                home.let_go_of_partition(partition, fence).await;
+            }
+            drop(home);
+            let outcome = claims::release(&store, options, unit, &held).await;
+            Ended::Released {
+                unit,
+                fence,
+                successor,
+                outcome,
+            }
+        });
+    }
+
+    /// Waits, after some time, for the next change of an owner.
+    fn watch(&mut self, after: Duration) {
+        let store = self.store.clone();
+        self.tasks.spawn(async move {
+            tokio::time::sleep(after).await;
+            let changed = match store.watch(&keys::route()).await {
+                Ok(watch) => watch.await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = changed {
+                tracing::debug!(%error, "changes of owners cannot be watched; they are looked for");
+                tokio::time::sleep(WATCH_RETRY).await;
+            }
+            Ended::Rerouted
+        });
+    }
+}
