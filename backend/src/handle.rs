@@ -16,7 +16,7 @@ use mesh_common::account::{Decision, Lookups, Standing, decide, needs};
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::handle::BoxFuture;
 use mesh_common::cluster::{
-    AccountRequest, Answer, Backend, CallFailure, Fence, PartitionId, SigningKeys, Unit, Verified,
+    AccountRequest, Answer, Backend, CallFailure, Fence, Nudge, PartitionId, SigningKeys, Verified,
     Watch,
 };
 use mesh_common::error::ServiceError;
@@ -527,7 +527,22 @@ impl<S: Store> Inner<S> {
             .as_ref()
             .filter(|_| !others.is_empty())
         {
-            membership.nudge_owners(others.into_iter().map(Unit::Partition));
+            membership.nudge_owners(Nudge {
+                intakes: others,
+                ..Nudge::default()
+            });
+        }
+    }
+
+    /// Has those who send to other services elsewhere hear what concerns them.
+    fn nudge_abroad(&self) {
+        let abroad = self.shared.queue_bell.take_abroad();
+        if let Some(membership) = &self.shared.membership {
+            membership.nudge_owners(Nudge {
+                queues: abroad.queues.into_iter().collect(),
+                heard: abroad.heard.into_iter().collect(),
+                ..Nudge::default()
+            });
         }
     }
 
@@ -588,6 +603,7 @@ impl<S: Store> Inner<S> {
                 drop(home);
                 let is_rung = tokio::select! {
                     () = shared.bell.rung() => true,
+                    () = shared.queue_bell.rung_abroad() => true,
                     () = unknown.notified() => false,
                     _ = polls.tick() => false,
                 };
@@ -600,6 +616,7 @@ impl<S: Store> Inner<S> {
                     waiting.into_iter().for_each(|one| inner.nudge(one));
                 }
                 inner.nudge_owners(inner.shared.bell.take());
+                inner.nudge_abroad();
             }
         });
     }

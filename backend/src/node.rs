@@ -142,9 +142,9 @@ impl<S: Store> Parts<S> {
         let accounts = NodeAccounts::new(self.config.node_accounts_max, loaded);
         let orders = StandingOrders::load(&self.store).await?;
         let depths = Depths::count(&self.store).await?;
-        let shards = match &membership {
-            None => Shards::all_at_once(),
-            Some(_) => Shards::one_by_one(),
+        let (shards, queue_bell) = match &membership {
+            None => (Shards::all_at_once(), QueueBell::default()),
+            Some(_) => (Shards::one_by_one(), QueueBell::of_none()),
         };
         Ok(Shared {
             store: self.store,
@@ -163,7 +163,7 @@ impl<S: Store> Parts<S> {
             conduct: conduct::cache(),
             bell: Bell::default(),
             shards,
-            queue_bell: QueueBell::default(),
+            queue_bell,
             depths,
             doubts: Doubts::default(),
             heard: Bell::default(),

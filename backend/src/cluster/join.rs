@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::Arbiter;
-use mesh_common::cluster::{
-    Keeper, KeeperSettings, NodeId, NodeRecord, PartitionId, TicketSecret, Unit,
-};
+use mesh_common::cluster::{Keeper, KeeperSettings, NodeId, NodeRecord, PartitionId, TicketSecret};
 use mesh_common::entropy::Entropy;
 use mesh_common::time::Clock;
 
@@ -103,10 +101,7 @@ impl<S: Store> BackendHandle<S> {
             failover_bound_s = times.failover_bound().as_secs_f64(),
             "a node joins the cluster"
         );
-        let mut settings = KeeperSettings::new(times, claimant.generation);
-        settings
-            .units
-            .retain(|unit| matches!(unit, Unit::Partition(_)));
+        let settings = KeeperSettings::new(times, claimant.generation);
         let keeper = Keeper::new(settings, record, stopwatch.elapsed());
         let name = (claimant.node, claimant.generation);
         let membership = Membership::new(name, cluster, stopwatch, neighbours);
@@ -147,7 +142,8 @@ impl<S: Store> BackendHandle<S> {
     #[must_use]
     pub fn holdings(&self) -> Option<Holdings> {
         let membership = self.inner.shared.membership.as_ref();
-        membership.map(|membership| membership.holdings(0))
+        let shards = self.inner.shared.shards.held().len();
+        membership.map(|membership| membership.holdings(shards))
     }
 
     /// From now on tells these secrets of tickets to whoever is linked to the node (decision Q-54).

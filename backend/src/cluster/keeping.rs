@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh_common::cluster::{
-    Basis, Claim, ClaimOutcome, Effect, Event, Fence, Keeper, NodeId, Ownership, ReleaseOutcome,
-    Unit,
+    Basis, Claim, ClaimOutcome, Effect, Event, Fence, Keeper, NodeId, ReleaseOutcome, Unit,
 };
-use mesh_common::limits::{LOOK_INTERVAL_MIN, RELEASES_IN_FLIGHT_MAX};
+use mesh_common::limits::{LOOK_INTERVAL_MIN, OUTBOUND_STOP_TIME_MAX, RELEASES_IN_FLIGHT_MAX};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -22,7 +21,7 @@ use super::claims::{self, Look};
 use super::membership::Membership;
 use crate::handle::Inner;
 use crate::partition::reading::ReadError;
-use crate::partition::shared::chain;
+use crate::partition::shared::{Shared, chain};
 use crate::store::{Store, StoreError, keys};
 
 /// Time to the next watch after one that could not be set, or the store did not answer.
@@ -58,7 +57,7 @@ enum Ended {
 /// One node's loop.
 pub(crate) struct Keeping<S: Store> {
     home: Weak<Inner<S>>,
-    store: S,
+    shared: Arc<Shared<S>>,
     membership: Arc<Membership>,
     keeper: Keeper,
     tasks: JoinSet<Ended>,
@@ -78,7 +77,7 @@ impl<S: Store> Keeping<S> {
     pub(super) fn new(home: &Arc<Inner<S>>, membership: Arc<Membership>, keeper: Keeper) -> Self {
         Self {
             home: Arc::downgrade(home),
-            store: home.shared.store.clone(),
+            shared: Arc::clone(&home.shared),
             membership,
             keeper,
             tasks: JoinSet::new(),
@@ -105,6 +104,11 @@ impl<S: Store> Keeping<S> {
                     }
                 },
                 () = self.membership.reported() => {}
+                lost = self.shared.shards.lost() => {
+                    for (shard, fence) in lost {
+                        self.membership.fenced(shard.into(), fence);
+                    }
+                }
                 () = tokio::time::sleep(wait) => {}
             }
         }
@@ -159,10 +163,13 @@ impl<S: Store> Keeping<S> {
             is_changed |= matches!(effect, Effect::Begin { .. } | Effect::End { .. });
             self.carry_out(effect);
         }
-        if is_changed && let Some(home) = self.home.upgrade() {
-            let owned = self.membership.holdings(0).partitions;
-            let gauge = &home.shared.metrics.cluster.partitions_owned;
-            gauge.set(i64::try_from(owned).unwrap_or(i64::MAX));
+        if !is_changed {
+            return;
+        }
+        let owned = self.membership.holdings(0).partitions;
+        let gauge = &self.shared.metrics.cluster.partitions_owned;
+        gauge.set(i64::try_from(owned).unwrap_or(i64::MAX));
+        if let Some(home) = self.home.upgrade() {
             home.intakes_unknown.notify_one();
         }
     }
@@ -240,12 +247,11 @@ impl<S: Store> Keeping<S> {
         if self.confirmed_after.is_some_and(|after| after <= begun) {
             self.confirmed_after = None;
             self.membership.believe_from(self.beaten_at);
-            self.wake_partitions();
+            if let Some(home) = self.home.upgrade() {
+                home.wake_partitions();
+            }
         }
-        let Some(home) = self.home.upgrade() else {
-            return;
-        };
-        let (census, nodes) = (self.keeper.census(), &home.shared.metrics.cluster.nodes);
+        let (census, nodes) = (self.keeper.census(), &self.shared.metrics.cluster.nodes);
         let counts = [
             ("active", census.active),
             ("draining", census.draining),
@@ -257,18 +263,9 @@ impl<S: Store> Keeping<S> {
         }
     }
 
-    fn wake_partitions(&self) {
-        if let Some(home) = self.home.upgrade() {
-            home.wake_partitions();
-        }
-    }
-
     /// Counts what was taken, by why it could be.
     fn count(&self, claim: &Claim, time: Duration) {
-        let Some(home) = self.home.upgrade() else {
-            return;
-        };
-        let metrics = &home.shared.metrics.cluster;
+        let metrics = &self.shared.metrics.cluster;
         for bid in &claim.bids {
             if matches!(bid.unit, Unit::Shard(_)) {
                 continue;
@@ -292,10 +289,7 @@ impl<S: Store> Keeping<S> {
     // ---- What is to be done ----
 
     fn carry_out(&mut self, effect: Effect) {
-        let Some(home) = self.home.upgrade() else {
-            return;
-        };
-        let (store, options) = (self.store.clone(), home.shared.writing());
+        let (store, options) = (self.shared.store.clone(), self.shared.writing());
         let begun = self.now();
         match effect {
             Effect::Heartbeat(record) => {
@@ -331,13 +325,21 @@ impl<S: Store> Keeping<S> {
                 unit,
                 fence,
                 successor,
-            } => self.release(home, unit, fence, successor),
-            Effect::Begin { unit, fence, .. } => self.begin(&home, unit, fence),
-            Effect::End { unit, fence } => Self::end(&home, unit, fence),
+            } => self.release(unit, fence, successor),
+            Effect::Begin {
+                unit,
+                fence,
+                was_active,
+            } => self.begin(unit, fence, was_active),
+            Effect::End { unit, fence } => self.end(unit, fence),
             Effect::Rest => {
                 tracing::warn!("this node cannot say that it lives: it starts no more work");
+                self.shared.shards.rest(true);
             }
-            Effect::Resume => tracing::info!("this node has said that it lives"),
+            Effect::Resume => {
+                tracing::info!("this node has said that it lives");
+                self.shared.shards.rest(false);
+            }
             Effect::Routes => self.membership.tell_routes(self.keeper.routes().clone()),
             Effect::Forget(record) => {
                 self.tasks.spawn(async move {
@@ -355,41 +357,60 @@ impl<S: Store> Keeping<S> {
         }
     }
 
-    fn begin(&self, home: &Inner<S>, unit: Unit, fence: Fence) {
-        if let Unit::Partition(partition) = unit {
-            home.begin_partition(&self.membership, partition, fence);
+    fn begin(&self, unit: Unit, fence: Fence, was_active: bool) {
+        match unit {
+            Unit::Partition(partition) => {
+                if let Some(home) = self.home.upgrade() {
+                    home.begin_partition(&self.membership, partition, fence);
+                }
+            }
+            Unit::Shard(shard) => {
+                let shards = &self.shared.shards;
+                shards.take_on(shard, self.shared.claimant.held(fence), was_active);
+            }
         }
     }
 
-    fn end(home: &Inner<S>, unit: Unit, fence: Fence) {
-        if let Unit::Partition(partition) = unit {
-            home.end_partition(partition, fence);
+    fn end(&self, unit: Unit, fence: Fence) {
+        match unit {
+            Unit::Partition(partition) => {
+                if let Some(home) = self.home.upgrade() {
+                    home.end_partition(partition, fence);
+                }
+            }
+            Unit::Shard(shard) => self.shared.shards.gone(shard, fence),
         }
     }
 
     /// Has whoever works for `unit` finish, and lets go of it then.
-    fn release(
-        &mut self,
-        home: Arc<Inner<S>>,
-        unit: Unit,
-        fence: Fence,
-        successor: Option<NodeId>,
-    ) {
-        let (store, options) = (self.store.clone(), home.shared.writing());
-        let held = Ownership {
-            fence,
-            node: self.membership.id,
-            is_active: true,
+    fn release(&mut self, unit: Unit, fence: Fence, successor: Option<NodeId>) {
+        /// Beyond the time that transfers have: for what is committed of them.
+        const GRACE: Duration = Duration::from_secs(2);
+        let Some(home) = self.home.upgrade() else {
+            return;
         };
         let releases = Arc::clone(&self.releases);
         self.tasks.spawn(async move {
-            // Never closed: without a place the release is only less orderly.
-            let _place = releases.acquire_owned().await;
-            if let Unit::Partition(partition) = unit {
-                home.let_go_of_partition(partition, fence).await;
+            let shared = Arc::clone(&home.shared);
+            match unit {
+                Unit::Partition(partition) => {
+                    // Never closed: without a place the release is only less orderly.
+                    let _place = releases.acquire().await;
+                    home.let_go_of_partition(partition, fence).await;
+                }
+                Unit::Shard(shard) => {
+                    let let_go = shared.shards.let_go(shard);
+                    if timeout(OUTBOUND_STOP_TIME_MAX + GRACE, let_go)
+                        .await
+                        .is_err()
+                    {
+                        tracing::warn!(shard = shard.0, "a shard is let go of while it works");
+                    }
+                }
             }
             drop(home);
-            let outcome = claims::release(&store, options, unit, &held).await;
+            let held = shared.claimant.held(fence);
+            let outcome = claims::release(&shared.store, shared.writing(), unit, &held).await;
             Ended::Released {
                 unit,
                 fence,
@@ -401,7 +422,7 @@ impl<S: Store> Keeping<S> {
 
     /// Waits, after some time, for the next change of an owner.
     fn watch(&mut self, after: Duration) {
-        let store = self.store.clone();
+        let store = self.shared.store.clone();
         self.tasks.spawn(async move {
             tokio::time::sleep(after).await;
             let changed = match store.watch(&keys::route()).await {

@@ -6,7 +6,7 @@
 //! unchanged for the whole lease. So what is in memory is what is committed, and a process that slept
 //! believes nothing of it when it wakes. Writes do not rest on this: they carry the fence.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,6 +14,7 @@ use std::time::Duration;
 use mesh_common::cluster::{
     Fence, NodeId, Nudge, PartitionId, Route, RoutingTable, TicketSecret, Told, Unit,
 };
+use mesh_common::delivery::ShardId;
 use tokio::sync::{Notify, watch};
 
 use super::{ClusterConfig, Neighbours, Stopwatch};
@@ -186,38 +187,33 @@ impl Membership {
         });
     }
 
-    /// Has the owners of these look at them, as far as they are known and are others than we.
-    pub(crate) fn nudge_owners(&self, units: impl IntoIterator<Item = Unit>) {
+    /// Has the owners of what `news` names look at it, each at its own, as far as they are known and are
+    /// others than we.
+    pub(crate) fn nudge_owners(&self, news: Nudge) {
         let routes = Arc::clone(&self.told.borrow().routes);
+        let owner = |unit| {
+            let (owner, node) = routes.owner(unit)?;
+            let is_reached = owner != self.id && !node.address.is_empty();
+            is_reached.then_some(node.address.as_str())
+        };
         let mut nudges: BTreeMap<&str, Nudge> = BTreeMap::new();
-        for unit in units {
-            let Some((owner, node)) = routes.owner(unit) else {
-                continue;
-            };
-            if owner == self.id || node.address.is_empty() {
-                continue;
+        for partition in news.intakes {
+            if let Some(address) = owner(partition.into()) {
+                nudges.entry(address).or_default().intakes.push(partition);
             }
-            let nudge = nudges.entry(&node.address).or_default();
-            match unit {
-                Unit::Partition(partition) => nudge.intakes.push(partition),
-                Unit::Shard(shard) => nudge.queues.push(shard),
+        }
+        for shard in news.queues {
+            if let Some(address) = owner(shard.into()) {
+                nudges.entry(address).or_default().queues.push(shard);
+            }
+        }
+        for domain in news.heard {
+            if let Some(address) = owner(ShardId::of(&domain).into()) {
+                nudges.entry(address).or_default().heard.push(domain);
             }
         }
         for (address, nudge) in nudges {
             self.neighbours.nudge(address, nudge);
-        }
-    }
-
-    /// Has every other node with the role `outbound` hear that these domains' services spoke.
-    pub(crate) fn nudge_heard(&self, domains: BTreeSet<String>) {
-        let routes = Arc::clone(&self.told.borrow().routes);
-        let nudge = Nudge {
-            heard: domains.into_iter().collect(),
-            ..Nudge::default()
-        };
-        let others = routes.nodes.iter().filter(|(id, _)| **id != self.id);
-        for (_, node) in others.filter(|(_, node)| node.roles.outbound) {
-            self.neighbours.nudge(&node.address, nudge.clone());
         }
     }
 

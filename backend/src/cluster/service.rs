@@ -35,7 +35,7 @@ impl<S: Store> NodeService for BackendHandle<S> {
             }
         }
         if !nudge.queues.is_empty() {
-            shared.queue_bell.doubt(nudge.queues);
+            shared.queue_bell.nudged(nudge.queues);
         }
         if let Some(membership) = shared
             .membership
