@@ -75,6 +75,13 @@ impl Linked {
         self.changed.notified()
     }
 
+    /// Whether `stream` is open at this very moment. [`stream`](Self::stream) may learn of it later.
+    pub(crate) fn hears(&self, stream: u64) -> bool {
+        let heard = self.link.heard();
+        let heard = heard.borrow();
+        heard.is_open && heard.opened == stream
+    }
+
     fn set_stream(&self, stream: u64) -> bool {
         let is_new = self.stream.swap(stream, Ordering::SeqCst) != stream;
         if is_new {

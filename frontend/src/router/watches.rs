@@ -164,7 +164,13 @@ impl Inner {
                 return;
             }
             tokio::select! {
-                () = at.watch.changed() => self.watches.changes.tell(account),
+                () = at.watch.changed() => {
+                    // The loss of the stream wakes as well. Then everybody looks when there is a new
+                    // one, not now and then again.
+                    if at.linked.hears(at.stream) {
+                        self.watches.changes.tell(account);
+                    }
+                }
                 () = bell => {}
                 () = stream_changed => {}
             }
