@@ -18,6 +18,7 @@
 //! | `bell` | who is told that something was left for them |
 //! | [`outbound`] | what leaves for other services |
 //! | [`desk`] | the queues as their operator sees and steers them |
+//! | [`moving`] | accounts checked, copied, written to files, read back |
 //! | [`service_keys`] | the secrets of the service, used beside the partitions |
 //! | [`tickets`] | the secrets of tickets, as the nodes of a cluster share them |
 //! | [`operator`] | the back-end as the process around it and its operator call it |
@@ -30,6 +31,7 @@ pub mod desk;
 pub mod handle;
 mod inbound;
 pub mod metrics;
+pub mod moving;
 pub mod node;
 pub mod operator;
 pub mod outbound;

@@ -363,6 +363,49 @@ pub(crate) async fn download<S: Store>(
     Ok(assembly.finish())
 }
 
+/// Frames of one container that follow each other.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Run {
+    pub(crate) container: ContainerNumber,
+    /// From which index.
+    pub(crate) first: u64,
+    /// Up to but without this index.
+    pub(crate) end: u64,
+}
+
+/// Frames from the first of `run` on, with payloads, as many as one transaction may read.
+pub(crate) async fn run_of_frames<T: Tx>(
+    tx: &T,
+    keys: &AccountKeys,
+    run: &Run,
+) -> Result<Vec<StoredFrame>, ReadError> {
+    let wanted = Wanted {
+        container: run.container,
+        first: run.first,
+        end: run.end,
+        entries: READ_TX_FRAMES_MAX,
+        payload_bytes: READ_TX_BYTES_MAX,
+        payload: true,
+    };
+    some_frames(tx, keys, wanted).await
+}
+
+/// The record of one frame, if it is there.
+pub(crate) async fn frame_record<T: Tx>(
+    tx: &T,
+    keys: &AccountKeys,
+    container: ContainerNumber,
+    index: u64,
+) -> Result<Option<FrameRecord>, ReadError> {
+    let value = tx
+        .get(&keys.frame(container, index), Read::Snapshot)
+        .await?;
+    Ok(value
+        .map(|value| records::frame(&value))
+        .transpose()?
+        .map(|(_, record)| record))
+}
+
 /// Frames from the first wanted one on, as many as one transaction may read.
 async fn some_frames<T: Tx>(
     tx: &T,

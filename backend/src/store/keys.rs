@@ -191,6 +191,12 @@ pub fn dir(address: &AccountAddress) -> Vec<u8> {
     ])
 }
 
+/// All directory rows.
+#[must_use]
+pub fn dirs() -> KeyRange {
+    KeyRange::prefix(&[DIR])
+}
+
 /// The directory rows of all addresses of a canonical domain.
 #[must_use]
 pub fn dir_domain(domain: &str) -> KeyRange {
@@ -329,6 +335,12 @@ impl AccountKeys {
     #[must_use]
     pub fn lookup(&self, kind: LookupKind, container: ContainerNumber, hash: [u8; 16]) -> Vec<u8> {
         self.key(&[b"k", &[kind as u8], &container.to_be_bytes(), &hash])
+    }
+
+    /// Everything of a kind that is known within a container.
+    #[must_use]
+    pub fn lookups(&self, kind: LookupKind, container: ContainerNumber) -> KeyRange {
+        KeyRange::prefix(&self.key(&[b"k", &[kind as u8], &container.to_be_bytes()]))
     }
 
     /// What replaced or deleted a catalog's frame.

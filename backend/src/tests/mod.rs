@@ -9,6 +9,7 @@ mod faults;
 mod gated;
 mod intake;
 mod main_job;
+mod moving;
 mod outbound;
 mod posting;
 mod retention;
