@@ -202,7 +202,7 @@ impl<S: Store> Inner<S> {
         let mut rows = Rows::default();
         rows.leave(&entry);
         let mut tx = shared.store.begin(shared.writing());
-        rows.fill(&mut tx);
+        rows.fill(&mut tx, shared.claimant.generation);
         // An append whose result is unknown may be repeated: its id makes it one.
         let committed = tx.commit().await;
         if let Err(error) = committed {

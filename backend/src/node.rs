@@ -48,7 +48,7 @@ pub struct Meta {
 }
 
 impl Meta {
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         Writer::new(META)
             .fixed(&self.cluster_id)
             .u32(self.generation)
@@ -56,7 +56,7 @@ impl Meta {
             .finish()
     }
 
-    fn decode(value: &[u8]) -> Result<Self, RowError> {
+    pub(crate) fn decode(value: &[u8]) -> Result<Self, RowError> {
         let mut row = Reader::new("meta record", value, META)?;
         let meta = Self {
             cluster_id: row.array()?,
@@ -81,6 +81,14 @@ pub enum StartError {
     Partitions {
         /// The number in the store.
         found: u16,
+    },
+    /// Everything was moved to another store.
+    #[error(
+        "everything in this store was moved to {place}: serve from there; this one may be removed"
+    )]
+    Left {
+        /// Where to.
+        place: String,
     },
     /// The `meta` row does not read.
     #[error("the store was made by another release")]
@@ -219,10 +227,13 @@ async fn meta<S: Store>(
     options: TxOptions,
     entropy: &mut dyn Entropy,
 ) -> Result<Meta, StartError> {
-    let found = store
-        .begin(options)
-        .get(&keys::meta(), Read::Snapshot)
-        .await?;
+    let tx = store.begin(options);
+    if let Some(place) = tx.get(&keys::left(), Read::Snapshot).await? {
+        let place = String::from_utf8_lossy(&place).into_owned();
+        return Err(StartError::Left { place });
+    }
+    let found = tx.get(&keys::meta(), Read::Snapshot).await?;
+    drop(tx);
     let meta = match found {
         Some(row) => Meta::decode(&row)?,
         None => {

@@ -47,7 +47,8 @@ impl<S: Store> BackendHandle<S> {
                     why: format!("entry {id} does not read, so it can never be received"),
                 });
             }
-            tx.set_stamped_key(&keys::intake_prefix(partition), &0_u32.to_be_bytes(), value);
+            let prefix = keys::intake_prefix(partition, shared.claimant.generation);
+            tx.set_stamped_key(&prefix, &0_u32.to_be_bytes(), value);
         }
         tx.clear(&entry);
         tx.clear(&why);

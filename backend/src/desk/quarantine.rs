@@ -86,7 +86,7 @@ impl<S: Store> OutboundDesk<S> {
         };
         let mut queued = Rows::default();
         queued.enqueue(&item, message);
-        queued.fill(&mut tx);
+        queued.fill(&mut tx, shared.claimant.generation);
         [entry, body, why].iter().for_each(|key| tx.clear(key));
         let committed = tx.commit().await?;
         queued.tell_queued(shared, committed.stamp);
@@ -107,7 +107,7 @@ impl<S: Store> OutboundDesk<S> {
             let reason = "it could not be handled here and was dropped by an operator";
             left.leave(&item.told(MessageState::Failed, Some(reason), shared.now()));
         }
-        left.fill(&mut tx);
+        left.fill(&mut tx, shared.claimant.generation);
         places.iter().for_each(|key| tx.clear(key));
         tx.commit().await?;
         left.left_for().for_each(|one| shared.bell.ring(one));

@@ -9,10 +9,10 @@
 //! | --- | --- |
 //! | [`verify`] | recomputing the digests of accounts |
 //! | [`listing`] | all accounts of a store, page by page |
-//! | [`rows`] | rows of the store as a stream of octets, with a digest at its end |
-//! | [`archive`] | one account, or the accounts of a domain, as files; and back |
+//! | [`sync`] | a range of one store made the same as in another |
 //! | [`migrate`] | everything into another store, while the service runs |
-//! | [`restored`] | a store that came from a backup, before its doors are opened |
 
 pub mod listing;
+pub mod migrate;
+pub mod sync;
 pub mod verify;

@@ -265,6 +265,7 @@ pub(crate) async fn settle<S: Store>(
         fence_key,
         fences,
         settlements: &settlements,
+        generation: shared.claimant.generation,
         filled: Mutex::default(),
     };
     let result = commit(shared, &plan).await;
@@ -340,6 +341,8 @@ struct SettlePlan<'a> {
     fence_key: Vec<u8>,
     fences: BTreeMap<Vec<u8>, Ownership>,
     settlements: &'a [Settlement],
+    /// Of the store: what is left in intakes is left as of it.
+    generation: u32,
     filled: Mutex<Filled>,
 }
 
@@ -370,7 +373,7 @@ impl<S: Store> Plan<S> for SettlePlan<'_> {
             }
         }
         filled.left_for = rows.left_for().collect();
-        rows.fill(tx);
+        rows.fill(tx, self.generation);
         *self.filled.lock().unwrap_or_else(PoisonError::into_inner) = filled;
         Ok(())
     }

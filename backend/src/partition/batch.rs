@@ -453,12 +453,12 @@ impl<S: Store> Plan<S> for BatchPlan<'_, S> {
     }
 
     async fn fill(&self, tx: &mut S::Tx) -> Result<(), PlanError<Fenced>> {
-        let node = self.shared.claimant.node;
-        check_fence(tx, self.partition, self.fence, node).await?;
+        let claimant = &self.shared.claimant;
+        check_fence(tx, self.partition, self.fence, claimant.node).await?;
         if let Some(Mark::Tip(key, _) | Mark::Gone(key)) = &self.mark {
             tx.read_conflict(key);
         }
-        self.rows.fill(tx);
+        self.rows.fill(tx, claimant.generation);
         Ok(())
     }
 

@@ -99,7 +99,8 @@ impl Rows {
             .sum()
     }
 
-    pub(crate) fn fill<T: Tx>(&self, tx: &mut T) {
+    /// Puts everything into `tx`, what is left in intakes as of `generation` of the store.
+    pub(crate) fn fill<T: Tx>(&self, tx: &mut T, generation: u32) {
         for (key, value) in &self.absolute {
             match value {
                 Some(value) => tx.set(key, value.clone()),
@@ -107,7 +108,7 @@ impl Rows {
             }
         }
         for (place, (partition, value)) in (0_u32..).zip(&self.intake) {
-            let prefix = keys::intake_prefix(*partition);
+            let prefix = keys::intake_prefix(*partition, generation);
             tx.set_stamped_key(&prefix, &place.to_be_bytes(), value.clone());
         }
         let shards: BTreeSet<ShardId> = self.queued.iter().map(Note::shard).collect();

@@ -88,11 +88,13 @@ const ACCT: u8 = 0x20;
 const INTAKE: u8 = 0x21;
 const DUE: u8 = 0x23;
 const ASIDE: u8 = 0x24;
+/// Behind the tables of what was left, is due, was set aside or complained about.
+const ASIDE_END: u8 = 0x27;
+/// The tables of the queues to other services.
+const QUEUES_BEGIN: u8 = 0x30;
+const QUEUES_END: u8 = 0x36;
 const ADMIN: u8 = 0x40;
-
-/// Raised when the store is restored into another cluster, whose versions may begin anew: entries
-/// left later must not sort among those that an owner is about to clear (cluster §5).
-const INTAKE_GENERATION: u32 = 0;
+const MIGRATION: u8 = 0x41;
 
 /// Sixteen octets that stand for a text of any length in a key: SHA-512, cut.
 #[must_use]
@@ -111,6 +113,52 @@ pub fn hash16(parts: &[&[u8]]) -> [u8; 16] {
 #[must_use]
 pub fn meta() -> Vec<u8> {
     concat(&[&[META], b"meta"])
+}
+
+/// Says that everything in this store went to another one, and where to. Nothing is served from it.
+#[must_use]
+pub fn left() -> Vec<u8> {
+    concat(&[&[META], b"left"])
+}
+
+/// The mark of whoever copies another store into this one.
+#[must_use]
+pub fn migration() -> Vec<u8> {
+    concat(&[&[MIGRATION], b"copy"])
+}
+
+/// Every table whose rows are of no one account and of no one process.
+#[must_use]
+pub fn tables_of_everybody() -> [KeyRange; 4] {
+    [
+        KeyRange::prefix(&[DIR]),
+        // 21 to 26: intakes, what is due, what was set aside, who complained.
+        KeyRange::new(&[INTAKE], &[ASIDE_END]),
+        // 30 to 35: the queues to other services.
+        KeyRange::new(&[QUEUES_BEGIN], &[QUEUES_END]),
+        KeyRange::prefix(&[ADMIN]),
+    ]
+}
+
+/// All rows of all accounts.
+#[must_use]
+pub fn accounts() -> KeyRange {
+    KeyRange::prefix(&[ACCT])
+}
+
+/// The account whose row `key` is.
+#[must_use]
+pub fn account_of(key: &[u8]) -> Option<AccountId> {
+    let (&ACCT, rest) = key.split_first()? else {
+        return None;
+    };
+    Some(AccountId::from_octets(*rest.first_chunk()?))
+}
+
+/// What all nodes say of themselves.
+#[must_use]
+pub fn nodes() -> KeyRange {
+    KeyRange::prefix(&[NODE])
 }
 
 /// The ownership record of a partition: the fence that every batch depends on.
@@ -246,6 +294,30 @@ impl AccountKeys {
     #[must_use]
     pub fn all(&self) -> KeyRange {
         KeyRange::prefix(&self.key(&[]))
+    }
+
+    /// Every row but those of frames and their payloads.
+    #[must_use]
+    pub fn all_but_frames(&self) -> [KeyRange; 3] {
+        let (all, chunks, frames) = (
+            self.all(),
+            KeyRange::prefix(&self.key(&[b"b"])),
+            KeyRange::prefix(&self.key(&[b"f"])),
+        );
+        [
+            KeyRange {
+                begin: all.begin,
+                end: chunks.begin,
+            },
+            KeyRange {
+                begin: chunks.end,
+                end: frames.begin,
+            },
+            KeyRange {
+                begin: frames.end,
+                end: all.end,
+            },
+        ]
     }
 
     /// The account record.
@@ -579,13 +651,16 @@ pub fn due(partition: PartitionId, now: Timestamp) -> KeyRange {
     )
 }
 
-/// Where a commit's stamp, and the place of the entry in the commit, are put behind.
+/// Where a commit's stamp, and the place of the entry in the commit, are put behind. The generation is
+/// that of the store: it rises when everything comes from another cluster or a backup, whose versions
+/// may be higher ones, so that entries left later do not sort among those that an owner is about to
+/// clear (cluster §5).
 #[must_use]
-pub fn intake_prefix(partition: PartitionId) -> Vec<u8> {
+pub fn intake_prefix(partition: PartitionId, generation: u32) -> Vec<u8> {
     concat(&[
         &[INTAKE],
         &partition.0.to_be_bytes(),
-        &INTAKE_GENERATION.to_be_bytes(),
+        &generation.to_be_bytes(),
     ])
 }
 

@@ -81,7 +81,7 @@ impl<S: Store> Scene<S> {
         let mut rows = Rows::default();
         entries.iter().for_each(|entry| rows.leave(entry));
         let mut tx = self.store.begin(TxOptions::default());
-        rows.fill(&mut tx);
+        rows.fill(&mut tx, 1);
         tx.commit().await.unwrap();
     }
 
@@ -308,7 +308,7 @@ async fn poison_is_set_aside_and_hurts_no_other_entry() {
         .leave(&[left(&bob, &alice, 1), poisoned, left(&bob, &alice, 3)])
         .await;
     let mut tx = scene.store.begin(TxOptions::default());
-    let prefix = keys::intake_prefix(PartitionId::of(&alice.address));
+    let prefix = keys::intake_prefix(PartitionId::of(&alice.address), 1);
     tx.set_stamped_key(&prefix, b"odd", "this is no entry");
     tx.commit().await.unwrap();
     scene.drain().await;

@@ -198,7 +198,7 @@ impl<S: Store> Scene<S> {
                 rows.enqueue(item, body);
             }
             let mut tx = self.store.begin(TxOptions::default());
-            rows.fill(&mut tx);
+            rows.fill(&mut tx, 1);
             if tx.commit().await.is_ok() {
                 return rows;
             }

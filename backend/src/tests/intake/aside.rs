@@ -61,7 +61,7 @@ async fn an_entry_that_was_dropped_is_gone() {
 async fn what_does_not_read_is_never_put_back() {
     let (scene, alice, _) = scene().await;
     let mut tx = scene.store.begin(TxOptions::default());
-    let prefix = keys::intake_prefix(PartitionId::of(&alice.address));
+    let prefix = keys::intake_prefix(PartitionId::of(&alice.address), 1);
     tx.set_stamped_key(&prefix, b"odd", "this is no entry");
     tx.commit().await.unwrap();
     scene.drain().await;
