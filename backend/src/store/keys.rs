@@ -155,12 +155,6 @@ pub fn account_of(key: &[u8]) -> Option<AccountId> {
     Some(AccountId::from_octets(*rest.first_chunk()?))
 }
 
-/// What all nodes say of themselves.
-#[must_use]
-pub fn nodes() -> KeyRange {
-    KeyRange::prefix(&[NODE])
-}
-
 /// The ownership record of a partition: the fence that every batch depends on.
 #[must_use]
 pub fn part(partition: PartitionId) -> Vec<u8> {
