@@ -10,9 +10,15 @@
 //! | [`verify`] | recomputing the digests of accounts |
 //! | [`listing`] | all accounts of a store, page by page |
 //! | [`sync`] | a range of one store made the same as in another |
+//! | [`rows`] | rows of the store as a stream of octets, with a digest at its end |
+//! | [`archive`] | one account as files, and back |
 //! | [`migrate`] | everything into another store, while the service runs |
+//! | [`restored`] | a store that came from a backup, before its doors are opened |
 
+pub mod archive;
 pub mod listing;
 pub mod migrate;
+pub mod restored;
+pub mod rows;
 pub mod sync;
 pub mod verify;

@@ -126,6 +126,15 @@ impl<F: Store, T: Store> Sync<'_, F, T> {
         self.commit(writes, entropy).await
     }
 
+    /// Clears `range`, page by page.
+    pub(super) async fn clear(
+        &self,
+        range: KeyRange,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Synced, SyncError> {
+        self.page(range, Vec::new(), entropy).await
+    }
+
     async fn commit(&self, writes: Writes, entropy: &mut dyn Entropy) -> Result<Synced, SyncError> {
         let synced = writes.synced();
         if writes.set.is_empty() && writes.cleared.is_empty() {

@@ -6,7 +6,7 @@
 //! So whatever looks wrong is looked at once more from the present head, and only what is wrong then is reported.
 
 use mesh_common::account::state::Head;
-use mesh_common::account::{AccountId, ContainerNumber, FrameRecord, Standing};
+use mesh_common::account::{AccountId, AccountState, ContainerNumber, FrameRecord, Standing};
 use mesh_common::address::AccountAddress;
 use mesh_common::dare::DigestStack;
 use mesh_common::dare::merkle::payload_digest;
@@ -142,6 +142,19 @@ pub async fn verify_account<S: Store>(
     Ok(Pass::over(store, address).await?.found)
 }
 
+/// Recomputes everything of an account that the directory does not name yet.
+///
+/// # Errors
+/// The store gives no answer, or the account does not read.
+pub(super) async fn verify_state<S: Store>(
+    store: &S,
+    state: &AccountState,
+) -> Result<Verified, StoreError> {
+    let mut pass = Pass::new(store, &state.record.address);
+    pass.state(state).await?;
+    Ok(pass.found)
+}
+
 /// One look at one account.
 struct Pass<'a, S> {
     store: &'a S,
@@ -154,7 +167,19 @@ impl<'a, S: Store> Pass<'a, S> {
         let tx = store.begin(TxOptions::default());
         let standing = reading::standing(&tx, address).await;
         drop(tx);
-        let mut pass = Self {
+        let mut pass = Self::new(store, address);
+        match standing {
+            Ok(Standing::Account(state)) => pass.state(&state).await?,
+            // Deleted meanwhile.
+            Ok(Standing::Unknown | Standing::Reserved(_)) => {}
+            Err(ReadError::Store(error)) => return Err(error),
+            Err(ReadError::Row(error)) => pass.problem(None, None, chain(&error)),
+        }
+        Ok(pass)
+    }
+
+    fn new(store: &'a S, address: &AccountAddress) -> Self {
+        Self {
             store,
             keys: AccountKeys::of(AccountId::from_octets(Default::default())),
             found: Verified {
@@ -164,31 +189,21 @@ impl<'a, S: Store> Pass<'a, S> {
                 octets: 0,
                 problems: Vec::new(),
             },
-        };
-        let state = match standing {
-            Ok(Standing::Account(state)) => state,
-            // Deleted meanwhile.
-            Ok(Standing::Unknown | Standing::Reserved(_)) => return Ok(pass),
-            Err(ReadError::Store(error)) => return Err(error),
-            Err(ReadError::Row(error)) => {
-                pass.problem(None, None, chain(&error));
-                return Ok(pass);
-            }
-        };
-        pass.keys = AccountKeys::of(state.record.id);
+        }
+    }
+
+    async fn state(&mut self, state: &AccountState) -> Result<(), StoreError> {
+        self.keys = AccountKeys::of(state.record.id);
         for head in state.heads.values() {
-            pass.container(head).await?;
+            self.container(head).await?;
         }
         let sum: u64 = state.heads.values().map(|head| head.live_octets).sum();
         if sum != state.tip.bytes_used {
             let said = state.tip.bytes_used;
-            pass.problem(
-                None,
-                None,
-                format!("the tip counts {said} octets in use, its containers have {sum}"),
-            );
+            let what = format!("the tip counts {said} octets in use, its containers have {sum}");
+            self.problem(None, None, what);
         }
-        Ok(pass)
+        Ok(())
     }
 
     fn problem(&mut self, head: Option<&Head>, index: Option<u64>, what: String) {

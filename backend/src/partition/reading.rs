@@ -59,7 +59,8 @@ pub(crate) async fn standing<T: Tx>(
     }
 }
 
-async fn state<T: Tx>(tx: &T, id: AccountId) -> Result<AccountState, ReadError> {
+/// What is committed of the account `id`, whatever the directory says.
+pub(crate) async fn state<T: Tx>(tx: &T, id: AccountId) -> Result<AccountState, ReadError> {
     let keys = AccountKeys::of(id);
     let (record_key, tip_key) = (keys.record(), keys.tip());
     let (record, tip, heads, devices, retired, connections) = tokio::try_join!(

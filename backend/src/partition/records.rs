@@ -438,6 +438,11 @@ fn decode<T: DeserializeOwned>(what: &'static str, value: &[u8]) -> Result<T, Ro
     }
 }
 
+/// The directory row of an address where `account` lives.
+pub(crate) fn live_entry(account: AccountId) -> Vec<u8> {
+    encode(&DirectoryEntry::Account(account))
+}
+
 pub(crate) fn directory(value: &[u8]) -> Result<DirectoryEntry, RowError> {
     decode("directory entry", value)
 }

@@ -645,6 +645,12 @@ pub fn due(partition: PartitionId, now: Timestamp) -> KeyRange {
     )
 }
 
+/// The rows of a partition that are due some day.
+#[must_use]
+pub fn all_due(partition: PartitionId) -> KeyRange {
+    KeyRange::prefix(&concat(&[&[DUE], &partition.0.to_be_bytes()]))
+}
+
 /// Where a commit's stamp, and the place of the entry in the commit, are put behind. The generation is
 /// that of the store: it rises when everything comes from another cluster or a backup, whose versions
 /// may be higher ones, so that entries left later do not sort among those that an owner is about to

@@ -1,5 +1,6 @@
 //! Accounts as a whole: whatever is damaged is found, and what is moved is the same at the other end.
 
+mod archiving;
 mod migrating;
 mod verifying;
 

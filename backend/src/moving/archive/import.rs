@@ -1,0 +1,273 @@
+//! An account out of its files: its rows first, where nobody looks for them; then every digest of them recomputed and
+//! compared with the manifest; at last, in one commit, its address. That commit also takes the partition from its owner
+//! for a moment, by raising the epoch: whoever had found that nobody lives at the address, and was about to write so,
+//! is fenced off and looks again.
+
+use std::fs::{self, File};
+use std::io::BufReader;
+use std::path::Path;
+
+use mesh_common::account::{AccountId, AccountState};
+use mesh_common::address::AccountAddress;
+use mesh_common::cluster::{Fence, Ownership, PartitionId};
+use mesh_common::dare::manifest::Manifest;
+use mesh_common::encoding::json;
+use mesh_common::entropy::Entropy;
+use serde::{Deserialize, Serialize};
+
+use super::{ArchiveError, MANIFEST, ROWS, file_error};
+use crate::moving::rows::{self, RowsError, RowsReader};
+use crate::moving::sync::Sync;
+use crate::moving::verify::verify_state;
+use crate::partition::{decode_ownership, encode_ownership, reading, records};
+use crate::store::keys::{self, AccountKeys, Due};
+use crate::store::{CommitError, KeyRange, Read, Row, Store, Tx, TxOptions};
+
+/// Octets of rows that one commit writes.
+const COMMIT_BYTES: usize = 512 * 1_024;
+
+/// What was read back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imported {
+    /// The account's address.
+    pub address: String,
+    /// Its containers.
+    pub containers: u64,
+    /// Frames whose digests were recomputed.
+    pub frames: u64,
+    /// Rows.
+    pub rows: u64,
+}
+
+/// Reads the account in `folder` into `store`, whether a service runs over it or not.
+///
+/// # Errors
+/// [`ArchiveError`]: no address leads to what was written then; the import may be repeated.
+pub async fn import_account<S: Store>(
+    store: &S,
+    folder: &Path,
+    options: TxOptions,
+    entropy: &mut (dyn Entropy + Send),
+) -> Result<Imported, ArchiveError> {
+    let manifest = manifest_of(folder)?;
+    let path = folder.join(ROWS);
+    let account = account_of(&path)?;
+    let import = Import {
+        store,
+        path: &path,
+        account,
+        options,
+    };
+    import.refuse_taken(&address_of(&manifest, folder)?).await?;
+    let written = import.write(entropy).await?;
+    let state = import.state().await?;
+    match import.check(&state, &manifest).await {
+        Ok(frames) => {
+            import.settle(&state.record.address).await?;
+            Ok(Imported {
+                address: state.record.address.canonical().to_owned(),
+                containers: state.heads.len() as u64,
+                frames,
+                rows: written,
+            })
+        }
+        Err(error) => {
+            import.take_back(entropy).await?;
+            Err(error)
+        }
+    }
+}
+
+fn manifest_of(folder: &Path) -> Result<Manifest, ArchiveError> {
+    let path = folder.join(MANIFEST);
+    let octets = fs::read(&path).map_err(file_error(&path))?;
+    let manifest: Manifest = json::parse(&octets).map_err(|error| ArchiveError::Foreign {
+        path: path.clone(),
+        what: error.to_string(),
+    })?;
+    manifest.check().map_err(|error| ArchiveError::Foreign {
+        path,
+        what: error.to_string(),
+    })?;
+    Ok(manifest)
+}
+
+fn address_of(manifest: &Manifest, folder: &Path) -> Result<AccountAddress, ArchiveError> {
+    AccountAddress::parse(&manifest.account).map_err(|error| ArchiveError::Foreign {
+        path: folder.join(MANIFEST),
+        what: error.to_string(),
+    })
+}
+
+/// Reads the rows once to their end, and says whose they are: those of one account, and nothing else.
+fn account_of(path: &Path) -> Result<AccountId, ArchiveError> {
+    let foreign = |what: &str| ArchiveError::Foreign {
+        path: path.to_owned(),
+        what: what.to_owned(),
+    };
+    let failed = |cause: RowsError| ArchiveError::Rows {
+        path: path.to_owned(),
+        cause,
+    };
+    let open = || {
+        File::open(path)
+            .map(BufReader::new)
+            .map_err(file_error(path))
+    };
+    rows::check(open()?).map_err(failed)?;
+    let mut reader = RowsReader::begin(open()?).map_err(failed)?;
+    let mut account = None;
+    while let Some(row) = reader.next_row().map_err(failed)? {
+        let of = keys::account_of(&row.key).or_else(|| Due::parse(&row.key).map(|due| due.account));
+        let of = of.ok_or_else(|| foreign("it has rows that are of no account"))?;
+        if *account.get_or_insert(of) != of {
+            return Err(foreign("it has rows of several accounts"));
+        }
+    }
+    account.ok_or_else(|| foreign("it has no rows"))
+}
+
+/// An account on its way into the store.
+struct Import<'a, S> {
+    store: &'a S,
+    path: &'a Path,
+    account: AccountId,
+    options: TxOptions,
+}
+
+impl<S: Store> Import<'_, S> {
+    async fn refuse_taken(&self, address: &AccountAddress) -> Result<(), ArchiveError> {
+        let tx = self.store.begin(TxOptions::default());
+        match tx.get(&keys::dir(address), Read::Snapshot).await? {
+            None => Ok(()),
+            Some(_) => Err(ArchiveError::Taken {
+                address: address.canonical().to_owned(),
+            }),
+        }
+    }
+
+    const fn sync(&self) -> Sync<'_, S, S> {
+        Sync {
+            from: self.store,
+            to: self.store,
+            options: self.options,
+        }
+    }
+
+    /// Writes the rows, in commits of bounded size.
+    async fn write(&self, entropy: &mut (dyn Entropy + Send)) -> Result<u64, ArchiveError> {
+        let failed = |cause: RowsError| ArchiveError::Rows {
+            path: self.path.to_owned(),
+            cause,
+        };
+        let file = File::open(self.path).map_err(file_error(self.path))?;
+        let mut reader = RowsReader::begin(BufReader::new(file)).map_err(failed)?;
+        let (mut count, mut octets, mut waiting) = (0, 0, Vec::<Row>::new());
+        while let Some(row) = reader.next_row().map_err(failed)? {
+            count += 1;
+            octets += row.key.len() + row.value.len();
+            waiting.push(row);
+            if octets >= COMMIT_BYTES {
+                self.sync()
+                    .set(std::mem::take(&mut waiting), entropy)
+                    .await?;
+                octets = 0;
+            }
+        }
+        self.sync().set(waiting, entropy).await?;
+        Ok(count)
+    }
+
+    async fn state(&self) -> Result<AccountState, ArchiveError> {
+        let tx = self.store.begin(TxOptions::default());
+        Ok(reading::state(&tx, self.account).await?)
+    }
+
+    /// Recomputes all digests; they must be those of the manifest, and the rows those of its account.
+    async fn check(&self, state: &AccountState, manifest: &Manifest) -> Result<u64, ArchiveError> {
+        let address = &state.record.address;
+        let differs = |what: String| ArchiveError::Differs {
+            address: address.canonical().to_owned(),
+            what,
+        };
+        let is_it = address.as_written() == manifest.account
+            && state.record.id == self.account
+            && self.account.octets()[..2] == PartitionId::of(address).0.to_be_bytes();
+        if !is_it {
+            return Err(differs(format!(
+                "the manifest is that of {}",
+                manifest.account
+            )));
+        }
+        let verified = verify_state(self.store, state).await?;
+        if let Some(problem) = verified.problems.into_iter().next() {
+            return Err(differs(problem.what));
+        }
+        for entry in &manifest.containers {
+            let head = state.heads.get(&entry.container);
+            let is_same = head.is_some_and(|head| {
+                let apex = head.digests.apex();
+                head.digests.count() == entry.frames
+                    && apex.is_some_and(|apex| entry.apex.as_slice() == apex)
+            });
+            if !is_same {
+                let name = &entry.container;
+                return Err(differs(format!("{name} has not the apex of the manifest")));
+            }
+        }
+        Ok(verified.frames)
+    }
+
+    /// Gives the account its address, unless somebody has it by now.
+    async fn settle(&self, address: &AccountAddress) -> Result<(), ArchiveError> {
+        const ATTEMPTS_MAX: usize = 5;
+        let mut last = CommitError::Conflict;
+        for _ in 0..ATTEMPTS_MAX {
+            let mut tx = self.store.begin(self.options);
+            let place = keys::dir(address);
+            let entry = records::live_entry(self.account);
+            match tx.get(&place, Read::Serializable).await? {
+                None => {}
+                // An attempt before this one, whose answer was lost.
+                Some(found) if found == entry => return Ok(()),
+                Some(_) => {
+                    return Err(ArchiveError::Taken {
+                        address: address.canonical().to_owned(),
+                    });
+                }
+            }
+            tx.set(&place, entry);
+            let part = keys::part(PartitionId::of(address));
+            if let Some(record) = tx.get(&part, Read::Serializable).await? {
+                tx.set(
+                    &part,
+                    encode_ownership(&without_owner(decode_ownership(&record)?)),
+                );
+            }
+            last = match tx.commit().await {
+                Ok(_) => return Ok(()),
+                Err(error) => error,
+            };
+        }
+        Err(ArchiveError::Commit(last))
+    }
+
+    /// Removes what was written.
+    async fn take_back(&self, entropy: &mut (dyn Entropy + Send)) -> Result<(), ArchiveError> {
+        let all: KeyRange = AccountKeys::of(self.account).all();
+        self.sync().clear(all, entropy).await?;
+        Ok(())
+    }
+}
+
+/// The record after a claim of nobody's.
+const fn without_owner(record: Ownership) -> Ownership {
+    Ownership {
+        fence: Fence {
+            generation: record.fence.generation,
+            epoch: record.fence.epoch + 1,
+        },
+        is_active: false,
+        ..record
+    }
+}
