@@ -34,6 +34,10 @@ pub enum Command {
     Demo(DemoArguments),
     /// Print the DNS records by which others find the service of a domain, as lines of a zone file.
     DnsRecords(DnsRecordsArguments),
+    /// The private certificate authority of a cluster, for those who have none.
+    Ca(CaArguments),
+    /// The service's identity: make it beforehand, and give it to the processes of a cluster.
+    Identity(IdentityArguments),
     /// Messages that wait for other services: look, hold, retry, end, send another way.
     Queue(Queue),
     /// Say where a message is, what it waits for, and when it is tried next.
@@ -77,6 +81,116 @@ pub struct RunArguments {
         value_delimiter = ','
     )]
     pub roles: Vec<Role>,
+}
+
+/// What `ca` is told.
+#[derive(Debug, Clone, Args)]
+pub struct CaArguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: CaCommand,
+}
+
+/// What `meshd ca` can do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum CaCommand {
+    /// Make a certificate authority, and the secret of the cluster.
+    ///
+    /// Writes ca.pem, ca.key and cluster.secret into the folder. Only ca.pem and cluster.secret are needed by the
+    /// processes of the cluster: keep ca.key where certificates are made.
+    Init(CaInitArguments),
+    /// Make a certificate for one process.
+    ///
+    /// Writes NAME.pem and NAME.key into the folder of the authority. Give both to the process, name them in
+    /// [cluster.tls], and tell a process that runs by SIGHUP.
+    Node(CaNodeArguments),
+}
+
+/// What `ca init` is told.
+#[derive(Debug, Clone, Args)]
+pub struct CaInitArguments {
+    /// Folder for what is made; made if it is not there.
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// The cluster's name, as in cluster.name.
+    #[arg(long, value_name = "NAME", default_value = "mesh")]
+    pub cluster: String,
+    /// Days for which the authority is valid.
+    #[arg(long, value_name = "DAYS", default_value_t = 3_650,
+          value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub days: u32,
+}
+
+/// What `ca node` is told.
+#[derive(Debug, Clone, Args)]
+pub struct CaNodeArguments {
+    /// The folder of the authority, as `ca init` made it.
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// What the files are called.
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// What the process is there for; may be given several times.
+    #[arg(
+        long = "role",
+        value_name = "ROLE",
+        value_enum,
+        required = true,
+        value_delimiter = ','
+    )]
+    pub roles: Vec<Role>,
+    /// A name or address of the process, for other programs to check; the processes of the cluster do not. May
+    /// be given several times.
+    #[arg(long = "host", value_name = "HOST")]
+    pub hosts: Vec<String>,
+    /// The cluster's name, as in cluster.name.
+    #[arg(long, value_name = "NAME", default_value = "mesh")]
+    pub cluster: String,
+    /// Days for which the certificate is valid.
+    #[arg(long, value_name = "DAYS", default_value_t = 365,
+          value_parser = clap::value_parser!(u32).range(1..=3_650))]
+    pub days: u32,
+}
+
+/// What `identity` is told.
+#[derive(Debug, Clone, Args)]
+pub struct IdentityArguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: IdentityCommand,
+}
+
+/// What `meshd identity` can do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum IdentityCommand {
+    /// Make the identity of a new service, or say which one there is.
+    ///
+    /// `meshd run` does so by itself for a service of one process. A process of a cluster never does.
+    Init(IdentityPlace),
+    /// Copy what every process of a cluster needs into a folder, without the keys that belong offline.
+    Copy(IdentityCopy),
+}
+
+/// Which identity.
+#[derive(Debug, Clone, Args)]
+pub struct IdentityPlace {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArguments,
+    /// The data folder, overriding the configuration's `data_dir`.
+    #[arg(long, env = "MESHD_HOME", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// Where the copy goes.
+#[derive(Debug, Clone, Args)]
+pub struct IdentityCopy {
+    /// Folder for the copy; made if it is not there.
+    #[arg(value_name = "DIR")]
+    pub to: PathBuf,
+    /// Which identity.
+    #[command(flatten)]
+    pub place: IdentityPlace,
 }
 
 /// What `dns-records` is told.

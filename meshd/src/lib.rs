@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | [`args`] | the command line, whose help text is the manual |
 //! | [`config`] | every setting of the file, its unit, its default, its reason |
+//! | [`cluster_files`] | the files that the processes of a cluster are given |
 //! | [`data_dir`] | what lies in the data folder, and how it is first made |
 //! | [`identity`] | the service's profiles and keys |
 //! | [`development_ca`] | a CA and a certificate for `localhost`, for first steps |
@@ -26,6 +27,7 @@
 pub mod admin;
 pub mod args;
 pub mod authority;
+pub mod cluster_files;
 pub mod config;
 pub mod data_dir;
 pub mod demo;

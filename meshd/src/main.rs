@@ -14,7 +14,7 @@ use mesh_backend::SystemClock;
 use mesh_common::time::Clock as _;
 use meshd::args::{Arguments, Command, ConfigArguments, DnsRecordsArguments, RunArguments};
 use meshd::config::{ConfigError, MeshdConfig};
-use meshd::{demo, dns_records, operate, run};
+use meshd::{cluster_files, demo, dns_records, operate, run};
 
 #[global_allocator]
 static ALLOCATOR: meshd::Allocator = meshd::Allocator;
@@ -24,6 +24,10 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run_service(&arguments),
         Command::CheckConfig(arguments) => check_config(&arguments),
         Command::DnsRecords(arguments) => dns_records(&arguments),
+        Command::Ca(arguments) => cluster_files::ca(&arguments.command, |line| println!("{line}")),
+        Command::Identity(arguments) => {
+            cluster_files::identity(&arguments.command, |line| println!("{line}"))
+        }
         Command::Demo(arguments) => return demo::main(&arguments, |line| println!("{line}")),
         Command::Queue(queue) => return operate(&operate::Command::Queue(queue)),
         Command::Explain(explain) => return operate(&operate::Command::Explain(explain)),

@@ -1,12 +1,10 @@
 //! `meshd run`: start, say where and what to type next, answer signals, stop.
 
-use std::time::Duration;
-
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::MeshdConfig;
 use crate::open_files;
-use crate::service::{Service, StartError};
+use crate::service::{Failure, Service, StartError};
 
 /// Why `run` ended in another way than by being told to.
 #[derive(Debug, thiserror::Error)]
@@ -17,9 +15,9 @@ pub enum RunError {
     /// Signals cannot be received.
     #[error("signals cannot be received from the system")]
     Signals(#[source] std::io::Error),
-    /// The HTTP server ended by itself.
-    #[error("the HTTP server ended by itself; the log says why")]
-    Ended,
+    /// It could not go on.
+    #[error(transparent)]
+    Failed(#[from] Failure),
 }
 
 /// Runs the service until SIGTERM or SIGINT; SIGHUP reads the certificate again.
@@ -41,13 +39,21 @@ pub async fn run(config: &MeshdConfig, say: impl Fn(&str)) -> Result<(), RunErro
             _ = hang_up.recv() => reload(&service),
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            () = ended(&service) => return Err(RunError::Ended),
+            failure = service.failed() => return Err(failure.into()),
         }
     }
     tracing::info!("stopping: no new requests, finishing those in work");
-    service.stop().await;
-    tracing::info!("stopped");
+    tokio::select! {
+        () = service.stop() => tracing::info!("stopped"),
+        _ = terminate.recv() => leave_now(),
+        _ = interrupt.recv() => leave_now(),
+    }
     Ok(())
+}
+
+/// Told twice to stop: what was acknowledged is durable, and others take over the rest.
+fn leave_now() {
+    tracing::warn!("told to stop again: leaving at once, as after a crash");
 }
 
 fn listen_for(kind: SignalKind) -> Result<Signal, RunError> {
@@ -60,14 +66,6 @@ fn reload(service: &Service) {
         Err(error) => {
             tracing::error!(%error, "the certificate was not read again; the present one stays in use")
         }
-    }
-}
-
-/// Waits until the HTTP server is gone, which it should never be by itself.
-async fn ended(service: &Service) {
-    let mut interval = tokio::time::interval(Duration::from_secs(1));
-    while service.is_serving() {
-        interval.tick().await;
     }
 }
 
@@ -112,10 +110,11 @@ fn greeting(config: &MeshdConfig, service: &Service) -> String {
         .domains
         .first()
         .map_or("localhost", String::as_str);
-    let mut lines = vec![format!(
-        "meshd serves {}",
-        config.frontend.domains.join(", ")
-    )];
+    let domains = config.frontend.domains.join(", ");
+    let mut lines = vec![match service.roles() {
+        None => format!("meshd serves {domains}"),
+        Some(roles) => format!("meshd serves {domains} with others, as {roles}"),
+    }];
     for address in service.addresses() {
         lines.push(format!("  HTTPS     https://{address}/.well-known/mmm"));
     }
@@ -128,6 +127,14 @@ fn greeting(config: &MeshdConfig, service: &Service) -> String {
     ));
     if let Some(address) = service.admin().observed_at() {
         lines.push(format!("  observed  http://{address}/readyz"));
+    }
+    if let Some(address) = service.link_address() {
+        let bound = config.cluster.times().failover_bound();
+        lines.push(format!("  link      {address}"));
+        lines.push(format!(
+            "  failover  {} s at most until others write for a node that died",
+            bound.as_secs_f64()
+        ));
     }
     lines.push(format!("  identity  {}", service.service_udf()));
     lines.push(format!("  data      {}", config.data_dir.display()));

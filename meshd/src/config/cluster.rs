@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use mesh_common::cluster::Roles;
 use mesh_common::cluster::Times;
+use mesh_link::ClusterName;
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
@@ -236,15 +237,10 @@ impl ClusterSettings {
     }
 
     fn check_name(&self) -> Result<(), ConfigError> {
-        let is_plain = |octet: u8| octet.is_ascii_alphanumeric() || b"-._".contains(&octet);
-        if self.name.is_empty() || self.name.len() > 64 || !self.name.bytes().all(is_plain) {
-            return refuse(format!(
-                "cluster.name = {:?} must have 1 to 64 letters, digits, points or hyphens: it stands in \
-                 certificates",
-                self.name
-            ));
+        match self.name.parse::<ClusterName>() {
+            Ok(_) => Ok(()),
+            Err(error) => refuse(format!("cluster.name: {error}")),
         }
-        Ok(())
     }
 
     fn check_node(&self) -> Result<(), ConfigError> {

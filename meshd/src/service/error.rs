@@ -1,7 +1,12 @@
 //! Why a service cannot start; each sentence says what to do.
 
+use std::path::PathBuf;
+
 use mesh_backend::store::StoreError;
+use mesh_backend::tickets::VaultError;
 use mesh_frontend::tls::TlsError;
+use mesh_link::identity::ClusterNameError;
+use mesh_link::{LinkStartError, LinkTlsError};
 use mesh_peer::PeersError;
 
 use crate::admin::AdminError;
@@ -39,6 +44,37 @@ pub enum StartError {
         /// The feature that brings it.
         feature: &'static str,
     },
+    /// The node of this process never joins.
+    #[error(transparent)]
+    Node(std::sync::Arc<StartError>),
+    /// The name of the cluster.
+    #[error("cluster.name: {0}")]
+    ClusterName(#[from] ClusterNameError),
+    /// The secret of the cluster.
+    #[error(
+        "{} holds no secret of a cluster: set cluster.secret_file to the file that `meshd ca init` made, \
+         the same on every back-end and outbound process",
+        path.display()
+    )]
+    ClusterSecret {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The certificates of the internal link.
+    #[error(transparent)]
+    LinkTls(#[from] LinkTlsError),
+    /// The listener of the internal link.
+    #[error(transparent)]
+    Link(#[from] LinkStartError),
+    /// The secrets of tickets.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The FoundationDB client has lost its cluster.
+    #[error(
+        "FoundationDB has not answered for a minute: this process ends, so that a new one reads the cluster \
+         file again"
+    )]
+    ClientLost,
     /// The back-end.
     #[error("the back-end cannot start")]
     Backend(#[from] mesh_backend::node::StartError),

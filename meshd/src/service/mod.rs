@@ -6,6 +6,11 @@
 //! | `engine` | the store that `[store]` names |
 //! | `front` | listeners, certificate, edge |
 //! | `alone` | the whole service in one process |
+//! | `member` | a process of a cluster: front-end, node, or both |
+//! | `node` | joining the cluster, and what follows once it has |
+//! | `late`, `pins` | what is there before the store is reached |
+//! | `link`, `reach` | the way to other processes, and to this one |
+//! | `probe` | whether a store elsewhere answers |
 //! | `error` | why a start fails |
 
 mod alone;
@@ -13,28 +18,54 @@ mod engine;
 mod error;
 mod front;
 mod ground;
+mod late;
+mod link;
+mod member;
+mod node;
+mod pins;
+mod probe;
+mod reach;
 
+use std::error::Error;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mesh_backend::BackendHandle;
 use mesh_backend::store::AnyStore;
 use mesh_common::udf::Udf;
 use mesh_frontend::callback::CallBack;
-use mesh_frontend::tls::TlsError;
 
 use self::alone::Alone;
 pub use self::error::StartError;
 use self::front::Front;
 use self::ground::Ground;
+use self::member::Member;
+use self::node::Node;
 use crate::admin::Admin;
-use crate::config::MeshdConfig;
+use crate::config::{MeshdConfig, RoleSet, Shape};
 
 /// A running process. Dropping it without [`Self::stop`] ends it without finishing its work.
 pub struct Service {
-    running: Alone,
+    running: Running,
     service_udf: Udf,
+}
+
+enum Running {
+    Alone(Box<Alone>),
+    Member(Box<Member>),
+}
+
+/// Why a process that ran cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The HTTP server ended by itself.
+    #[error("the HTTP server ended by itself; the log says why")]
+    Listeners,
+    /// The node cannot go on.
+    #[error(transparent)]
+    Node(Arc<StartError>),
 }
 
 impl Service {
@@ -57,14 +88,27 @@ impl Service {
         // Here too: no way leads around what only loopback may have.
         config.check()?;
         let ground = Ground::lay(config)?;
+        let running = match config.shape() {
+            Shape::Alone => {
+                let alone = Alone::start(config, &ground, call_back).await?;
+                Running::Alone(Box::new(alone))
+            }
+            Shape::Cluster(roles) => {
+                let member = Member::start((config, roles), &ground, call_back).await?;
+                Running::Member(Box::new(member))
+            }
+        };
         Ok(Self {
-            running: Alone::start(config, &ground, call_back).await?,
+            running,
             service_udf: ground.service_udf,
         })
     }
 
     fn front(&self) -> Option<&Front> {
-        Some(&self.running.front)
+        match &self.running {
+            Running::Alone(alone) => Some(&alone.front),
+            Running::Member(member) => member.front.as_ref(),
+        }
     }
 
     /// Where HTTPS is answered; nowhere, if this process is no front-end.
@@ -80,22 +124,62 @@ impl Service {
             .map_or(&[], |front| front.server.plain_addresses())
     }
 
-    /// Whether everything that listens still does. It should never end by itself.
+    /// Where other processes of the cluster are answered, if this one is a node: as they are told.
     #[must_use]
-    pub fn is_serving(&self) -> bool {
-        self.front().is_none_or(|front| front.server.is_serving())
+    pub fn link_address(&self) -> Option<&str> {
+        match &self.running {
+            Running::Alone(_) => None,
+            Running::Member(member) => member.node.as_ref().map(|node| node.address.as_str()),
+        }
+    }
+
+    /// What this process is there for, if it is one of several.
+    #[must_use]
+    pub fn roles(&self) -> Option<RoleSet> {
+        match &self.running {
+            Running::Alone(_) => None,
+            Running::Member(member) => Some(member.roles),
+        }
+    }
+
+    /// Waits until the process cannot go on, and says why. That should never be.
+    pub async fn failed(&self) -> Failure {
+        let node = async {
+            match &self.running {
+                Running::Alone(_) => std::future::pending().await,
+                Running::Member(member) => member.failed().await,
+            }
+        };
+        tokio::select! {
+            error = node => Failure::Node(error),
+            () = self.ended() => Failure::Listeners,
+        }
+    }
+
+    /// Waits until the HTTP server is gone.
+    async fn ended(&self) {
+        let mut interval = tokio::time::interval(Duration::from_secs(1));
+        while self.front().is_none_or(|front| front.server.is_serving()) {
+            interval.tick().await;
+        }
     }
 
     /// Where operators ask.
     #[must_use]
     pub const fn admin(&self) -> &Admin {
-        &self.running.admin
+        match &self.running {
+            Running::Alone(alone) => &alone.admin,
+            Running::Member(member) => &member.admin,
+        }
     }
 
     /// The back-end, if this process has one and it is at work.
     #[must_use]
-    pub const fn backend(&self) -> Option<&BackendHandle<AnyStore>> {
-        Some(&self.running.backend)
+    pub fn backend(&self) -> Option<&BackendHandle<AnyStore>> {
+        match &self.running {
+            Running::Alone(alone) => Some(&alone.backend),
+            Running::Member(member) => member.node.as_ref().and_then(Node::backend),
+        }
     }
 
     /// The service's permanent name.
@@ -110,17 +194,23 @@ impl Service {
         self.front().and_then(Front::development_ca)
     }
 
-    /// Reads the certificate again. On an error the present one stays in use.
+    /// Reads the certificates again. On an error the present ones stay in use.
     ///
     /// # Errors
     /// Which file, and what is wrong with it.
-    pub fn reload_certificate(&self) -> Result<(), TlsError> {
-        self.front().map_or(Ok(()), Front::reload)
+    pub fn reload_certificate(&self) -> Result<(), Box<dyn Error + Send + Sync>> {
+        match &self.running {
+            Running::Alone(alone) => Ok(alone.front.reload()?),
+            Running::Member(member) => member.reload(),
+        }
     }
 
     /// Takes no new requests, finishes those in work, makes everything durable, and ends. Afterwards
     /// the data folder can be used again.
     pub async fn stop(self) {
-        self.running.stop().await;
+        match self.running {
+            Running::Alone(alone) => alone.stop().await,
+            Running::Member(member) => member.stop().await,
+        }
     }
 }

@@ -1,0 +1,70 @@
+//! The internal link of this process: how it is secured, and how it nudges others.
+
+use std::sync::Arc;
+
+use mesh_backend::cluster::Neighbours;
+use mesh_backend::{SystemClock, SystemEntropy};
+use mesh_common::cluster::Nudge;
+use mesh_link::{
+    ClusterName, LinkConnector, LinkFiles, LinkSecurity, LinkTls, LinkTlsError, Nudges,
+};
+
+use super::error::StartError;
+use crate::config::ClusterSettings;
+
+/// What both ends are secured by, and links to others.
+#[derive(Clone)]
+pub(super) struct Link {
+    pub(super) security: LinkSecurity,
+    pub(super) connector: LinkConnector,
+}
+
+impl Link {
+    /// Reads the certificates. To be called inside a tokio runtime.
+    pub(super) fn prepare(settings: &ClusterSettings) -> Result<Self, StartError> {
+        let security = match &settings.tls {
+            None => LinkSecurity::PlainOnLoopback,
+            Some(files) => {
+                let files = LinkFiles {
+                    authorities: files.authority.clone(),
+                    certificate: files.certificate.clone(),
+                    key: files.key.clone(),
+                };
+                let name: ClusterName = settings.name.parse()?;
+                LinkSecurity::Mutual(Arc::new(LinkTls::from_files(name, files)?))
+            }
+        };
+        let connector = LinkConnector::new(
+            security.clone(),
+            Arc::new(SystemClock),
+            None,
+            &mut SystemEntropy,
+        );
+        Ok(Self {
+            security,
+            connector,
+        })
+    }
+
+    /// Reads the certificates again. On an error the present ones stay in use.
+    pub(super) fn reload(&self) -> Result<(), LinkTlsError> {
+        match &self.security {
+            LinkSecurity::Mutual(tls) => tls.reload(),
+            LinkSecurity::PlainOnLoopback => Ok(()),
+        }
+    }
+
+    /// The way by which this node nudges others.
+    pub(super) fn neighbours(&self) -> Arc<dyn Neighbours> {
+        Arc::new(OverLinks(Nudges::new(self.connector.clone())))
+    }
+}
+
+/// Nudges over links.
+struct OverLinks(Nudges);
+
+impl Neighbours for OverLinks {
+    fn nudge(&self, address: &str, nudge: Nudge) {
+        self.0.nudge(address, nudge);
+    }
+}

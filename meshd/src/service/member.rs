@@ -1,0 +1,280 @@
+//! A process of a cluster: a front-end over links, a node over the shared store, or both
+//! (architecture §2, cluster §15).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use mesh_backend::{SystemClock, SystemEntropy};
+use mesh_common::session::TicketKeys;
+use mesh_frontend::callback::CallBack;
+use mesh_frontend::router::{self, Finder, Listed, Measures, Router};
+use mesh_link::Connector;
+use mesh_peer::back_ends::BackEnds;
+use mesh_peer::{MemoryPins, Pins};
+
+use super::error::StartError;
+use super::front::{Behind, Certificate, Front};
+use super::ground::Ground;
+use super::link::Link;
+use super::node::{Beginning, Following, Node, NodeState};
+use super::pins::LatePins;
+use super::reach::Reach;
+use crate::admin::desks::DesksError;
+use crate::admin::door::Door;
+use crate::admin::token::{self, Token};
+use crate::admin::{Admin, Readiness};
+use crate::config::{MeshdConfig, RoleSet};
+use crate::peers::peers;
+
+/// How long a start waits to learn that it is in vain. A store that is away is no reason to wait.
+const FIRST_TRY: Duration = Duration::from_secs(2);
+/// How long stopping may take (cluster §15).
+const STOP_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// The running parts.
+pub(super) struct Member {
+    pub(super) front: Option<Front>,
+    pub(super) admin: Admin,
+    pub(super) node: Option<Node>,
+    pub(super) roles: RoleSet,
+    link: Link,
+    router: Option<Router>,
+    stopping: Arc<AtomicBool>,
+    stop_delay: Duration,
+}
+
+impl Member {
+    /// Starts it. A store that is away, or back-ends that are, are waited for in the background.
+    pub(super) async fn start(
+        (config, roles): (&MeshdConfig, RoleSet),
+        ground: &Ground,
+        call_back: Option<Arc<dyn CallBack>>,
+    ) -> Result<Self, StartError> {
+        let link = Link::prepare(&config.cluster)?;
+        let certificate = match roles.frontend {
+            true => Some(Certificate::load(config, &ground.folder)?),
+            false => None,
+        };
+        let begun = match roles.is_node() {
+            true => Some(Node::begin(&Beginning {
+                config,
+                roles,
+                ground,
+                link: &link,
+            })?),
+            false => None,
+        };
+        let pins = Arc::new(LatePins::default());
+        let peers = peers(config, ground.identities.clone(), pins_of(roles, &pins))?;
+        peers.register(&ground.registry)?;
+        let (node, joining) = begun.unzip();
+        let router = roles.frontend.then(|| Tickets::of(ground));
+        let router = match router {
+            Some(tickets) => Some((
+                start_router(config, ground, &link, node.as_ref(), &tickets)?,
+                tickets,
+            )),
+            None => None,
+        };
+        let stopping = Arc::new(AtomicBool::new(false));
+        let readiness = MemberReadiness {
+            node: node.as_ref().map(Node::state),
+            router: router.as_ref().map(|(router, _)| router.clone()),
+            stopping: Arc::clone(&stopping),
+        };
+        let door = Arc::new(door(ground, roles)?);
+        let registry = ground.registry.clone();
+        let admin = Admin::start(
+            &config.admin,
+            registry,
+            Arc::new(readiness),
+            Arc::clone(&door),
+        )?;
+        token::write_address(&ground.folder.admin(), admin.address())?;
+        let front = match (certificate, &router) {
+            (Some(certificate), Some((router, tickets))) => {
+                let behind = Behind {
+                    backend: Arc::new(router.clone()),
+                    tickets: Arc::clone(&tickets.0),
+                    call_back: call_back.unwrap_or_else(|| Arc::new(peers.clone())),
+                };
+                Some(Front::start(config, ground, certificate, behind)?)
+            }
+            _ => None,
+        };
+        let mut member = Self {
+            front,
+            admin,
+            node,
+            roles,
+            link,
+            router: router.map(|(router, _)| router),
+            stopping,
+            stop_delay: config.cluster.stop_delay(),
+        };
+        if let (Some(node), Some(joining)) = (&mut member.node, joining) {
+            node.follow(joining, Following { peers, pins, door });
+            if let Ok(Err(error)) = tokio::time::timeout(FIRST_TRY, node.joined()).await {
+                member.stop().await;
+                return Err(StartError::Node(error));
+            }
+        }
+        Ok(member)
+    }
+
+    /// Waits until it cannot go on, and says why.
+    pub(super) async fn failed(&self) -> Arc<StartError> {
+        match &self.node {
+            Some(node) => node.failed().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Reads every certificate again. On an error the present ones stay in use.
+    pub(super) fn reload(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        if let Some(front) = &self.front {
+            front.reload()?;
+        }
+        Ok(self.link.reload()?)
+    }
+
+    /// Stops in the order of cluster §15, within [`STOP_TIME_MAX`]: what takes longer, others take over.
+    pub(super) async fn stop(self) {
+        if tokio::time::timeout(STOP_TIME_MAX, self.stop_in_order())
+            .await
+            .is_err()
+        {
+            tracing::warn!("stopping took too long: others take over what is left");
+        }
+    }
+
+    async fn stop_in_order(self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        if let Some(front) = self.front {
+            // Whoever spreads connections learns by /readyz to bring no more.
+            tokio::time::sleep(self.stop_delay).await;
+            if let Some(node) = &self.node {
+                // Before the listeners: peers call back whoever posts to them.
+                node.stop_sending().await;
+            }
+            front.server.stop().await;
+        }
+        drop(self.router);
+        if let Some(node) = self.node {
+            node.stop().await;
+        }
+        self.admin.stop().await;
+    }
+}
+
+/// Where the secrets of tickets are put that back-ends tell.
+struct Tickets(Arc<ArcSwap<TicketKeys>>);
+
+impl Tickets {
+    fn of(ground: &Ground) -> Self {
+        let keys = TicketKeys::new(ground.service_udf.clone());
+        Self(Arc::new(ArcSwap::from_pointee(keys)))
+    }
+}
+
+/// Which service each domain had before.
+///
+/// Draft: a front-end alone has no store, and remembers it for as long as it runs. Whoever it calls back is
+/// known by DNS (`udf=`) and by TLS; what outbound processes remember for good, they check when they send.
+fn pins_of(roles: RoleSet, late: &Arc<LatePins>) -> Arc<dyn Pins> {
+    match roles.is_node() {
+        true => Arc::clone(late) as Arc<dyn Pins>,
+        false => Arc::new(MemoryPins::default()),
+    }
+}
+
+fn start_router(
+    config: &MeshdConfig,
+    ground: &Ground,
+    link: &Link,
+    node: Option<&Node>,
+    tickets: &Tickets,
+) -> Result<Router, StartError> {
+    let settings = &config.cluster;
+    let others: Arc<dyn Connector> = Arc::new(link.connector.clone());
+    let mut listed = settings.backends.clone();
+    let connector = match node {
+        Some(node) => {
+            listed.push(node.address.clone());
+            let own = Reach::new(node.address.clone(), Arc::clone(&node.late), others);
+            Arc::new(own) as Arc<dyn Connector>
+        }
+        None => others,
+    };
+    let finder: Arc<dyn Finder> = match &settings.discover {
+        Some(name) => Arc::new(BackEnds::of(name, &config.discovery)),
+        None => Arc::new(Listed(listed)),
+    };
+    Ok(Router::start(router::Components {
+        zone: settings.zone.clone(),
+        connector,
+        finder,
+        clock: Arc::new(SystemClock),
+        service: ground.service_udf.clone(),
+        tickets: Arc::clone(&tickets.0),
+        measures: Measures::register(&ground.registry)?,
+    }))
+}
+
+/// What operators are told until there is more.
+fn door(ground: &Ground, roles: RoleSet) -> Result<Door, StartError> {
+    let token = Token::load_or_make(&ground.folder.admin(), &mut SystemEntropy)
+        .map_err(|cause| DesksError::Token { cause })?;
+    Ok(match roles.is_node() {
+        true => Door::shut(
+            token,
+            "this node has not joined its cluster yet",
+            "meshd health says what it waits for",
+        ),
+        false => Door::shut(
+            token,
+            "this process is a front-end alone, and keeps nothing",
+            "ask a back-end or outbound process, with its own configuration",
+        ),
+    })
+}
+
+/// Ready is who has joined, can write, knows where the partitions are, and does not leave.
+struct MemberReadiness {
+    node: Option<Arc<NodeState>>,
+    router: Option<Router>,
+    stopping: Arc<AtomicBool>,
+}
+
+impl Readiness for MemberReadiness {
+    fn obstacles(&self) -> futures_util::future::BoxFuture<'_, Vec<String>> {
+        Box::pin(async {
+            if self.stopping.load(Ordering::SeqCst) {
+                return vec!["the service is stopping".to_owned()];
+            }
+            let mut found = match &self.node {
+                Some(node) => node.obstacles().await,
+                None => Vec::new(),
+            };
+            if let Some(state) = self.router.as_ref().map(Router::state) {
+                if !state.is_heard {
+                    found.push("no back-end is heard: requests wait, then are refused".to_owned());
+                } else if !state.has_tickets {
+                    found.push("no back-end has told the secrets of tickets".to_owned());
+                }
+            }
+            found
+        })
+    }
+
+    fn refresh_measures(&self) -> futures_util::future::BoxFuture<'_, ()> {
+        Box::pin(async {
+            let backend = self.node.as_ref().and_then(|node| node.backend());
+            if let Some(backend) = backend {
+                backend.refresh_measures().await;
+            }
+        })
+    }
+}
