@@ -133,15 +133,22 @@ impl<S: Store> BackendHandle<S> {
         };
         let shared = &self.inner.shared;
         let measures = &shared.metrics.outbound;
-        let waiting =
-            [Class::Interactive, Class::Bulk].map(|class| (class, outbound.depth_of_class(class)));
+        // Each node of a cluster measures the shards that it works for, as of its last round over them.
+        let (tally, are_shared) = (shared.depths.tally(), shared.shards.are_shared());
+        let waiting = [Class::Interactive, Class::Bulk].map(|class| match are_shared {
+            true => (class, tally.of_class(class)),
+            false => (class, outbound.depth_of_class(class)),
+        });
         if let Ok(Ok((totals, states))) = tokio::time::timeout(TIME_MAX, pool).await {
             measures.show(&waiting, &totals, &states);
         }
-        let destinations = shared.depths.destinations();
+        let destinations = match are_shared {
+            true => tally.destinations,
+            false => shared.depths.destinations(),
+        };
         let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         measures.destinations_waiting.set(gauge(destinations));
-        let oldest_at = shared.depths.oldest_at();
+        let oldest_at = tally.oldest_at;
         let age = oldest_at.map_or(Duration::ZERO, |at| shared.now().since(at));
         measures.oldest.set(age.as_secs_f64());
         let counted = desk::count_quarantined(&shared.store);

@@ -1,8 +1,12 @@
 //! Orders that stand until they are revoked: holds and routes. They lie in the store, table 40, and are
 //! kept in memory whole, since they are looked up for each item that is about to be sent.
+//!
+//! Every change is stamped. Where several nodes have one store, each compares the stamp every two seconds and
+//! before an operator looks: an order given at one node is followed by all within that time.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
+use bytes::Bytes;
 use mesh_common::delivery::QueueItem;
 use mesh_common::limits::STANDING_ORDERS_MAX;
 
@@ -14,9 +18,17 @@ use crate::store::{Limit, Order, Read, Row, Store, StoreError, Tx, TxOptions, ke
 /// Format of an order.
 const ORDER: u8 = 1;
 
-/// The orders in force, as they were last read or written here; the most specific first.
+/// The orders in force, as they were last read or written here.
 #[derive(Debug, Default)]
-pub(crate) struct StandingOrders(RwLock<Arc<Vec<StandingOrder>>>);
+pub(crate) struct StandingOrders(RwLock<InForce>);
+
+#[derive(Debug, Default)]
+struct InForce {
+    /// The most specific first.
+    orders: Arc<Vec<StandingOrder>>,
+    /// By which change of them this is what is in force.
+    changed_by: Option<Bytes>,
+}
 
 impl StandingOrders {
     /// Reads what is in force.
@@ -31,16 +43,44 @@ impl StandingOrders {
 
     async fn reload<S: Store>(&self, store: &S) -> Result<(), StoreError> {
         let tx = store.begin(TxOptions::default());
-        let rows = all(&tx, Read::Snapshot).await?;
+        self.read(&tx).await
+    }
+
+    async fn read<T: Tx>(&self, tx: &T) -> Result<(), StoreError> {
+        let key = keys::standing_orders_changed();
+        let changed_by = tx.get(&key, Read::Snapshot).await?;
+        let rows = all(tx, Read::Snapshot).await?;
         let mut orders: Vec<_> = rows.iter().filter_map(readable).collect();
         orders.sort_by_key(|order| std::cmp::Reverse(order.selection.specificity()));
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(orders);
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = InForce {
+            orders: Arc::new(orders),
+            changed_by,
+        };
         Ok(())
+    }
+
+    /// Reads what is in force if it has changed since, at whatever node. Whether it has.
+    ///
+    /// # Errors
+    /// The store cannot be read: what was known stays in force here.
+    pub(crate) async fn refresh<S: Store>(&self, store: &S) -> Result<bool, StoreError> {
+        let tx = store.begin(TxOptions::default());
+        let key = keys::standing_orders_changed();
+        let changed_by = tx.get(&key, Read::Snapshot).await?;
+        if changed_by == self.lock().changed_by {
+            return Ok(false);
+        }
+        self.read(&tx).await?;
+        Ok(true)
     }
 
     /// All of them.
     pub(crate) fn all(&self) -> Arc<Vec<StandingOrder>> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.lock().orders)
+    }
+
+    fn lock(&self) -> RwLockReadGuard<'_, InForce> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The order that holds `item`, if one does.
@@ -89,6 +129,7 @@ impl StandingOrders {
         }
         let json = serde_json::to_vec(order).expect("orders hold no maps");
         tx.set(&key, Writer::new(ORDER).octets(&json).finish());
+        tx.set_stamped_value(&keys::standing_orders_changed(), b"", b"");
         tx.commit().await?;
         Ok(self.reload(store).await?)
     }
@@ -109,6 +150,7 @@ impl StandingOrders {
         let is_there = tx.get(&key, Read::Serializable).await?.is_some();
         if is_there {
             tx.clear(&key);
+            tx.set_stamped_value(&keys::standing_orders_changed(), b"", b"");
             tx.commit().await?;
         }
         self.reload(store).await?;

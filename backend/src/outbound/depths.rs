@@ -5,13 +5,21 @@
 //! bounds allow it, and shrink with the one that ends it; what was there before this life is counted
 //! once, before anything is taken in. Where it is unknown whether a commit landed, what it would have
 //! queued counts on until the partition is claimed again, which tells.
+//!
+//! Draft: cluster §9 has grants from row to row, which keep the bounds exactly however many nodes there
+//! are. Here a node of a cluster counts what it queues itself at once, and what others queue and what
+//! leaves every 30 s, when it looks through the whole queue ([`super::survey`]); and within two seconds
+//! when a bound is met, so that nobody is refused for long over what has left. So one node alone never
+//! exceeds a bound; `n` nodes that take in posts exceed it by what the other `n - 1` take in between two
+//! looks, and together never hold more than `n` times the bound.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mesh_common::account::QueuePolicy;
-use mesh_common::delivery::{Class, QueueScope};
+use mesh_common::delivery::{Class, QueueItem, QueueScope};
 use mesh_common::time::Timestamp;
+use tokio::sync::Notify;
 
 use super::bell::Note;
 use super::load::{Found, found};
@@ -59,7 +67,23 @@ struct Counts {
     shares: HashMap<Box<str>, Count>,
     interactive: Count,
     bulk: Count,
-    oldest_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    counts: Counts,
+    /// What was queued here since a look through the queue began.
+    meanwhile: Option<Counts>,
+    tally: Tally,
+}
+
+impl State {
+    fn add(&mut self, one: Counted<'_>, items: i64) {
+        self.counts.add(one, items);
+        if let Some(meanwhile) = self.meanwhile.as_mut() {
+            meanwhile.add(one, items);
+        }
+    }
 }
 
 impl Counts {
@@ -81,6 +105,21 @@ fn share(tenant: &str, destination: &str) -> String {
 }
 
 impl Counts {
+    fn absorb(&mut self, other: Self) {
+        let of_domains = [
+            (&mut self.destinations, other.destinations),
+            (&mut self.tenants, other.tenants),
+            (&mut self.shares, other.shares),
+        ];
+        for (counts, others) in of_domains {
+            for (name, count) in others {
+                add(counts, &name, (count.items, count.bytes));
+            }
+        }
+        self.interactive.add(other.interactive.items, other.interactive.bytes);
+        self.bulk.add(other.bulk.items, other.bulk.bytes);
+    }
+
     fn of(&self, scope: &QueueScope) -> u64 {
         let count = match scope {
             QueueScope::Destination(domain) => self.destinations.get(domain.as_str()),
@@ -91,6 +130,38 @@ impl Counts {
             } => self.shares.get(share(tenant, destination).as_str()),
         };
         count.copied().unwrap_or_default().depth().items
+    }
+}
+
+/// What waits in the shards that are worked for here, as the last round over their queues found it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Tally {
+    pub(crate) interactive: Depth,
+    pub(crate) bulk: Depth,
+    pub(crate) destinations: usize,
+    /// When the oldest item was accepted.
+    pub(crate) oldest_at: Option<Timestamp>,
+}
+
+impl Tally {
+    /// Counts an item.
+    pub(crate) fn count(&mut self, class: Class, bytes: u64, enqueued_at: Timestamp) {
+        let depth = match class {
+            Class::Interactive => &mut self.interactive,
+            Class::Bulk => &mut self.bulk,
+        };
+        depth.items += 1;
+        depth.bytes += bytes;
+        let oldest_at = self.oldest_at.get_or_insert(enqueued_at);
+        *oldest_at = enqueued_at.min(*oldest_at);
+    }
+
+    /// How much waits of one class.
+    pub(crate) const fn of_class(&self, class: Class) -> Depth {
+        match class {
+            Class::Interactive => self.interactive,
+            Class::Bulk => self.bulk,
+        }
     }
 }
 
@@ -115,9 +186,23 @@ pub(crate) struct Counted<'a> {
     pub(crate) bytes: u64,
 }
 
+/// What a look through the whole queue counts.
+#[derive(Debug, Default)]
+pub(crate) struct Survey(Counts);
+
+impl Survey {
+    /// Counts an item that was found.
+    pub(crate) fn count(&mut self, item: &QueueItem) {
+        self.0.add(Note::of(item).counted(), 1);
+    }
+}
+
 /// The counts of one node.
 #[derive(Debug, Default)]
-pub(crate) struct Depths(Mutex<Counts>);
+pub(crate) struct Depths {
+    state: Mutex<State>,
+    full: Notify,
+}
 
 impl Depths {
     /// The counts of what waits in `store`: to be made before anything is taken in.
@@ -147,12 +232,45 @@ impl Depths {
         self.lock().add(item, 1);
     }
 
+    /// A look through the whole queue begins.
+    pub(crate) fn begin_survey(&self) -> Survey {
+        self.lock().meanwhile = Some(Counts::default());
+        Survey::default()
+    }
+
+    /// What a look found takes the place of what was counted before. What was queued here meanwhile is added,
+    /// seen or not: the next look corrects that.
+    pub(crate) fn end_survey(&self, Survey(found): Survey) {
+        let mut state = self.lock();
+        let meanwhile = state.meanwhile.take().unwrap_or_default();
+        state.counts = found;
+        state.counts.absorb(meanwhile);
+    }
+
+    /// Has what waits counted again soon if a bound of `policy` is met by `waiting`.
+    pub(crate) fn look_again_if_full(
+        &self,
+        waiting: &BTreeMap<QueueScope, u64>,
+        policy: &QueuePolicy,
+        tenants: usize,
+    ) {
+        let is_full = |(scope, count): (&QueueScope, &u64)| *count >= policy.max_of(scope, tenants);
+        if waiting.iter().any(is_full) {
+            self.full.notify_one();
+        }
+    }
+
+    /// Waits until a bound is met.
+    pub(crate) async fn full(&self) {
+        self.full.notified().await;
+    }
+
     /// Counts items that are about to be queued, if the bounds of `policy` allow all of them, where
     /// `tenants` domains are served. Whether they do.
     pub(crate) fn try_enter(&self, notes: &[Note], policy: &QueuePolicy, tenants: usize) -> bool {
-        let mut counts = self.lock();
+        let mut state = self.lock();
         for note in notes {
-            counts.add(note.counted(), 1);
+            state.add(note.counted(), 1);
         }
         let scopes: BTreeSet<QueueScope> = notes
             .iter()
@@ -160,10 +278,10 @@ impl Depths {
             .collect();
         let fits = scopes
             .iter()
-            .all(|scope| counts.of(scope) <= policy.max_of(scope, tenants));
+            .all(|scope| state.counts.of(scope) <= policy.max_of(scope, tenants));
         if !fits {
             for note in notes {
-                counts.add(note.counted(), -1);
+                state.add(note.counted(), -1);
             }
         }
         fits
@@ -179,7 +297,7 @@ impl Depths {
 
     /// How many items wait, by what a bound is set on.
     pub(crate) fn waiting(&self, scopes: &BTreeSet<QueueScope>) -> BTreeMap<QueueScope, u64> {
-        let counts = self.lock();
+        let counts = &self.lock().counts;
         scopes
             .iter()
             .map(|scope| (scope.clone(), counts.of(scope)))
@@ -193,48 +311,50 @@ impl Depths {
 
     /// What waits for `destination`.
     pub(crate) fn of_destination(&self, destination: &str) -> Depth {
-        let counts = self.lock();
+        let counts = &self.lock().counts;
         let count = counts.destinations.get(destination);
         count.copied().unwrap_or_default().depth()
     }
 
     /// What waits that `tenant` sent.
     pub(crate) fn of_tenant(&self, tenant: &str) -> Depth {
-        let counts = self.lock();
+        let counts = &self.lock().counts;
         let count = counts.tenants.get(tenant);
         count.copied().unwrap_or_default().depth()
     }
 
     /// What waits of `class`.
     pub(crate) fn of_class(&self, class: Class) -> Depth {
-        let counts = self.lock();
+        let counts = &self.lock().counts;
         match class {
             Class::Interactive => counts.interactive.depth(),
             Class::Bulk => counts.bulk.depth(),
         }
     }
 
-    /// When the oldest item was accepted that the last round over the queue found.
-    pub(crate) fn oldest_at(&self) -> Option<Timestamp> {
-        self.lock().oldest_at
+    /// What the last round over the queues of our shards found.
+    pub(crate) fn tally(&self) -> Tally {
+        self.lock().tally
     }
 
-    pub(crate) fn note_oldest(&self, oldest_at: Option<Timestamp>) {
-        self.lock().oldest_at = oldest_at;
+    pub(crate) fn note_tally(&self, tally: Tally) {
+        self.lock().tally = tally;
     }
 
     /// Destinations with anything in the queue.
     pub(crate) fn destinations(&self) -> usize {
-        self.lock().destinations.len()
+        self.lock().counts.destinations.len()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Counts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     const fn item(destination: &'static str, class: Class) -> Counted<'static> {
@@ -259,6 +379,39 @@ mod tests {
         assert_eq!(depths.of_class(Class::Interactive), one);
         assert_eq!(depths.of_tenant("here.example").items, 2);
         assert_eq!(depths.of_destination("c.example"), Depth::default());
+    }
+
+    #[test]
+    fn a_look_through_the_queue_takes_the_place_of_what_was_counted_but_for_what_came_meanwhile() {
+        let depths = Depths::default();
+        depths.enter(item("gone.example", Class::Bulk));
+        depths.enter(item("a.example", Class::Bulk));
+        let mut survey = depths.begin_survey();
+        depths.enter(item("new.example", Class::Interactive));
+        survey.0.add(item("a.example", Class::Bulk), 1);
+        survey.0.add(item("others.example", Class::Bulk), 1);
+        depths.end_survey(survey);
+        let items = |name: &str| depths.of_destination(name).items;
+        let names = ["gone.example", "a.example", "new.example", "others.example"];
+        assert_eq!(names.map(items), [0, 1, 1, 1]);
+        assert_eq!(depths.of_tenant("here.example").items, 3);
+        assert_eq!(depths.of_class(Class::Bulk).items, 2);
+        depths.leave(item("a.example", Class::Bulk));
+        assert_eq!(depths.of_tenant("here.example").items, 2);
+    }
+
+    #[actix::test]
+    async fn who_meets_a_bound_has_the_queue_counted_again() {
+        let depths = Depths::default();
+        let policy = QueuePolicy {
+            per_tenant_max: 2,
+            ..QueuePolicy::default()
+        };
+        let scope = QueueScope::Tenant("here.example".to_owned());
+        depths.look_again_if_full(&[(scope.clone(), 1)].into(), &policy, 1);
+        assert!(depths.full().now_or_never().is_none());
+        depths.look_again_if_full(&[(scope, 2)].into(), &policy, 1);
+        assert!(depths.full().now_or_never().is_some());
     }
 
     #[test]

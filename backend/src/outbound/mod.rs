@@ -39,6 +39,7 @@
 //! | `settle` | what is written, under which fences |
 //! | `local` | domains that have come to be served here |
 //! | `bell`, `depths` | who is told that something was queued, and how much waits |
+//! | `survey` | how much waits, where other nodes queue too |
 //! | `rows` | how all of it is written |
 //! | `pins` | which service each domain had before |
 
@@ -55,6 +56,7 @@ mod pins;
 pub(crate) mod rows;
 mod settle;
 pub(crate) mod shards;
+pub(crate) mod survey;
 mod takeover;
 mod transfer;
 

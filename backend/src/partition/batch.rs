@@ -346,6 +346,12 @@ async fn lookups<S: Store>(
     let account = working.standing.account_id();
     let mut lookups = reading::look_up(tx, account, &needs).await?;
     lookups.waiting = shared.depths.waiting(&needs.waiting);
+    if shared.shards.are_shared() {
+        let policy = shared.config.policy_of(operation.account());
+        let tenants = policy.domains_served.len();
+        let (depths, waiting) = (&shared.depths, &lookups.waiting);
+        depths.look_again_if_full(waiting, &policy.queue, tenants);
+    }
     lookups.contacts.clone_from(&operation.beside().contacts);
     lookups.service_level = operation.beside().service_level;
     for transition in &working.transitions {

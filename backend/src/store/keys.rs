@@ -46,6 +46,7 @@
 //! | `34` shard | `s` | unclean ends of the owners of `s`, and the item under suspicion |
 //! | `35` pin | `domain` | the service that another domain had before |
 //! | `40` admin | `'o' hash16` | a standing order of an operator: messages that are held or take another way |
+//! | `40` admin | `'v'` | versionstamp of the last change of a standing order |
 //!
 //! Reserved: `11`–`13` domains, `20` acct `'g'` gate,
 //! `'e'` EARL content, `22` wake-in, `41` migrations.
@@ -712,6 +713,12 @@ pub fn partition_of_intake(key: &[u8]) -> Option<PartitionId> {
 #[must_use]
 pub fn standing_order(hash: [u8; 16]) -> Vec<u8> {
     concat(&[&[ADMIN], b"o", &hash])
+}
+
+/// Written with every change of a standing order: by it the other nodes learn that there was one.
+#[must_use]
+pub fn standing_orders_changed() -> Vec<u8> {
+    concat(&[&[ADMIN], b"v"])
 }
 
 /// All standing orders.

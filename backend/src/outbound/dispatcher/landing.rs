@@ -38,7 +38,7 @@ impl<S: Store> Dispatcher<S> {
             } => self.handle_poison(now, (item, place, reason), body),
             Done::Settled(Ok(settled)) => self.handle_settled(now, settled),
             Done::Settled(Err(unsettled)) => self.handle_unsettled(now, unsettled),
-            Done::Looked(looked) => self.handle_looked(looked),
+            Done::Looked(looked) => self.handle_looked(now, looked),
             Done::Scanned { shard, domains } => self.handle_scanned(now, shard, domains),
             Done::Round { range, page } => self.handle_round(now, range, page),
             Done::Aside { unreadable, body } => self.handle_aside(&unreadable, body),
@@ -172,11 +172,18 @@ impl<S: Store> Dispatcher<S> {
         metrics.settled(&Fate::Failed(failure));
     }
 
-    fn handle_looked(&mut self, looked: Result<Vec<(ShardId, Versionstamp)>, StoreError>) {
+    fn handle_looked(
+        &mut self,
+        now: Timestamp,
+        looked: Result<(Vec<(ShardId, Versionstamp)>, bool), StoreError>,
+    ) {
         self.is_looking = false;
         match looked {
-            Ok(looked) => {
-                for (shard, stamp) in looked {
+            Ok((wakes, is_reordered)) => {
+                if is_reordered {
+                    self.handle_orders_changed(now);
+                }
+                for (shard, stamp) in wakes {
                     let known = self.told.insert(shard, stamp);
                     // What was there at the start is found by the first round.
                     let is_new = known.is_none_or(|known| known < stamp);

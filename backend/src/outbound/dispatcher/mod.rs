@@ -106,8 +106,8 @@ enum Done {
     },
     /// A batch is committed, or not.
     Settled(Result<Settled, Unsettled>),
-    /// The last commits that queued something.
-    Looked(Result<Vec<(ShardId, Versionstamp)>, StoreError>),
+    /// The last commits that queued something, and whether operators' orders have changed.
+    Looked(Result<(Vec<(ShardId, Versionstamp)>, bool), StoreError>),
     /// The destinations of a shard.
     Scanned {
         shard: ShardId,
@@ -347,8 +347,13 @@ impl<S: Store> Dispatcher<S> {
         self.is_looking = true;
         self.look_at = now + OUTBOUND_POLL_INTERVAL;
         let shared = Arc::clone(&self.shared);
-        self.tasks
-            .spawn(async move { Done::Looked(load::wakes(&shared.store).await) });
+        self.tasks.spawn(async move {
+            let looked = async {
+                let wakes = load::wakes(&shared.store).await?;
+                Ok((wakes, shared.orders.refresh(&shared.store).await?))
+            };
+            Done::Looked(looked.await)
+        });
     }
 
     fn scan(&mut self, shard: ShardId) {

@@ -66,7 +66,7 @@ impl<S: Store> Dispatcher<S> {
 
     /// Whole destinations are held or let go; what else is held is found when it is read, or about to be
     /// sent; what is no longer held is read again.
-    fn handle_orders_changed(&mut self, now: Timestamp) {
+    pub(super) fn handle_orders_changed(&mut self, now: Timestamp) {
         let domains: Vec<_> = self.pool.domains().cloned().collect();
         for domain in domains {
             self.obey(now, &domain);

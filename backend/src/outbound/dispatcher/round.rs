@@ -12,6 +12,7 @@ use mesh_common::limits::{OUTBOUND_ROUND_INTERVAL, OUTBOUND_SHARDS};
 use mesh_common::time::Timestamp;
 
 use super::{Dispatcher, Done, report};
+use crate::outbound::depths::Tally;
 use crate::outbound::load::{Found, Unreadable, found};
 use crate::outbound::settle::{Place, Settlement, Then};
 use crate::partition::shared::{Shared, chain};
@@ -31,8 +32,10 @@ pub(super) struct Round {
     next_at: Timestamp,
     /// Whether everything that was there at the start was looked at.
     is_over_once: bool,
-    /// When the oldest item of this round was accepted.
-    oldest_at: Option<Timestamp>,
+    /// What this round has found so far.
+    tally: Tally,
+    /// The destination of the item it found last.
+    last_found: Option<String>,
 }
 
 /// One page of the queue.
@@ -50,7 +53,8 @@ impl Round {
             is_reading: false,
             next_at: now,
             is_over_once: false,
-            oldest_at: None,
+            tally: Tally::default(),
+            last_found: None,
         }
     }
 
@@ -82,7 +86,17 @@ impl Round {
         range
     }
 
-    fn turn(&mut self, now: Timestamp, rest: Option<KeyRange>) -> Option<Option<Timestamp>> {
+    /// Counts an item; those of one destination lie together.
+    fn count(&mut self, item: &QueueItem) {
+        self.tally.count(item.class, item.bytes, item.enqueued_at);
+        if self.last_found.as_deref() != Some(item.destination()) {
+            self.tally.destinations += 1;
+            self.last_found = Some(item.destination().to_owned());
+        }
+    }
+
+    /// A page was read, and `rest` is left of its range. Gives what the round found, if it is over.
+    fn turn(&mut self, now: Timestamp, rest: Option<KeyRange>) -> Option<Tally> {
         self.is_reading = false;
         if let Some(rest) = rest {
             self.rest.push_front(rest);
@@ -94,7 +108,10 @@ impl Round {
             (false, false) => now,
         };
         self.is_over_once |= is_over;
-        is_over.then(|| self.oldest_at.take())
+        is_over.then(|| {
+            self.last_found = None;
+            std::mem::take(&mut self.tally)
+        })
     }
 }
 
@@ -151,8 +168,8 @@ impl<S: Store> Dispatcher<S> {
             return;
         }
         let Some(range) = self.round.take(|| self.holding.working()) else {
-            self.round.turn(now, None);
-            return;
+            let tally = self.round.turn(now, None).unwrap_or_default();
+            return self.shared.depths.note_tally(tally);
         };
         let shared = Arc::clone(&self.shared);
         self.tasks.spawn(async move {
@@ -190,8 +207,8 @@ impl<S: Store> Dispatcher<S> {
         for domain in due {
             self.handle_news(now, &domain);
         }
-        if let Some(oldest_at) = self.round.turn(now, page.rest) {
-            self.shared.depths.note_oldest(oldest_at);
+        if let Some(tally) = self.round.turn(now, page.rest) {
+            self.shared.depths.note_tally(tally);
         }
     }
 
@@ -202,8 +219,7 @@ impl<S: Store> Dispatcher<S> {
         value: Bytes,
         due: &mut BTreeSet<String>,
     ) {
-        let oldest_at = self.round.oldest_at.get_or_insert(item.enqueued_at);
-        *oldest_at = item.enqueued_at.min(*oldest_at);
+        self.round.count(item);
         let is_due = item.due_at <= now || !self.round.is_over_once;
         if is_due && !due.contains(item.destination()) {
             due.insert(item.destination().to_owned());
