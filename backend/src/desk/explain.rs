@@ -10,6 +10,7 @@ use mesh_common::account::{AccountId, DirectoryEntry, IntakeBody};
 use mesh_common::address::AccountAddress;
 use mesh_common::delivery::{QueueItem, ShardId};
 
+use super::owner::owner_of;
 use super::queue::OutboundDesk;
 use super::scan::each;
 use super::{Aside, DeskError, DestinationState, Explanation, Selection, Whereabouts};
@@ -116,6 +117,7 @@ impl<S: Store> OutboundDesk<S> {
                 recipient: recipient.clone(),
                 left_at,
                 partition: partition.0,
+                owner: owner_of(&self.shared, partition.into()),
             };
             found.add(&sender, &recipient, whereabouts);
         }

@@ -9,12 +9,15 @@
 //!
 //! The admin API knows these traits alone, so its pages are tested without a network. What an operator
 //! orders for good (hold, route) stands in the store as a [`StandingOrder`] and is looked up for each item;
-//! what is done once (retry, fail) is carried out by the owner of the item's shard under its fence.
+//! what is done once (retry, fail) is carried out by the owner of the item's shard under its fence. Where
+//! there are several nodes, each shows everything that waits, and says who works for it; what is ordered at
+//! one is left in the store for the others.
 //!
 //! | module | holds |
 //! | --- | --- |
 //! | [`select`] | which messages an order is about |
 //! | `queue`, `explain` | what waits, and where one message is |
+//! | `owner` | who has what, where there are several nodes; what is done by others |
 //! | `aside`, `quarantine` | what can be handled in no way, listed, put back, dropped |
 //! | `conduct` | who draws complaints |
 //! | `standing` | orders that stand until they are revoked |
@@ -23,6 +26,7 @@
 mod aside;
 mod conduct;
 mod explain;
+mod owner;
 mod quarantine;
 mod queue;
 mod scan;
@@ -36,13 +40,14 @@ use crate::partition::reading::ReadError;
 use crate::partition::shared::chain;
 use crate::store::{CommitError, StoreError};
 
+pub use owner::NoPool;
 pub(crate) use quarantine::count_quarantined;
 pub use queue::OutboundDesk;
 pub use select::{Scope, Selection, SelectionError};
 pub use view::{
     Aside, ConductLevel, ConductView, DestinationState, DestinationView, Explanation, IncidentView,
-    Item, NewIncident, Overview, Phase, Quarantined, Route, StandingOrder, TroubleView, What,
-    Whereabouts,
+    Item, NewIncident, Overview, Owner, Phase, Quarantined, Route, StandingOrder, TroubleView,
+    What, Whereabouts,
 };
 
 /// Why an operator's wish was not carried out; the sentence is for a person.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use mesh_common::delivery::{Class, QueueItem, ShardId, Trouble};
 use mesh_common::time::Timestamp;
 
+use super::owner::{as_written, owner_of};
 use super::quarantine::count_quarantined;
 use super::scan::each;
 use super::{
@@ -15,7 +16,8 @@ use super::{
     PoolDesk, Quarantined, QueueDesk, Selection, StandingOrder, TroubleView, What,
 };
 use crate::handle::BackendHandle;
-use crate::outbound::rows;
+use crate::outbound::once::Once;
+use crate::outbound::{load, rows};
 use crate::partition::shared::Shared;
 use crate::store::{KeyRange, Store, keys};
 
@@ -114,6 +116,7 @@ impl<S: Store> OutboundDesk<S> {
             tenants: waiting.tenants.len() as u64,
             held: orders.of_destination(What::Hold, &state.domain),
             routed: orders.of_destination(What::Route, &state.domain),
+            owner: owner_of(&self.shared, ShardId::of(&state.domain).into()),
             state,
         }
     }
@@ -129,6 +132,7 @@ impl<S: Store> OutboundDesk<S> {
     }
 
     async fn look_over(&self) -> Result<Overview, DeskError> {
+        self.catch_up().await?;
         let mut waiting = self.waiting(keys::all_queues()).await?;
         let states = self.pool.destinations().await?;
         let in_flight = states.iter().map(|state| u64::from(state.in_flight)).sum();
@@ -140,7 +144,8 @@ impl<S: Store> OutboundDesk<S> {
             })
             .collect();
         for (domain, waiting) in waiting {
-            destinations.push(self.view(DestinationState::unknown(&domain), waiting));
+            let state = self.state_elsewhere(&domain).await?;
+            destinations.push(self.view(state, waiting));
         }
         let orders = self.shared.orders.all();
         for domain in orders
@@ -166,14 +171,31 @@ impl<S: Store> OutboundDesk<S> {
     }
 
     pub(super) async fn look_at(&self, domain: &str) -> Result<Option<DestinationView>, DeskError> {
+        self.catch_up().await?;
         let mut waiting = self.waiting(keys::queue(domain)).await?;
         let states = self.pool.destinations().await?;
         let state = states.into_iter().find(|state| state.domain == domain);
         let is_known = state.is_some();
-        let state = state.unwrap_or_else(|| DestinationState::unknown(domain));
+        let state = match state {
+            Some(state) => state,
+            None => self.state_elsewhere(domain).await?,
+        };
         let view = self.view(state, waiting.remove(domain).unwrap_or_default());
         let is_shown = is_known || is_worth_showing(&view);
         Ok(is_shown.then_some(view))
+    }
+
+    /// A destination that the pool of this node has not in memory: as its owner elsewhere last wrote of it.
+    async fn state_elsewhere(&self, domain: &str) -> Result<DestinationState, DeskError> {
+        let remembered = match self.is_elsewhere(domain) {
+            true => load::remembered(&self.shared.store, domain).await?,
+            false => None,
+        };
+        let remembered = remembered.filter(|one| one.domain == domain);
+        Ok(match remembered {
+            Some(remembered) => as_written(remembered, self.shared.now()),
+            None => DestinationState::unknown(domain),
+        })
     }
 
     /// An order that holds items of `selection`, if everything that matches is held.
@@ -200,24 +222,37 @@ impl<S: Store> OutboundDesk<S> {
         let range = selection
             .destination()
             .map_or_else(keys::all_queues, keys::queue);
-        let states = self.pool.destinations().await?;
-        let phases: HashMap<&str, Phase> = states
-            .iter()
-            .map(|state| (state.domain.as_str(), state.phase))
-            .collect();
-        let mut found = Vec::new();
+        self.catch_up().await?;
+        let mut items = Vec::new();
         self.each_item(range, |_, item| {
             if selection.matches(&item) {
-                let phase = phases.get(item.destination()).copied();
-                found.push(self.item(&item, phase.unwrap_or(Phase::Idle)));
+                items.push(item);
             }
-            if found.len() < max {
+            if items.len() < max {
                 ControlFlow::Continue(())
             } else {
                 ControlFlow::Break(())
             }
         })
         .await?;
+        let states = self.pool.destinations().await?;
+        let mut phases: HashMap<String, Phase> = states
+            .into_iter()
+            .map(|state| (state.domain, state.phase))
+            .collect();
+        let mut found = Vec::new();
+        for item in items {
+            let domain = item.destination();
+            let phase = match phases.get(domain) {
+                Some(phase) => *phase,
+                None => {
+                    let phase = self.state_elsewhere(domain).await?.phase;
+                    phases.insert(domain.to_owned(), phase);
+                    phase
+                }
+            };
+            found.push(self.item(&item, phase));
+        }
         found.sort_by_key(|item| item.due_at);
         Ok(found)
     }
@@ -282,8 +317,10 @@ impl<S: Store> QueueDesk for OutboundDesk<S> {
     }
 
     fn orders(&self) -> Answer<'_, Vec<StandingOrder>> {
-        let orders = self.shared.orders.all().to_vec();
-        Box::pin(std::future::ready(Ok(orders)))
+        Box::pin(async move {
+            self.catch_up().await?;
+            Ok(self.shared.orders.all().to_vec())
+        })
     }
 
     fn order<'a>(&'a self, order: StandingOrder) -> Answer<'a, ()> {
@@ -317,12 +354,19 @@ impl<S: Store> QueueDesk for OutboundDesk<S> {
                     ),
                 });
             }
-            self.pool.retry(selection).await
+            let elsewhere = self.order_elsewhere(selection, Once::Retry).await?;
+            Ok(elsewhere + self.pool.retry(selection).await?)
         })
     }
 
     fn fail<'a>(&'a self, selection: &'a Selection, reason: &'a str) -> Answer<'a, u64> {
-        self.pool.fail(selection, reason)
+        Box::pin(async move {
+            let once = Once::Fail {
+                reason: reason.to_owned(),
+            };
+            let elsewhere = self.order_elsewhere(selection, once).await?;
+            Ok(elsewhere + self.pool.fail(selection, reason).await?)
+        })
     }
 
     fn quarantined(&self, max: usize) -> Answer<'_, Vec<Quarantined>> {

@@ -42,6 +42,36 @@ pub struct DestinationView {
     /// The order that sends everything for it another way, if one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routed: Option<StandingOrder>,
+    /// Who works for it. Where that is another node, its state is what was last written of it: limit and
+    /// transfers in flight are known there alone.
+    #[serde(default, skip_serializing_if = "Owner::is_here")]
+    pub owner: Owner,
+}
+
+/// Who owns a shard of the queue, or a partition of accounts, as the node that was asked knows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "is")]
+pub enum Owner {
+    /// The node that was asked.
+    #[default]
+    Here,
+    /// Another one.
+    Node {
+        /// Its id, 32 hexadecimal digits.
+        node: String,
+        /// Where its internal link answers; empty if that is not known.
+        address: String,
+    },
+    /// Nobody at present: it is about to be taken over.
+    Nobody,
+}
+
+impl Owner {
+    /// Whether it is the node that was asked.
+    #[must_use]
+    pub fn is_here(&self) -> bool {
+        *self == Self::Here
+    }
 }
 
 /// One destination as the pool sees it (delivery §12).
@@ -250,7 +280,7 @@ pub enum Whereabouts {
     Queued {
         /// As it waits.
         item: Box<Item>,
-        /// Shard of the queue, and by that its owner.
+        /// Shard of the queue; its owner is said of the destination.
         shard: u16,
         /// What it waits for.
         destination: Box<DestinationView>,
@@ -268,6 +298,9 @@ pub enum Whereabouts {
         left_at: Timestamp,
         /// In which partition.
         partition: u16,
+        /// Who receives what is left there.
+        #[serde(default, skip_serializing_if = "Owner::is_here")]
+        owner: Owner,
     },
     /// It could not be received here.
     SetAside {

@@ -116,7 +116,8 @@ impl Counts {
                 add(counts, &name, (count.items, count.bytes));
             }
         }
-        self.interactive.add(other.interactive.items, other.interactive.bytes);
+        self.interactive
+            .add(other.interactive.items, other.interactive.bytes);
         self.bulk.add(other.bulk.items, other.bulk.bytes);
     }
 

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::Arbiter;
+use mesh_common::delivery::Class;
 use mesh_common::delivery::pool::Totals;
-use mesh_common::delivery::{Class, QueueItem};
 use mesh_common::limits::{OUTBOUND_COMMANDS_MAX, OUTBOUND_STOP_TIME_MAX};
-use mesh_common::spool::MessageState;
 use tokio::sync::{mpsc, oneshot};
 
 use super::carrier::Carrier;
@@ -19,6 +18,7 @@ use super::dispatcher::orders::Command;
 use super::dispatcher::{Dispatcher, End};
 use super::holding::Holding;
 use super::load::{Found, found};
+use super::once::{Once, OnceOrder};
 use super::settle::{Place, Settlement};
 use super::takeover::{TakeoverError, fence_off_the_past, take_over};
 use crate::config::ConfigError;
@@ -257,15 +257,12 @@ impl<S: Store> Outbound<S> {
         told.map_err(|_| nobody())
     }
 
-    /// Settles what `decide` says of each item that `selection` means, page by page. Says how many items were
-    /// meant, and which destinations they are for.
-    async fn settle_each(
-        &self,
-        selection: &Selection,
-        decide: impl Fn(&QueueItem, Place) -> Option<Settlement> + Send + Sync,
-    ) -> Result<(u64, BTreeSet<String>), DeskError> {
+    /// Carries `order` out in the shards that are worked for here, page by page. Says how many items it was
+    /// about, and which destinations the selected ones are for.
+    async fn carry_out(&self, order: &OnceOrder) -> Result<(u64, BTreeSet<String>), DeskError> {
+        let now = self.shared.now();
         let (mut items, mut domains) = (0, BTreeSet::new());
-        let mut rest = Some(match selection.destination() {
+        let mut rest = Some(match order.selection.destination() {
             Some(domain) => keys::queue(domain),
             None => keys::all_queues(),
         });
@@ -278,7 +275,8 @@ impl<S: Store> Outbound<S> {
                 let Found::Item(item) = found(row) else {
                     continue;
                 };
-                if !selection.matches(&item) {
+                let is_ours = self.shared.queue_bell.is_home(item.shard());
+                if !is_ours || !order.selection.matches(&item) {
                     continue;
                 }
                 domains.insert(item.destination().to_owned());
@@ -286,9 +284,10 @@ impl<S: Store> Outbound<S> {
                     key,
                     expected: Some(value),
                 };
-                match decide(&item, place) {
-                    Some(settlement) => settlements.push(settlement),
-                    None => items += 1,
+                if order.is_about(&item, now) {
+                    settlements.push(order.settlement(&item, place, now));
+                } else {
+                    items += 1;
                 }
             }
             items += self.settle(settlements).await?;
@@ -330,15 +329,11 @@ impl<S: Store> PoolDesk for Outbound<S> {
 
     fn retry<'a>(&'a self, selection: &'a Selection) -> Answer<'a, u64> {
         Box::pin(async move {
-            let now = self.shared.now();
-            let decide = |item: &QueueItem, place: Place| {
-                let after = QueueItem {
-                    due_at: now,
-                    ..item.clone()
-                };
-                (item.due_at > now).then(|| Settlement::waits(item, place, &after))
+            let order = OnceOrder {
+                selection: selection.clone(),
+                once: Once::Retry,
             };
-            let (items, domains) = self.settle_each(selection, decide).await?;
+            let (items, domains) = self.carry_out(&order).await?;
             let domains = domains.into_iter().collect();
             self.tell(Command::TryNow(domains)).await?;
             Ok(items)
@@ -347,12 +342,13 @@ impl<S: Store> PoolDesk for Outbound<S> {
 
     fn fail<'a>(&'a self, selection: &'a Selection, reason: &'a str) -> Answer<'a, u64> {
         Box::pin(async move {
-            let now = self.shared.now();
-            let decide = |item: &QueueItem, place: Place| {
-                let told = (MessageState::Failed, Some(reason));
-                Some(Settlement::over(item, place, told, now))
+            let order = OnceOrder {
+                selection: selection.clone(),
+                once: Once::Fail {
+                    reason: reason.to_owned(),
+                },
             };
-            let (items, _) = self.settle_each(selection, decide).await?;
+            let (items, _) = self.carry_out(&order).await?;
             self.shared.metrics.outbound.ended_by_operator(items);
             Ok(items)
         })

@@ -39,10 +39,13 @@
 //! | `settle` | what is written, under which fences |
 //! | `local` | domains that have come to be served here |
 //! | `bell`, `depths` | who is told that something was queued, and how much waits |
+//! | `abroad` | the owners of shards on other nodes are told |
+//! | `once` | orders about messages that others work for |
 //! | `survey` | how much waits, where other nodes queue too |
 //! | `rows` | how all of it is written |
 //! | `pins` | which service each domain had before |
 
+pub(crate) mod abroad;
 pub(crate) mod bell;
 mod carrier;
 mod config;
@@ -50,8 +53,9 @@ pub(crate) mod depths;
 mod dispatcher;
 mod handle;
 mod holding;
-mod load;
+pub(crate) mod load;
 mod local;
+pub(crate) mod once;
 mod pins;
 pub(crate) mod rows;
 mod settle;

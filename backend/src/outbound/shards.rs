@@ -13,10 +13,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use mesh_common::cluster::{Fence, Ownership};
 use mesh_common::delivery::ShardId;
+use mesh_common::limits::OUTBOUND_STOP_TIME_MAX;
 use tokio::sync::{Notify, oneshot};
+
+/// Time after which a shard is let go of whatever is under way: transfers end before, and so does a commit.
+const LET_GO_TIME_MAX: Duration = OUTBOUND_STOP_TIME_MAX.saturating_add(Duration::from_secs(5));
 
 /// How this node holds a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +128,7 @@ impl Shards {
     }
 
     /// Has `shard` let go of: nothing more begins, and what is in flight may end within
-    /// [`OUTBOUND_STOP_TIME_MAX`](mesh_common::limits::OUTBOUND_STOP_TIME_MAX). Waits for that, and for what is
+    /// [`OUTBOUND_STOP_TIME_MAX`]. Waits for that, and for what is
     /// being committed about it. Nothing is written under its fence afterwards: who asked releases the record.
     pub(crate) async fn let_go(&self, shard: ShardId) -> Ended {
         let (reply, ended) = oneshot::channel();
@@ -137,7 +142,13 @@ impl Shards {
             state.waiting.entry(shard).or_default().push(reply);
         }
         self.changed.notify_one();
-        ended.await.unwrap_or(Ended::Gone)
+        if let Ok(ended) = tokio::time::timeout(LET_GO_TIME_MAX, ended).await {
+            return ended.unwrap_or(Ended::Gone);
+        }
+        // Nobody works for it at present, or the store does not answer. What is still written fails.
+        self.lock().end(shard, Ended::LetGo);
+        self.changed.notify_one();
+        Ended::LetGo
     }
 
     /// Others hold `shard`, as the loop has seen, or nobody does: it is not ours by this claim any more.

@@ -45,6 +45,7 @@
 //! | `33` quarantine | `s id kind` | an item that cannot be handled: `e` verbatim, `b` its message, `w` why |
 //! | `34` shard | `s` | unclean ends of the owners of `s`, and the item under suspicion |
 //! | `35` pin | `domain` | the service that another domain had before |
+//! | `36` once | `s versionstamp n` | an order of an operator that the owner of `s` carries out once |
 //! | `40` admin | `'o' hash16` | a standing order of an operator: messages that are held or take another way |
 //! | `40` admin | `'v'` | versionstamp of the last change of a standing order |
 //!
@@ -52,9 +53,9 @@
 //! `'e'` EARL content, `22` wake-in, `41` migrations.
 //!
 //! `s` is the shard of the destination. Shards are owned as partitions are: table `02` has them behind
-//! the partitions. `queue` builds the keys of tables 30 to 35.
+//! the partitions. `queue` builds the keys of tables 30 to 36.
 //!
-//! Draft: cluster §5 has no tables 23, 24, 34 and 35, and eight octets of a destination where there are
+//! Draft: cluster §5 has no tables 23, 24 and 34 to 36, and eight octets of a destination where there are
 //! sixteen here. Everything that expires or is purged leaves a row in table 23, so that work which is due
 //! is found by one range read, however many accounts there are. Table 32 is written with every commit that
 //! queues something, not only when a nudge failed: nobody has to know whether it did.
@@ -69,9 +70,9 @@ use mesh_common::time::Timestamp;
 use sha2::{Digest, Sha512};
 
 pub use self::queue::{
-    QueuePlace, Zone, all_quarantined, all_queues, destination, parse_quarantined,
-    parse_queue_item, pin, quarantined, queue, queue_body, queue_item, queues, shard,
-    shard_of_suspect, shard_of_wake, suspect, suspects, wake, wakes,
+    QueuePlace, Zone, all_once, all_quarantined, all_queues, destination, once_prefix,
+    parse_quarantined, parse_queue_item, pin, quarantined, queue, queue_body, queue_item, queues,
+    shard, shard_of_once, shard_of_suspect, shard_of_wake, suspect, suspects, wake, wakes,
 };
 pub use self::tickets::{parse_ticket_secret, ticket_secret, ticket_secrets};
 use super::KeyRange;

@@ -3,6 +3,7 @@
 
 mod ends;
 mod faults;
+mod nodes;
 mod orders;
 
 use std::collections::{BTreeMap, BTreeSet};

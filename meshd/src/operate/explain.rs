@@ -10,7 +10,7 @@ use super::args::Explain;
 use super::failure::Failure;
 use super::link::{Ask, escaped, with_query};
 use super::page::{ago, counted, facts, in_time, plain, size, trouble};
-use super::queue::{standing, state};
+use super::queue::{owner, standing, state};
 use super::{Done, read};
 
 /// Asks where a message is.
@@ -57,6 +57,7 @@ fn text_of(explanation: &Explanation, now: Timestamp) -> String {
                 recipient,
                 left_at,
                 partition,
+                owner: by,
             } => format!(
                 "to {recipient}\n{}",
                 facts(&[
@@ -65,7 +66,7 @@ fn text_of(explanation: &Explanation, now: Timestamp) -> String {
                         "for its recipient's partition, on this service".to_owned()
                     ),
                     ("accepted", ago(now, *left_at)),
-                    ("owner", format!("partition {partition}, this process")),
+                    ("owner", format!("partition {partition}, {}", owner(by))),
                     (
                         "next",
                         "within seconds; if not, see the log for the partition".to_owned()
@@ -94,16 +95,11 @@ fn queued(item: &Item, shard: u16, destination: &DestinationView, now: Timestamp
         ("accepted", ago(now, item.enqueued_at)),
         ("given up", in_time(now, item.expires_at)),
         ("destination", state(destination, now)),
+        ("window", window(destination)),
         (
-            "window",
-            format!(
-                "{} at once, {} in flight, {} waiting",
-                destination.state.limit,
-                destination.state.in_flight,
-                counted(destination.waiting, "message")
-            ),
+            "owner",
+            format!("shard {shard}, {}", owner(&destination.owner)),
         ),
-        ("owner", format!("shard {shard}, this process")),
     ];
     if let Some(last) = &item.last_trouble {
         known.push(("last error", trouble(now, last)));
@@ -118,6 +114,18 @@ fn queued(item: &Item, shard: u16, destination: &DestinationView, now: Timestamp
         "{}\n{}try: meshd queue show {domain}\n",
         title(item),
         facts(&known)
+    )
+}
+
+fn window(destination: &DestinationView) -> String {
+    let waiting = counted(destination.waiting, "message");
+    if !destination.owner.is_here() {
+        return format!("known to its owner alone, {waiting} waiting");
+    }
+    let state = &destination.state;
+    format!(
+        "{} at once, {} in flight, {waiting} waiting",
+        state.limit, state.in_flight
     )
 }
 

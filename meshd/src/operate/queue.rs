@@ -1,8 +1,7 @@
 //! `meshd queue`: what waits for other services, and orders about it.
 
 use mesh_backend::desk::{
-    DestinationState, DestinationView, Item, Overview, Phase, Route, Scope, Selection,
-    StandingOrder, What,
+    DestinationView, Item, Overview, Owner, Phase, Route, Scope, Selection, StandingOrder, What,
 };
 use mesh_common::time::Timestamp;
 use serde_json::{Value, json};
@@ -158,6 +157,7 @@ pub fn state(view: &DestinationView, now: Timestamp) -> String {
     }
     let flow = format!("{} of {} in flight", view.state.in_flight, view.state.limit);
     let phase = match view.state.phase {
+        Phase::Idle if !view.owner.is_here() => owner(&view.owner),
         Phase::Idle if view.waiting > 0 => "to be taken up".to_owned(),
         Phase::Idle => "idle".to_owned(),
         Phase::Flowing => format!("flowing, {flow}"),
@@ -172,6 +172,17 @@ pub fn state(view: &DestinationView, now: Timestamp) -> String {
             route: Some(route), ..
         }) => format!("{phase}, by way of {}", via(route)),
         _ => phase,
+    }
+}
+
+/// Who works for something.
+#[must_use]
+pub fn owner(owner: &Owner) -> String {
+    match owner {
+        Owner::Here => "this process".to_owned(),
+        Owner::Nobody => "nobody at present: it is being taken over".to_owned(),
+        Owner::Node { node, address } if address.is_empty() => format!("node {}", plain(node)),
+        Owner::Node { node, address } => format!("node {} at {}", plain(node), plain(address)),
     }
 }
 
@@ -263,7 +274,7 @@ fn destination_page(view: &DestinationView, now: Timestamp) -> String {
     let mut known = vec![
         ("state", state(view, now)),
         ("waiting", waiting),
-        ("window", window(state_of)),
+        ("window", window(view)),
         (
             "last success",
             success.unwrap_or_else(|| "none that is remembered".to_owned()),
@@ -275,11 +286,18 @@ fn destination_page(view: &DestinationView, now: Timestamp) -> String {
     for order in [&view.held, &view.routed].into_iter().flatten() {
         known.push(("order", standing(order, now)));
     }
+    if !view.owner.is_here() {
+        known.push(("owner", owner(&view.owner)));
+    }
     let (domain, next) = (&state_of.domain, advice(view));
     format!("{domain}\n{}{next}", facts(&known))
 }
 
-fn window(state: &DestinationState) -> String {
+fn window(view: &DestinationView) -> String {
+    let state = &view.state;
+    if !view.owner.is_here() {
+        return "known to its owner alone".to_owned();
+    }
     if state.limit == 0 {
         return "none yet: nothing was sent lately".to_owned();
     }

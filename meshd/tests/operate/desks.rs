@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use mesh_backend::desk::{
     Answer, Aside, AsideDesk, ConductDesk, ConductLevel, ConductView, DeskError, DestinationState,
-    DestinationView, Explanation, IncidentView, Item, NewIncident, Overview, Phase, Quarantined,
-    QueueDesk, Selection, StandingOrder, TroubleView, What, Whereabouts,
+    DestinationView, Explanation, IncidentView, Item, NewIncident, Overview, Owner, Phase,
+    Quarantined, QueueDesk, Selection, StandingOrder, TroubleView, What, Whereabouts,
 };
 use mesh_common::address::AccountAddress;
 use mesh_common::spool::MessageState;
@@ -243,6 +243,7 @@ impl Books {
             tenants: tenants.len() as u64,
             held: order(What::Hold),
             routed: order(What::Route),
+            owner: Owner::default(),
         })
     }
 
@@ -344,6 +345,7 @@ impl QueueDesk for Desks {
                     recipient: address("dora@example.com"),
                     left_at: noon() - Duration::from_secs(2),
                     partition: 812,
+                    owner: Owner::default(),
                 });
                 recipients.push(Whereabouts::SetAside {
                     entry: Box::new(Aside {

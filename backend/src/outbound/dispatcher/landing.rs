@@ -7,13 +7,13 @@ use mesh_common::delivery::{BreakerState, Due, Failure, Fate, ItemId, QueueItem,
 use mesh_common::spool::MessageState;
 use mesh_common::time::Timestamp;
 
-use super::{Dispatcher, Done, RETRY_TIME, complain, report};
+use super::{Dispatcher, Done, Look, RETRY_TIME, complain, report};
 use crate::desk::What;
 use crate::outbound::load::Loaded;
 use crate::outbound::settle::{Place, Settled, Settlement, Then, Unsettled};
 use crate::partition::is_too_large;
 use crate::partition::shared::chain;
-use crate::store::{ProbeError, Store, StoreError, Versionstamp};
+use crate::store::{ProbeError, Store, StoreError};
 
 /// One part in so many of the destinations in memory leaves together where there are too many.
 const EVICTED_SHARE: usize = 16;
@@ -39,6 +39,7 @@ impl<S: Store> Dispatcher<S> {
             Done::Settled(Ok(settled)) => self.handle_settled(now, settled),
             Done::Settled(Err(unsettled)) => self.handle_unsettled(now, unsettled),
             Done::Looked(looked) => self.handle_looked(now, looked),
+            Done::CarriedOut { shard, key, done } => self.handle_carried_out(now, shard, key, done),
             Done::Scanned { shard, domains } => self.handle_scanned(now, shard, domains),
             Done::Round { range, page } => self.handle_round(now, range, page),
             Done::Aside { unreadable, body } => self.handle_aside(&unreadable, body),
@@ -172,18 +173,17 @@ impl<S: Store> Dispatcher<S> {
         metrics.settled(&Fate::Failed(failure));
     }
 
-    fn handle_looked(
-        &mut self,
-        now: Timestamp,
-        looked: Result<(Vec<(ShardId, Versionstamp)>, bool), StoreError>,
-    ) {
+    fn handle_looked(&mut self, now: Timestamp, looked: Result<Look, StoreError>) {
         self.is_looking = false;
         match looked {
-            Ok((wakes, is_reordered)) => {
-                if is_reordered {
+            Ok(look) => {
+                if look.is_reordered {
                     self.handle_orders_changed(now);
                 }
-                for (shard, stamp) in wakes {
+                for left in look.left {
+                    self.carry_out(left);
+                }
+                for (shard, stamp) in look.wakes {
                     let known = self.told.insert(shard, stamp);
                     // What was there at the start is found by the first round.
                     let is_new = known.is_none_or(|known| known < stamp);

@@ -58,6 +58,7 @@ use super::carrier::Carrier;
 use super::config::OutboundConfig;
 use super::holding::{Caution, Holding};
 use super::load::{self, Loaded, Unreadable};
+use super::once::{self, CarriedOut, Left};
 use super::settle::{Place, Settled, Settlement, Then, Unsettled, settle};
 use super::shards::Tenure;
 use super::takeover::{self, TakeoverError};
@@ -106,8 +107,14 @@ enum Done {
     },
     /// A batch is committed, or not.
     Settled(Result<Settled, Unsettled>),
-    /// The last commits that queued something, and whether operators' orders have changed.
-    Looked(Result<(Vec<(ShardId, Versionstamp)>, bool), StoreError>),
+    /// What others did lately.
+    Looked(Result<Look, StoreError>),
+    /// What follows from an order that was left for the owner of a shard.
+    CarriedOut {
+        shard: ShardId,
+        key: Vec<u8>,
+        done: Result<CarriedOut, StoreError>,
+    },
     /// The destinations of a shard.
     Scanned {
         shard: ShardId,
@@ -128,6 +135,17 @@ enum Done {
         tenures: BTreeMap<ShardId, Tenure>,
         cautious: Result<Vec<(ShardId, Caution)>, TakeoverError>,
     },
+}
+
+/// What others did lately.
+#[derive(Debug)]
+struct Look {
+    /// The last commits that queued something.
+    wakes: Vec<(ShardId, Versionstamp)>,
+    /// Whether standing orders have changed.
+    is_reordered: bool,
+    /// Orders that were left for the owners of shards.
+    left: Vec<Left>,
 }
 
 /// Why a life of the dispatcher is over.
@@ -160,6 +178,8 @@ pub(super) struct Dispatcher<S: Store> {
     tasks: JoinSet<Done>,
     /// Destinations whose records are being read.
     opening: HashSet<String>,
+    /// Orders that are being carried out, by their keys.
+    once: BTreeSet<Vec<u8>>,
     /// Shards that are being looked through, and whether they are to be once more.
     scanning: BTreeMap<ShardId, bool>,
     /// Items under way, or waiting for what became of them to be committed, with their shards.
@@ -210,6 +230,7 @@ impl<S: Store> Dispatcher<S> {
             round: Round::new(now),
             tasks: JoinSet::new(),
             opening: HashSet::new(),
+            once: BTreeSet::new(),
             scanning: BTreeMap::new(),
             busy: HashMap::new(),
             ending: HashSet::new(),
@@ -349,8 +370,11 @@ impl<S: Store> Dispatcher<S> {
         let shared = Arc::clone(&self.shared);
         self.tasks.spawn(async move {
             let looked = async {
-                let wakes = load::wakes(&shared.store).await?;
-                Ok((wakes, shared.orders.refresh(&shared.store).await?))
+                Ok(Look {
+                    wakes: load::wakes(&shared.store).await?,
+                    is_reordered: shared.orders.refresh(&shared.store).await?,
+                    left: once::left(&shared.store).await?,
+                })
             };
             Done::Looked(looked.await)
         });

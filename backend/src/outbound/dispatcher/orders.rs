@@ -1,14 +1,18 @@
 //! What operators, the front-end and the process around it ask of the owner of shards.
 
-use mesh_common::delivery::BreakerState;
+use std::sync::Arc;
+
 use mesh_common::delivery::pool::{Standing, Totals};
+use mesh_common::delivery::{BreakerState, ShardId};
 use mesh_common::time::Timestamp;
 use tokio::sync::oneshot;
 
-use super::Dispatcher;
+use super::{Dispatcher, Done, complain};
 use crate::desk::{DestinationState, Phase, TroubleView};
+use crate::outbound::once::{self, CarriedOut, Left};
 use crate::outbound::settle::Settlement;
-use crate::store::Store;
+use crate::partition::records::Rows;
+use crate::store::{Store, StoreError};
 
 /// Something asked.
 #[derive(Debug)]
@@ -61,6 +65,56 @@ impl<S: Store> Dispatcher<S> {
             } else if let Some(reply) = settlement.reply {
                 let _gone = reply.send(false);
             }
+        }
+    }
+
+    /// Begins to carry out what was left for the owner of a shard, if that is us.
+    pub(super) fn carry_out(&mut self, left: Left) {
+        let Left { shard, key, order } = left;
+        if !self.holding.works_for(shard) || !self.once.insert(key.clone()) {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        self.tasks.spawn(async move {
+            let done = match &order {
+                Some(order) => once::carry_out(&shared, shard, order).await,
+                None => {
+                    tracing::error!(
+                        incident = "an order of an operator does not read and is dropped",
+                        "incident"
+                    );
+                    Ok(CarriedOut::default())
+                }
+            };
+            Done::CarriedOut { shard, key, done }
+        });
+    }
+
+    pub(super) fn handle_carried_out(
+        &mut self,
+        now: Timestamp,
+        shard: ShardId,
+        key: Vec<u8>,
+        done: Result<CarriedOut, StoreError>,
+    ) {
+        self.once.remove(&key);
+        let done = match done {
+            Ok(done) => done,
+            // The next look finds the order again.
+            Err(error) => return complain(&error, "order"),
+        };
+        self.shared.metrics.outbound.ended_by_operator(done.failed);
+        for settlement in done.settlements {
+            self.write(settlement);
+        }
+        for domain in done.domains {
+            self.handle_news(now, &domain);
+            self.pool.try_now(now, &domain);
+        }
+        if !done.more {
+            let mut rows = Rows::default();
+            rows.clear(key);
+            self.write(Settlement::of_rows(shard, rows));
         }
     }
 

@@ -1,4 +1,4 @@
-//! The keys of what waits for other services: tables 30 to 35, and the ownership records of shards
+//! The keys of what waits for other services: tables 30 to 36, and the ownership records of shards
 //! (delivery §11 and §13).
 
 use mesh_common::cluster::PartitionId;
@@ -15,6 +15,7 @@ const WAKE: u8 = 0x32;
 const QUARANTINE: u8 = 0x33;
 const SHARD: u8 = 0x34;
 const PIN: u8 = 0x35;
+const ONCE: u8 = 0x36;
 
 /// The ownership record of a shard: the fence of what waits for its destinations.
 #[must_use]
@@ -230,6 +231,28 @@ pub fn pin(domain: &str) -> Vec<u8> {
     concat(&[&[PIN], domain.as_bytes()])
 }
 
+/// Where a commit's stamp, and the place in the commit, are put behind, for orders that the owner of `shard` is
+/// to carry out once.
+#[must_use]
+pub fn once_prefix(shard: ShardId) -> Vec<u8> {
+    concat(&[&[ONCE], &shard.0.to_be_bytes()])
+}
+
+/// All orders that owners of shards are to carry out once.
+#[must_use]
+pub fn all_once() -> KeyRange {
+    KeyRange::prefix(&[ONCE])
+}
+
+/// The shard whose owner is to carry out what `key`, one of [`all_once`], holds.
+#[must_use]
+pub fn shard_of_once(key: &[u8]) -> Option<ShardId> {
+    let [ONCE, high, low, ..] = *key else {
+        return None;
+    };
+    Some(ShardId(u16::from_be_bytes([high, low])))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,6 +283,7 @@ mod tests {
             (wake(ShardId(0x00fe)), "3200fe".to_owned()),
             (entry, format!("3300fe{id}65")),
             (body, format!("3300fe{id}62")),
+            (once_prefix(ShardId(0x00fe)), "3600fe".to_owned()),
             (why, format!("3300fe{id}77")),
             (suspect(ShardId(0x00fe)), "3400fe".to_owned()),
             (pin("a.example"), "35612e6578616d706c65".to_owned()),
