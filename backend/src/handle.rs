@@ -19,6 +19,7 @@ use mesh_common::cluster::{
     AccountRequest, Answer, Backend, CallFailure, Fence, Nudge, PartitionId, SigningKeys, Verified,
     Watch,
 };
+use mesh_common::delivery::ShardId;
 use mesh_common::error::ServiceError;
 use mesh_common::limits::{INTAKE_POLL_INTERVAL, RELEASE_TIME_MAX};
 use mesh_common::protocol::{Code, Request, Transaction};
@@ -29,7 +30,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::bell;
 use crate::cluster::membership::Membership;
 use crate::metrics::Metrics;
-use crate::outbound::Outbound;
+use crate::outbound::{Outbound, abroad, survey};
 use crate::partition::commands::{
     Beside, Drain, Operation, Outcome, Perform, Stop, Tend, View, Wake, contained_future,
 };
@@ -132,6 +133,7 @@ impl<S: Store> BackendHandle<S> {
         });
         inner.begin_rounds();
         inner.begin_nudging();
+        inner.begin_minding_others();
         Self { inner }
     }
 
@@ -534,18 +536,6 @@ impl<S: Store> Inner<S> {
         }
     }
 
-    /// Has those who send to other services elsewhere hear what concerns them.
-    fn nudge_abroad(&self) {
-        let abroad = self.shared.queue_bell.take_abroad();
-        if let Some(membership) = &self.shared.membership {
-            membership.nudge_owners(Nudge {
-                queues: abroad.queues.into_iter().collect(),
-                heard: abroad.heard.into_iter().collect(),
-                ..Nudge::default()
-            });
-        }
-    }
-
     /// Our partitions with something in their intakes.
     async fn waiting(&self) -> Vec<PartitionId> {
         let shared = &self.shared;
@@ -603,7 +593,6 @@ impl<S: Store> Inner<S> {
                 drop(home);
                 let is_rung = tokio::select! {
                     () = shared.bell.rung() => true,
-                    () = shared.queue_bell.rung_abroad() => true,
                     () = unknown.notified() => false,
                     _ = polls.tick() => false,
                 };
@@ -616,9 +605,20 @@ impl<S: Store> Inner<S> {
                     waiting.into_iter().for_each(|one| inner.nudge(one));
                 }
                 inner.nudge_owners(inner.shared.bell.take());
-                inner.nudge_abroad();
             }
         });
+    }
+
+    /// Tells owners of queues on other nodes what concerns them, and counts what other nodes queue.
+    fn begin_minding_others(self: &Arc<Self>) {
+        let (thread, membership) = (self.threads.first(), &self.shared.membership);
+        let Some((thread, membership)) = thread.zip(membership.as_ref()) else {
+            return;
+        };
+        thread.spawn(abroad::run(Arc::downgrade(self)));
+        if membership.roles().backend {
+            thread.spawn(survey::run(Arc::downgrade(self)));
+        }
     }
 
     /// Now and then looks for work that is due in partitions that do not run: those that do look
@@ -719,7 +719,12 @@ impl<S: Store> Backend for BackendHandle<S> {
 
     fn heard_from(&self, domain: &str) {
         let shared = &self.inner.shared;
-        if shared.depths.of_destination(domain).items > 0 {
+        if !shared.queue_bell.is_home(ShardId::of(domain)) {
+            return shared.queue_bell.heard_abroad(domain);
+        }
+        // Where others queue too, whoever works for the destination knows best whether anything waits.
+        let is_known = shared.shards.are_shared();
+        if is_known || shared.depths.of_destination(domain).items > 0 {
             shared.heard.ring(domain.to_owned());
         }
     }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mesh_common::cluster::{
-    Fence, NodeId, Nudge, PartitionId, Route, RoutingTable, TicketSecret, Told, Unit,
+    Fence, NodeId, Nudge, PartitionId, Roles, Route, RoutingTable, TicketSecret, Told, Unit,
 };
 use mesh_common::delivery::ShardId;
 use tokio::sync::{Notify, watch};
@@ -92,6 +92,11 @@ impl Membership {
             is_leaving: AtomicBool::new(false),
             has_left: watch::Sender::new(false),
         }
+    }
+
+    /// What this node is there for.
+    pub(crate) const fn roles(&self) -> Roles {
+        self.config.roles
     }
 
     // ---- Partitions ----

@@ -33,7 +33,7 @@
 
 mod claims;
 mod join;
-mod keeping;
+pub(crate) mod keeping;
 pub(crate) mod membership;
 mod rows;
 mod service;

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use mesh_common::cluster::Nudge;
 use mesh_common::limits::OUTBOUND_RUNG_MAX;
 use mesh_common::time::Timestamp;
 
@@ -49,8 +50,11 @@ pub(crate) async fn run<S: Store>(home: Weak<Inner<S>>) {
         tokio::time::sleep(PACE).await;
         let abroad = shared.queue_bell.take_abroad();
         if let Some(membership) = &shared.membership {
-            let heard = told.news(abroad.heard, shared.now());
-            membership.nudge_shards(abroad.queues, heard);
+            membership.nudge_owners(Nudge {
+                queues: abroad.queues.into_iter().collect(),
+                heard: told.news(abroad.heard, shared.now()).into_iter().collect(),
+                ..Nudge::default()
+            });
         }
     }
 }

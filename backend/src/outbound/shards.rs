@@ -21,7 +21,7 @@ use mesh_common::limits::OUTBOUND_STOP_TIME_MAX;
 use tokio::sync::{Notify, oneshot};
 
 /// Time after which a shard is let go of whatever is under way: transfers end before, and so does a commit.
-const LET_GO_TIME_MAX: Duration = OUTBOUND_STOP_TIME_MAX.saturating_add(Duration::from_secs(5));
+const LET_GO_TIME_MAX: Duration = OUTBOUND_STOP_TIME_MAX.saturating_add(Duration::from_secs(1));
 
 /// How this node holds a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
