@@ -1,0 +1,109 @@
+//! Owners change, die and lose their connections while devices upload.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use mesh_common::limits::PARKED_TIME_MAX;
+use tokio::time::Instant;
+
+use crate::cluster::{Cluster, tell, until};
+use crate::devices::{check, settle, upload_during};
+
+const WRITERS: usize = 24;
+
+// P-3.2-a: accounts are divided between hosts, and whichever front-end is asked finds them.
+#[test]
+fn accounts_are_found_on_whichever_node_they_are() {
+    tell(|| async {
+        let cluster = Cluster::with(1).await;
+        let routed = cluster.router().await;
+        let writers = settle(&routed.router, WRITERS).await;
+        let record = upload_during(&writers, 3, async {}).await;
+        assert!(record.failures.is_empty(), "{:?}", record.failures);
+        check(&writers).await;
+        assert_eq!(cluster.nodes[0].partitions(), 1_024);
+    });
+}
+
+#[test]
+fn a_node_that_leaves_fails_no_request() {
+    tell(|| async {
+        let cluster = Cluster::with(1).await;
+        let routed = cluster.router().await;
+        let writers = settle(&routed.router, WRITERS).await;
+        let leaving = async {
+            cluster.nodes[0].backend().leave().await;
+            until("the other one owns everything", || {
+                cluster.nodes[1].partitions() == 1_024
+            })
+            .await;
+        };
+        let record = upload_during(&writers, 3, leaving).await;
+        assert!(record.failures.is_empty(), "{:?}", record.failures);
+        assert!(record.longest < PARKED_TIME_MAX, "{:?}", record.longest);
+        check(&writers).await;
+        until("nobody waits any more", || {
+            routed.measure("mesh_route_parked") == 0.0
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_node_that_dies_costs_writes_some_time_and_reads_nothing() {
+    tell(|| async {
+        let mut cluster = Cluster::with(1).await;
+        let routed = cluster.router().await;
+        let writers = settle(&routed.router, WRITERS).await;
+        let (mut dying, alive) = {
+            let mut nodes = cluster.nodes.drain(..);
+            (nodes.next().unwrap(), nodes.next().unwrap())
+        };
+        let is_over = Cell::new(false);
+        let death = async {
+            dying.kill();
+            until("the other one owns everything", || {
+                alive.partitions() == 1_024
+            })
+            .await;
+            is_over.set(true);
+        };
+        let reading = async {
+            let mut longest = Duration::ZERO;
+            while !is_over.get() {
+                let began = Instant::now();
+                let stored = writers[0].stored().await;
+                assert!(stored.is_ok(), "reads go on: {stored:?}");
+                longest = longest.max(began.elapsed());
+            }
+            longest
+        };
+        let (record, longest) = tokio::join!(upload_during(&writers, 3, death), reading);
+        assert!(longest < PARKED_TIME_MAX, "a read took {longest:?}");
+        // How long writes took is for the suites that print it: this machine may be busy.
+        assert!(record.writes >= 3 * WRITERS);
+        check(&writers).await;
+    });
+}
+
+#[test]
+fn connections_that_break_lose_and_double_nothing() {
+    tell(|| async {
+        let cluster = Cluster::with(0).await;
+        let routed = cluster.router().await;
+        let writers = settle(&routed.router, WRITERS).await;
+        let cuts = async {
+            for _ in 0..20 {
+                let before = writers[0].frames.get();
+                cluster.nodes[0].network.cut();
+                until("something was written since", || {
+                    writers[0].frames.get() > before + 1
+                })
+                .await;
+            }
+        };
+        let record = upload_during(&writers, 3, cuts).await;
+        assert!(record.writes > 20 * 2);
+        check(&writers).await;
+    });
+}
