@@ -227,15 +227,8 @@ async fn meta<S: Store>(
     options: TxOptions,
     entropy: &mut dyn Entropy,
 ) -> Result<Meta, StartError> {
-    let tx = store.begin(options);
-    if let Some(place) = tx.get(&keys::left(), Read::Snapshot).await? {
-        let place = String::from_utf8_lossy(&place).into_owned();
-        return Err(StartError::Left { place });
-    }
-    let found = tx.get(&keys::meta(), Read::Snapshot).await?;
-    drop(tx);
-    let meta = match found {
-        Some(row) => Meta::decode(&row)?,
+    let meta = match read_meta(store, options).await? {
+        Some(meta) => meta,
         None => {
             let plan = MetaPlan {
                 key: keys::meta(),
@@ -245,10 +238,17 @@ async fn meta<S: Store>(
                     partitions: PARTITIONS,
                 },
             };
-            commit_with_probe(store, options, &plan)
-                .await
-                .map_err(StartError::Write)?;
-            plan.meta
+            match commit_with_probe(store, options, &plan).await {
+                Ok(_) => plan.meta,
+                Err(error) => {
+                    // Of nodes that start together over a new store one is the first.
+                    let found = match error {
+                        ProbeError::Refused(Contended) => read_meta(store, options).await?,
+                        _ => None,
+                    };
+                    found.ok_or(StartError::Write(error))?
+                }
+            }
         }
     };
     if meta.partitions != PARTITIONS {
@@ -257,6 +257,17 @@ async fn meta<S: Store>(
         });
     }
     Ok(meta)
+}
+
+/// What stands in a store that has not gone elsewhere; nothing if it is new.
+async fn read_meta<S: Store>(store: &S, options: TxOptions) -> Result<Option<Meta>, StartError> {
+    let tx = store.begin(options);
+    if let Some(place) = tx.get(&keys::left(), Read::Snapshot).await? {
+        let place = String::from_utf8_lossy(&place).into_owned();
+        return Err(StartError::Left { place });
+    }
+    let found = tx.get(&keys::meta(), Read::Snapshot).await?;
+    Ok(found.map(|row| Meta::decode(&row)).transpose()?)
 }
 
 /// Writes `meta` where there is none.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::Role;
-use crate::operate::args::{Aside, Explain, Health, Incidents, Peer, Quarantine, Queue};
+use crate::operate::args::{Aside, Cluster, Explain, Health, Incidents, Peer, Quarantine, Queue};
 
 /// A Mathematical Mesh service: people's devices keep their catalogs and messages on it,
 /// end-to-end encrypted.
@@ -38,6 +38,8 @@ pub enum Command {
     Ca(CaArguments),
     /// The service's identity: make it beforehand, and give it to the processes of a cluster.
     Identity(IdentityArguments),
+    /// The nodes of a cluster: who owns how much, and taking one out.
+    Cluster(Cluster),
     /// Messages that wait for other services: look, hold, retry, end, send another way.
     Queue(Queue),
     /// Say where a message is, what it waits for, and when it is tried next.

@@ -17,7 +17,7 @@
 //! | [`service`] | a running service: store, back-end, front-end, admin listener |
 //! | [`admin`] | `/metrics`, `/livez`, `/readyz`, and the API of operators |
 //! | [`operate`] | the commands of operators |
-//! | [`telemetry`] | logs, and traces by OTLP |
+//! | [`telemetry`], [`propagation`] | logs, and traces by OTLP; traces through several processes |
 //! | [`dns_records`] | what a domain's zone must say for others to find this service |
 //! | [`authority`] | a small name server that says so, for the demonstration and for tests |
 //! | [`open_files`] | how many connections the limit of open files allows |
@@ -37,6 +37,7 @@ pub mod identity;
 pub mod open_files;
 pub mod operate;
 pub mod peers;
+pub mod propagation;
 pub mod run;
 pub mod service;
 pub mod telemetry;

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
             cluster_files::identity(&arguments.command, |line| println!("{line}"))
         }
         Command::Demo(arguments) => return demo::main(&arguments, |line| println!("{line}")),
+        Command::Cluster(one) => return operate(&operate::Command::Cluster(one)),
         Command::Queue(queue) => return operate(&operate::Command::Queue(queue)),
         Command::Explain(explain) => return operate(&operate::Command::Explain(explain)),
         Command::Quarantine(one) => return operate(&operate::Command::Quarantine(one)),

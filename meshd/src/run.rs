@@ -1,10 +1,15 @@
 //! `meshd run`: start, say where and what to type next, answer signals, stop.
 
+use std::time::Duration;
+
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::MeshdConfig;
 use crate::open_files;
 use crate::service::{Failure, Service, StartError};
+
+/// Longer than a stop takes; orchestrators wait 30 s before they kill (cluster §15).
+const STOP_TIME_MAX: Duration = Duration::from_secs(25);
 
 /// Why `run` ended in another way than by being told to.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +49,10 @@ pub async fn run(config: &MeshdConfig, say: impl Fn(&str)) -> Result<(), RunErro
     }
     tracing::info!("stopping: no new requests, finishing those in work");
     tokio::select! {
-        () = service.stop() => tracing::info!("stopped"),
+        stopped = tokio::time::timeout(STOP_TIME_MAX, service.stop()) => match stopped {
+            Ok(()) => tracing::info!("stopped"),
+            Err(_) => tracing::warn!("stopping took too long: leaving as after a crash"),
+        },
         _ = terminate.recv() => leave_now(),
         _ = interrupt.recv() => leave_now(),
     }

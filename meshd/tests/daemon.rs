@@ -56,6 +56,13 @@ fn help_texts_are_the_manual() {
         ("help-peer.txt", &["help", "peer"]),
         ("help-peer-forget.txt", &["help", "peer", "forget"]),
         ("help-incidents-file.txt", &["help", "incidents", "file"]),
+        ("help-ca.txt", &["help", "ca"]),
+        ("help-ca-init.txt", &["help", "ca", "init"]),
+        ("help-ca-node.txt", &["help", "ca", "node"]),
+        ("help-identity.txt", &["help", "identity"]),
+        ("help-identity-copy.txt", &["help", "identity", "copy"]),
+        ("help-cluster.txt", &["help", "cluster"]),
+        ("help-cluster-drain.txt", &["help", "cluster", "drain"]),
         ("help-incidents-level.txt", &["help", "incidents", "level"]),
     ] {
         let output = meshd(arguments).output().unwrap();

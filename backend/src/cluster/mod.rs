@@ -27,6 +27,7 @@
 //! | `claims` | what is committed for it, and the look at the tables |
 //! | `service` | what other nodes and front-ends are told |
 //! | `rows` | table 01 |
+//! | `view` | the cluster as its operator sees it |
 //!
 //! Draft: cluster §5 has a key to wake the owner of an intake by (table 22), written where a nudge
 //! failed. Here the owner looks every two seconds, which is the bound that the key would give.
@@ -37,6 +38,7 @@ pub(crate) mod keeping;
 pub(crate) mod membership;
 mod rows;
 mod service;
+mod view;
 
 use std::time::Duration;
 
@@ -44,6 +46,7 @@ use mesh_common::cluster::{Nudge, Roles, Times, TimesError};
 use mesh_common::limits::{NODE_TEXT_BYTES_MAX, NODE_WEIGHT_MAX};
 
 pub use self::membership::Holdings;
+pub use self::view::{ClusterDesk, ClusterView, Draining, NodeState, NodeView};
 
 /// How this process takes part in a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,6 +12,7 @@
 //! | `GET aside`, `POST aside/{requeue,drop}` | entries that could not be received |
 //! | `GET incidents?subject`, `POST incidents` | complaints, listed and filed |
 //! | `GET peers/{domain}`, `POST peers/forget` | the service of a domain |
+//! | `GET cluster`, `POST cluster/drain` | the nodes, and telling this one to leave |
 //! | `GET conduct`, `GET conduct/{subject}`, `POST conduct/forgive` | what follows from them |
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
 use actix_web::middleware::from_fn;
 use actix_web::{HttpRequest, HttpResponse, web};
+use mesh_backend::cluster::ClusterDesk;
 use mesh_backend::desk::{
     AsideDesk, ConductDesk, DeskError, NewIncident, QueueDesk, Route, Scope, Selection,
     StandingOrder, What,
@@ -55,6 +57,8 @@ pub struct Api {
     pub aside: Arc<dyn AsideDesk>,
     /// Complaints and what follows.
     pub conduct: Arc<dyn ConductDesk>,
+    /// The nodes of the cluster.
+    pub cluster: Arc<dyn ClusterDesk>,
     /// Other services.
     pub peers: Arc<dyn PeerDesk>,
     /// The record of orders.
@@ -90,6 +94,8 @@ pub(super) fn routes(door: web::Data<Door>, config: &mut web::ServiceConfig) {
         .route("/aside", web::get().to(aside))
         .route("/aside/requeue", web::post().to(aside_requeue))
         .route("/aside/drop", web::post().to(aside_drop))
+        .route("/cluster", web::get().to(cluster))
+        .route("/cluster/drain", web::post().to(cluster_drain))
         .route("/peers/forget", web::post().to(peers::forget))
         .route("/peers/{domain}", web::get().to(peers::standing))
         .route("/incidents", web::get().to(incidents))
@@ -121,6 +127,15 @@ pub struct Ordered {
 pub struct Named {
     /// The name.
     pub id: String,
+}
+
+/// Which node is meant.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Meant {
+    /// Its name, or how its name begins; absent: the one that is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
 }
 
 /// How a listing is bounded, and about whom it is.
@@ -414,6 +429,25 @@ async fn forgive(api: State, request: HttpRequest, named: web::Json<Named>) -> H
     .await
 }
 
+async fn cluster(api: State) -> HttpResponse {
+    answer(api.cluster.view().await, CLUSTER)
+}
+
+async fn cluster_drain(api: State, request: HttpRequest, meant: web::Json<Meant>) -> HttpResponse {
+    let work = async {
+        let draining = api.cluster.drain(meant.node.as_deref()).await;
+        draining.map(|draining| json!(draining))
+    };
+    ordered(
+        &api,
+        &operator(&request),
+        ("drain", json!(*meant)),
+        CLUSTER,
+        work,
+    )
+    .await
+}
+
 async fn nowhere() -> HttpResponse {
     refusal(
         StatusCode::NOT_FOUND,
@@ -454,6 +488,7 @@ pub(super) async fn ordered(
 }
 
 /// Where an operator finds what there is, of each kind.
+const CLUSTER: &str = "meshd cluster show lists the nodes";
 const QUEUE: &str = "meshd queue list shows what there is";
 const QUARANTINE: &str = "meshd quarantine list shows what there is";
 const ASIDE: &str = "meshd aside list shows what there is";

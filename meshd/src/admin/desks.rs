@@ -98,6 +98,7 @@ pub fn open<S: Store>(
         queue: Arc::new(backend.outbound_desk(pool)),
         aside: Arc::new(backend.clone()),
         conduct: Arc::new(backend.clone()),
+        cluster: Arc::new(backend.clone()),
         peers,
         audit,
         clock: Arc::new(SystemClock),

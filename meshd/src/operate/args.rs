@@ -320,6 +320,37 @@ pub struct Health {
     pub desk: Desk,
 }
 
+/// `meshd cluster`.
+#[derive(Debug, Clone, Args)]
+pub struct Cluster {
+    /// Which service.
+    #[command(flatten)]
+    pub desk: Desk,
+    /// What is asked.
+    #[command(subcommand)]
+    pub command: ClusterCommand,
+}
+
+/// The nodes of the cluster.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ClusterCommand {
+    /// Show the nodes: where they are, how they are, how much each owns.
+    Show,
+    /// Have the node of this configuration let go of everything it owns, and leave.
+    ///
+    /// Others take over at once, and nobody notices but for some milliseconds. The process goes on answering
+    /// reads until it is stopped; started again, it joins anew.
+    Drain(Drain),
+}
+
+/// Which node is drained.
+#[derive(Debug, Clone, Args)]
+pub struct Drain {
+    /// The node's name, or how it begins: refused if the configuration is that of another one.
+    #[arg(value_name = "NODE")]
+    pub node: Option<String>,
+}
+
 /// A domain.
 #[derive(Debug, Clone, Args)]
 pub struct Domain {

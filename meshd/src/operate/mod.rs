@@ -8,12 +8,14 @@
 //! | [`link`] | the line to the service |
 //! | [`queue`], [`explain`] | what waits for other services, and where one message is |
 //! | [`leftovers`] | quarantine, and what was set aside |
+//! | [`cluster`] | the nodes of the cluster |
 //! | [`peers`] | other services |
 //! | [`incidents`] | complaints and what follows |
 //! | [`health`] | whether it is ready |
 //! | [`page`], [`failure`] | words and columns; why not, and what to do |
 
 pub mod args;
+pub mod cluster;
 pub mod explain;
 pub mod failure;
 pub mod health;
@@ -28,7 +30,7 @@ use mesh_common::time::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use self::args::{Aside, Desk, Explain, Health, Incidents, Peer, Quarantine, Queue};
+use self::args::{Aside, Cluster, Desk, Explain, Health, Incidents, Peer, Quarantine, Queue};
 use self::failure::{Failure, REFUSED};
 use self::link::{Ask, Link};
 
@@ -49,6 +51,8 @@ pub enum Command {
     Peer(Peer),
     /// `meshd health`.
     Health(Health),
+    /// `meshd cluster`.
+    Cluster(Cluster),
 }
 
 /// A command that was done.
@@ -105,6 +109,7 @@ impl Command {
             Self::Incidents(incidents) => &incidents.desk,
             Self::Peer(peer) => &peer.desk,
             Self::Health(health) => &health.desk,
+            Self::Cluster(cluster) => &cluster.desk,
         }
     }
 
@@ -128,6 +133,7 @@ impl Command {
             Self::Incidents(asked) => incidents::ask(&asked.command, link, now),
             Self::Peer(asked) => peers::ask(&asked.command, link, now),
             Self::Health(_) => health::ask(link),
+            Self::Cluster(asked) => cluster::ask(&asked.command, link),
         }
     }
 }

@@ -5,23 +5,27 @@ use std::sync::Arc;
 use mesh_backend::cluster::Neighbours;
 use mesh_backend::{SystemClock, SystemEntropy};
 use mesh_common::cluster::Nudge;
+use mesh_link::trace::Traces;
 use mesh_link::{
     ClusterName, LinkConnector, LinkFiles, LinkSecurity, LinkTls, LinkTlsError, Nudges,
 };
 
 use super::error::StartError;
-use crate::config::ClusterSettings;
+use crate::config::MeshdConfig;
+use crate::propagation;
 
 /// What both ends are secured by, and links to others.
 #[derive(Clone)]
 pub(super) struct Link {
     pub(super) security: LinkSecurity,
     pub(super) connector: LinkConnector,
+    pub(super) traces: Traces,
 }
 
 impl Link {
     /// Reads the certificates. To be called inside a tokio runtime.
-    pub(super) fn prepare(settings: &ClusterSettings) -> Result<Self, StartError> {
+    pub(super) fn prepare(config: &MeshdConfig) -> Result<Self, StartError> {
+        let settings = &config.cluster;
         let security = match &settings.tls {
             None => LinkSecurity::PlainOnLoopback,
             Some(files) => {
@@ -34,15 +38,17 @@ impl Link {
                 LinkSecurity::Mutual(Arc::new(LinkTls::from_files(name, files)?))
             }
         };
+        let traces = propagation::traces(&config.telemetry);
         let connector = LinkConnector::new(
             security.clone(),
             Arc::new(SystemClock),
-            None,
+            traces.clone(),
             &mut SystemEntropy,
         );
         Ok(Self {
             security,
             connector,
+            traces,
         })
     }
 

@@ -52,65 +52,41 @@ impl Member {
         ground: &Ground,
         call_back: Option<Arc<dyn CallBack>>,
     ) -> Result<Self, StartError> {
-        let link = Link::prepare(&config.cluster)?;
-        let certificate = match roles.frontend {
-            true => Some(Certificate::load(config, &ground.folder)?),
-            false => None,
+        let link = Link::prepare(config)?;
+        let beginning = Beginning {
+            config,
+            roles,
+            ground,
+            link: &link,
         };
-        let begun = match roles.is_node() {
-            true => Some(Node::begin(&Beginning {
-                config,
-                roles,
-                ground,
-                link: &link,
-            })?),
-            false => None,
-        };
+        let begun = roles.is_node().then(|| Node::begin(&beginning));
+        let (node, joining) = begun.transpose()?.unzip();
         let pins = Arc::new(LatePins::default());
         let peers = peers(config, ground.identities.clone(), pins_of(roles, &pins))?;
         peers.register(&ground.registry)?;
-        let (node, joining) = begun.unzip();
-        let router = roles.frontend.then(|| Tickets::of(ground));
-        let router = match router {
-            Some(tickets) => Some((
-                start_router(config, ground, &link, node.as_ref(), &tickets)?,
-                tickets,
-            )),
-            None => None,
-        };
+        let call_back = call_back.unwrap_or_else(|| Arc::new(peers.clone()));
+        let routed = roles
+            .frontend
+            .then(|| Routed::start(&beginning, node.as_ref()))
+            .transpose()?;
         let stopping = Arc::new(AtomicBool::new(false));
         let readiness = MemberReadiness {
             node: node.as_ref().map(Node::state),
-            router: router.as_ref().map(|(router, _)| router.clone()),
+            router: routed.as_ref().map(|routed| routed.router.clone()),
             stopping: Arc::clone(&stopping),
         };
         let door = Arc::new(door(ground, roles)?);
-        let registry = ground.registry.clone();
-        let admin = Admin::start(
-            &config.admin,
-            registry,
-            Arc::new(readiness),
-            Arc::clone(&door),
-        )?;
-        token::write_address(&ground.folder.admin(), admin.address())?;
-        let front = match (certificate, &router) {
-            (Some(certificate), Some((router, tickets))) => {
-                let behind = Behind {
-                    backend: Arc::new(router.clone()),
-                    tickets: Arc::clone(&tickets.0),
-                    call_back: call_back.unwrap_or_else(|| Arc::new(peers.clone())),
-                };
-                Some(Front::start(config, ground, certificate, behind)?)
-            }
-            _ => None,
-        };
+        let admin = start_admin(config, ground, readiness, &door)?;
+        let front = routed
+            .as_ref()
+            .map(|routed| routed.front(&beginning, call_back));
         let mut member = Self {
-            front,
+            front: front.transpose()?,
             admin,
             node,
             roles,
             link,
-            router: router.map(|(router, _)| router),
+            router: routed.map(|routed| routed.router),
             stopping,
             stop_delay: config.cluster.stop_delay(),
         };
@@ -169,14 +145,82 @@ impl Member {
     }
 }
 
-/// Where the secrets of tickets are put that back-ends tell.
-struct Tickets(Arc<ArcSwap<TicketKeys>>);
+/// The way to the back-ends, and the secrets of tickets that they tell.
+struct Routed {
+    router: Router,
+    tickets: Arc<ArcSwap<TicketKeys>>,
+}
 
-impl Tickets {
-    fn of(ground: &Ground) -> Self {
+impl Routed {
+    /// Begins to look for them. The node of this process is one of them.
+    fn start(parts: &Beginning<'_>, node: Option<&Node>) -> Result<Self, StartError> {
+        let Beginning {
+            config,
+            ground,
+            link,
+            ..
+        } = parts;
+        let settings = &config.cluster;
+        let others: Arc<dyn Connector> = Arc::new(link.connector.clone());
+        let mut listed = settings.backends.clone();
+        let connector = match node {
+            Some(node) => {
+                listed.push(node.address.clone());
+                let own = Reach::new(node.address.clone(), Arc::clone(&node.late), others);
+                Arc::new(own) as Arc<dyn Connector>
+            }
+            None => others,
+        };
+        let finder: Arc<dyn Finder> = match &settings.discover {
+            Some(name) => Arc::new(BackEnds::of(name, &config.discovery)),
+            None => Arc::new(Listed(listed)),
+        };
         let keys = TicketKeys::new(ground.service_udf.clone());
-        Self(Arc::new(ArcSwap::from_pointee(keys)))
+        let tickets = Arc::new(ArcSwap::from_pointee(keys));
+        let router = Router::start(router::Components {
+            zone: settings.zone.clone(),
+            connector,
+            finder,
+            clock: Arc::new(SystemClock),
+            service: ground.service_udf.clone(),
+            tickets: Arc::clone(&tickets),
+            measures: Measures::register(&ground.registry)?,
+        });
+        Ok(Self { router, tickets })
     }
+
+    /// The listeners in front of it.
+    fn front(
+        &self,
+        parts: &Beginning<'_>,
+        call_back: Arc<dyn CallBack>,
+    ) -> Result<Front, StartError> {
+        let certificate = Certificate::load(parts.config, &parts.ground.folder)?;
+        let behind = Behind {
+            backend: Arc::new(self.router.clone()),
+            tickets: Arc::clone(&self.tickets),
+            call_back,
+        };
+        Front::start(parts.config, parts.ground, certificate, behind)
+    }
+}
+
+/// The listener for operators, and where their commands find it.
+fn start_admin(
+    config: &MeshdConfig,
+    ground: &Ground,
+    readiness: MemberReadiness,
+    door: &Arc<Door>,
+) -> Result<Admin, StartError> {
+    let registry = ground.registry.clone();
+    let admin = Admin::start(
+        &config.admin,
+        registry,
+        Arc::new(readiness),
+        Arc::clone(door),
+    )?;
+    token::write_address(&ground.folder.admin(), admin.address())?;
+    Ok(admin)
 }
 
 /// Which service each domain had before.
@@ -188,39 +232,6 @@ fn pins_of(roles: RoleSet, late: &Arc<LatePins>) -> Arc<dyn Pins> {
         true => Arc::clone(late) as Arc<dyn Pins>,
         false => Arc::new(MemoryPins::default()),
     }
-}
-
-fn start_router(
-    config: &MeshdConfig,
-    ground: &Ground,
-    link: &Link,
-    node: Option<&Node>,
-    tickets: &Tickets,
-) -> Result<Router, StartError> {
-    let settings = &config.cluster;
-    let others: Arc<dyn Connector> = Arc::new(link.connector.clone());
-    let mut listed = settings.backends.clone();
-    let connector = match node {
-        Some(node) => {
-            listed.push(node.address.clone());
-            let own = Reach::new(node.address.clone(), Arc::clone(&node.late), others);
-            Arc::new(own) as Arc<dyn Connector>
-        }
-        None => others,
-    };
-    let finder: Arc<dyn Finder> = match &settings.discover {
-        Some(name) => Arc::new(BackEnds::of(name, &config.discovery)),
-        None => Arc::new(Listed(listed)),
-    };
-    Ok(Router::start(router::Components {
-        zone: settings.zone.clone(),
-        connector,
-        finder,
-        clock: Arc::new(SystemClock),
-        service: ground.service_udf.clone(),
-        tickets: Arc::clone(&tickets.0),
-        measures: Measures::register(&ground.registry)?,
-    }))
 }
 
 /// What operators are told until there is more.

@@ -106,7 +106,7 @@ impl Node {
             service: Arc::clone(&late) as Arc<dyn NodeService>,
             security: link.security.clone(),
             clock: Arc::new(SystemClock),
-            traces: None,
+            traces: link.traces.clone(),
         };
         let listen = config.cluster.listen;
         let server = LinkServer::start(listen, 0, service, &mut SystemEntropy)?;

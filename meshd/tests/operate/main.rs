@@ -4,11 +4,13 @@
 //!
 //! | module | tells |
 //! | --- | --- |
+//! | [`cluster`] | nodes, written down, and what is shown of them |
 //! | [`desks`] | what stands on the desks |
 //! | [`pages`] | what people read, and what goes wrong |
 //! | [`guard`] | who may use the API |
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod cluster;
 mod desks;
 mod guard;
 mod observe;
@@ -36,6 +38,7 @@ use prometheus::Registry;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
+use self::cluster::Nodes;
 use self::desks::{Desks, noon};
 use self::peers::PeerBook;
 
@@ -90,6 +93,7 @@ impl Office {
             queue: Arc::<Desks>::clone(&desks),
             aside: Arc::<Desks>::clone(&desks),
             conduct: desks,
+            cluster: Arc::<Nodes>::default(),
             peers: Arc::<PeerBook>::default(),
             audit: Audit::open(&admin).unwrap(),
             clock: Arc::new(Noon),
@@ -199,6 +203,7 @@ fn command(command: args::Command) -> Command {
         args::Command::Aside(one) => Command::Aside(one),
         args::Command::Incidents(one) => Command::Incidents(one),
         args::Command::Peer(one) => Command::Peer(one),
+        args::Command::Cluster(one) => Command::Cluster(one),
         args::Command::Health(one) => Command::Health(one),
         other => panic!("{other:?} is no command of operators"),
     }

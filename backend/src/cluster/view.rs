@@ -1,0 +1,199 @@
+//! The cluster as its operator sees it from one node, and telling that node to leave (cluster §15).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mesh_common::cluster::{NodeId, NodeRecord, Ownership, Unit};
+use mesh_common::delivery::ShardId;
+use mesh_common::limits::PARTITIONS;
+use serde::{Deserialize, Serialize};
+
+use super::claims;
+use super::membership::Membership;
+use crate::desk::{Answer, DeskError};
+use crate::handle::BackendHandle;
+use crate::store::Store;
+
+/// The nodes, and who owns how much.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClusterView {
+    /// The node that was asked.
+    pub this: String,
+    /// Seconds after which others write for a node that died, at most.
+    pub failover_bound_s: f64,
+    /// Every node with a record, in the order of their names.
+    pub nodes: Vec<NodeView>,
+    /// Partitions that nobody owns at this moment.
+    pub partitions_free: usize,
+    /// Shards of the queues that nobody owns at this moment.
+    pub shards_free: usize,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeView {
+    /// Its name: 32 digits, drawn at its start.
+    pub node: String,
+    /// `host:port` of its internal link.
+    pub address: String,
+    /// `backend`, `outbound`.
+    pub roles: Vec<String>,
+    /// Where it stands.
+    pub zone: String,
+    /// Its share beside that of others.
+    pub weight: u32,
+    /// How it is.
+    pub state: NodeState,
+    /// Partitions it owns.
+    pub partitions: usize,
+    /// Shards it owns.
+    pub shards: usize,
+    /// The release it runs.
+    pub build: String,
+}
+
+/// How a node is, as the node that was asked sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeState {
+    /// It says regularly that it lives.
+    Alive,
+    /// It lets go of what it has, and gets nothing more.
+    Leaving,
+    /// It has not said for its lease that it lives: others take what it owns.
+    Silent,
+}
+
+/// What operators ask about the cluster.
+pub trait ClusterDesk: Send + Sync + 'static {
+    /// The nodes, and who owns how much, as the store says now.
+    fn view(&self) -> Answer<'_, ClusterView>;
+
+    /// Tells the node that was asked to let go of everything and to leave; how much that is. `node` names
+    /// it, or begins its name, so that nobody drains another than they mean.
+    fn drain<'a>(&'a self, node: Option<&'a str>) -> Answer<'a, Draining>;
+}
+
+/// What a node that was told to leave has to let go of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Draining {
+    /// The node.
+    pub node: String,
+    /// Partitions.
+    pub partitions: usize,
+    /// Shards.
+    pub shards: usize,
+}
+
+impl<S: Store> BackendHandle<S> {
+    fn membership(&self) -> Result<&Membership, DeskError> {
+        let membership = self.inner.shared.membership.as_deref();
+        membership.ok_or_else(|| DeskError::NotFound {
+            what: "this process is the whole service: there is no cluster".to_owned(),
+        })
+    }
+}
+
+impl<S: Store> ClusterDesk for BackendHandle<S> {
+    fn view(&self) -> Answer<'_, ClusterView> {
+        Box::pin(async move {
+            let membership = self.membership()?;
+            let look = claims::look(&self.inner.shared.store, Duration::ZERO, None).await?;
+            let owners = look.tables.owners.unwrap_or_default();
+            Ok(view_of(membership, &look.tables.nodes, &owners))
+        })
+    }
+
+    fn drain<'a>(&'a self, node: Option<&'a str>) -> Answer<'a, Draining> {
+        Box::pin(async move {
+            let own = self.membership()?.id.to_string();
+            if let Some(meant) = node.filter(|node| node.is_empty() || !own.starts_with(node)) {
+                return Err(elsewhere(meant, &own, &self.view().await?));
+            }
+            let view = self.view().await?;
+            let here = view.nodes.iter().find(|node| node.node == own);
+            self.begin_to_leave();
+            Ok(Draining {
+                node: own,
+                partitions: here.map_or(0, |here| here.partitions),
+                shards: here.map_or(0, |here| here.shards),
+            })
+        })
+    }
+}
+
+/// Why a node cannot be drained from here.
+fn elsewhere(meant: &str, own: &str, view: &ClusterView) -> DeskError {
+    let named = |node: &&NodeView| !meant.is_empty() && node.node.starts_with(meant);
+    match view.nodes.iter().find(named) {
+        Some(node) => DeskError::Refused {
+            why: format!(
+                "the node {meant} answers at {}, and this is {own}: a node is drained on its own host",
+                node.address
+            ),
+        },
+        None => DeskError::NotFound {
+            what: format!("no node of the cluster is called {meant}"),
+        },
+    }
+}
+
+fn view_of(
+    membership: &Membership,
+    records: &[NodeRecord],
+    owners: &[(Unit, Ownership)],
+) -> ClusterView {
+    let mut owned: BTreeMap<NodeId, (usize, usize)> = BTreeMap::new();
+    let (mut partitions, mut shards) = (0, 0);
+    for (unit, ownership) in owners.iter().filter(|(_, one)| one.is_active) {
+        let count = owned.entry(ownership.node).or_default();
+        match unit {
+            Unit::Partition(_) => (count.0, partitions) = (count.0 + 1, partitions + 1),
+            Unit::Shard(_) => (count.1, shards) = (count.1 + 1, shards + 1),
+        }
+    }
+    let alive = membership.told().routes;
+    let mut nodes: Vec<NodeView> = records
+        .iter()
+        .map(|record| {
+            let count = owned.get(&record.id).copied().unwrap_or_default();
+            let is_alive = record.id == membership.id || alive.nodes.contains_key(&record.id);
+            node_view(record, is_alive, count)
+        })
+        .collect();
+    nodes.sort_by(|one, other| one.node.cmp(&other.node));
+    ClusterView {
+        this: membership.id.to_string(),
+        failover_bound_s: membership.config.times.failover_bound().as_secs_f64(),
+        nodes,
+        partitions_free: usize::from(PARTITIONS).saturating_sub(partitions),
+        shards_free: ShardId::all().count().saturating_sub(shards),
+    }
+}
+
+fn node_view(
+    record: &NodeRecord,
+    is_alive: bool,
+    (partitions, shards): (usize, usize),
+) -> NodeView {
+    let roles = [
+        (record.roles.backend, "backend"),
+        (record.roles.outbound, "outbound"),
+    ];
+    let roles = roles.into_iter().filter(|(has, _)| *has);
+    NodeView {
+        node: record.id.to_string(),
+        address: record.address.clone(),
+        roles: roles.map(|(_, role)| role.to_owned()).collect(),
+        zone: record.zone.clone(),
+        weight: record.weight,
+        state: match (is_alive, record.draining) {
+            (false, _) => NodeState::Silent,
+            (true, true) => NodeState::Leaving,
+            (true, false) => NodeState::Alive,
+        },
+        partitions,
+        shards,
+        build: record.build.clone(),
+    }
+}
