@@ -19,22 +19,13 @@ use std::time::Duration;
 
 use actix_web::web::Bytes;
 use actix_web::{App, HttpResponse, HttpServer, web};
-use mesh_backend::{SystemClock, SystemEntropy};
-use mesh_client::Client;
-use mesh_client::account::NewAccount;
 use mesh_client::transport::WELL_KNOWN_PATH;
-use mesh_common::address::AccountAddress;
-use mesh_common::crypto::digest::sha512;
-use mesh_common::encoding::base64url::Binary;
-use mesh_common::encoding::json;
-use mesh_common::protocol::{Code, HelloRequest, Request, Response, StatusRequest};
-use mesh_common::session::client::{ClientIdentity, ClientSession, Pending, ServiceIdentity};
-use mesh_common::session::{Body, read_body};
-use mesh_common::time::Clock;
+use mesh_common::session::client::Pending;
 use mesh_frontend::tls::{CertificateSlot, server_config};
 use mesh_tests::load::{Answer, Fleet};
 use mesh_tests::measured::{MeasuredServer, announce};
 use mesh_tests::options;
+use mesh_tests::ticketed::{Outcome, TicketedDevice};
 use meshd::config::MeshdConfig;
 use meshd::service::Service;
 
@@ -42,9 +33,6 @@ use meshd::service::Service;
 #[global_allocator]
 static ALLOCATOR: meshd::Allocator = meshd::Allocator;
 
-type Outcome<T> = Result<T, Box<dyn Error>>;
-
-const ADDRESS: &str = "alice@localhost";
 const ROLE_ECHO: &str = "serve-echo";
 const ROLE_SERVICE: &str = "serve-service";
 /// Both servers answer on as many threads.
@@ -126,113 +114,6 @@ impl Options {
     }
 }
 
-/// A device of the measured service, with a ticket.
-struct Device {
-    session: ClientSession,
-    status: Request,
-    containers: usize,
-}
-
-impl Device {
-    /// Makes an account with its containers, then a ticket by one more exchange.
-    async fn join(folder: &Path, fleet: &mut Fleet, url: String, authority: &str) -> Outcome<Self> {
-        let mut client = Client::open(folder)?;
-        let report = client
-            .create_account(&NewAccount {
-                address: AccountAddress::parse(ADDRESS)?,
-                service_url: Some(url),
-                authorities: Some(authority.to_owned()),
-                device: None,
-            })
-            .await?;
-        let (state, identity) = client
-            .state()
-            .zip(client.identity())
-            .ok_or("the account was not kept")?;
-        let mut device = Self {
-            session: ClientSession::new(
-                greet(fleet)?,
-                ClientIdentity::connected_to_account(
-                    identity.enveloped_connection_account.clone(),
-                    None,
-                    identity.in_account.authentication.clone(),
-                    ADDRESS.to_owned(),
-                ),
-            ),
-            status: Request::Status(StatusRequest {
-                account: Some(ADDRESS.to_owned()),
-                profile_master_digest: Some(Binary::from(sha512(&[state
-                    .profile_mesh
-                    .payload
-                    .as_slice()]))),
-                ..StatusRequest::default()
-            }),
-            containers: report.containers.len(),
-        };
-        device.fetch_ticket(fleet)?;
-        Ok(device)
-    }
-
-    fn fetch_ticket(&mut self, fleet: &mut Fleet) -> Outcome<()> {
-        let (body, pending) = self.sealed()?;
-        let volley = fleet.fire(WELL_KNOWN_PATH, &[body])?;
-        let answer = volley.answers.first().ok_or("no answer")?;
-        let opened = pending.open_sealed(&envelope(answer)?)?;
-        let session = ClientSession::new(
-            self.session.service().clone(),
-            self.session.client().clone(),
-        );
-        self.session = session.with_ticket(opened.ticket);
-        self.session
-            .ticket()
-            .map(drop)
-            .ok_or_else(|| "the exchange brought no ticket".into())
-    }
-
-    /// One Status of its own RequestID and salt, and what opens the answer.
-    fn sealed(&self) -> Outcome<(Vec<u8>, Pending)> {
-        let now = SystemClock.now();
-        let (envelope, pending) = self
-            .session
-            .request(now, &mut SystemEntropy, &self.status)?;
-        Ok((json::write(&envelope), pending))
-    }
-
-    /// Opens the answer: it must be a success with all containers and without the profile.
-    fn check(&self, pending: &Pending, answer: &Answer) -> Outcome<()> {
-        let response = pending.open(&envelope(answer)?)?;
-        let Response::Status(status) = response else {
-            return Err(format!("a {} answers a Status", response.tag()).into());
-        };
-        let is_right = (200..300).contains(&answer.http_status)
-            && status.outcome.code() == Some(Code::Ok)
-            && status.container_status.len() == self.containers
-            && status.enveloped_profile_master.is_none();
-        is_right.then_some(()).ok_or_else(|| {
-            format!("a wrong answer, HTTP {}: {status:?}", answer.http_status).into()
-        })
-    }
-}
-
-fn envelope(answer: &Answer) -> Outcome<mesh_common::dare::Envelope> {
-    match read_body(&answer.body)? {
-        Body::Sealed(envelope) => Ok(*envelope),
-        Body::Bare(_) | Body::Plain(_) => {
-            Err(format!("not sealed: {}", String::from_utf8_lossy(&answer.body)).into())
-        }
-    }
-}
-
-fn greet(fleet: &mut Fleet) -> Outcome<ServiceIdentity> {
-    let hello = json::write(&Request::Hello(HelloRequest::default()));
-    let volley = fleet.fire(WELL_KNOWN_PATH, &[hello])?;
-    let answer = volley.answers.first().ok_or("no answer")?;
-    match json::parse(&answer.body)? {
-        Response::Hello(hello) => Ok(ServiceIdentity::from_hello(&hello)?),
-        other => Err(format!("a {} answers a Hello", other.tag()).into()),
-    }
-}
-
 /// One server under load.
 struct Side {
     name: &'static str,
@@ -310,7 +191,7 @@ fn measure(options: &Options) -> Outcome<()> {
     options.pin(&echo.server)?;
     say(&format!(
         "Status of {} containers: {} octets there, {octets} back; {} connections, {} rounds of {} requests",
-        device.containers,
+        device.containers(),
         request.len(),
         options.connections,
         options.rounds,
@@ -320,10 +201,10 @@ fn measure(options: &Options) -> Outcome<()> {
     judge(ratios, options.at_most)
 }
 
-fn join(folder: &Path, service: &mut Side) -> Outcome<Device> {
+fn join(folder: &Path, service: &mut Side) -> Outcome<TicketedDevice> {
     let authority = std::fs::read_to_string(folder.join(service.server.certificate()))?;
     let url = format!("https://localhost:{}", service.server.address().port());
-    actix_rt::System::new().block_on(Device::join(
+    actix_rt::System::new().block_on(TicketedDevice::join(
         &folder.join("alice"),
         &mut service.fleet,
         url,
@@ -334,7 +215,7 @@ fn join(folder: &Path, service: &mut Side) -> Outcome<Device> {
 /// A B A B … A, after one round of each that does not count: handshakes, caches, allocations.
 fn alternate(
     options: &Options,
-    device: &Device,
+    device: &TicketedDevice,
     echo: &mut Side,
     service: &mut Side,
 ) -> Outcome<Vec<f64>> {
@@ -374,7 +255,7 @@ fn shown(side: &Side, round: &Round) -> String {
     )
 }
 
-fn check(device: &Device, pending: &[Pending], bare: &Round, whole: &Round) -> Outcome<()> {
+fn check(device: &TicketedDevice, pending: &[Pending], bare: &Round, whole: &Round) -> Outcome<()> {
     if bare.answers.len() != pending.len() || whole.answers.len() != pending.len() {
         return Err("answers are missing".into());
     }

@@ -26,6 +26,7 @@
 //! | [`load`] | a load generator: many connections, bodies made beforehand |
 //! | [`plots`] | what the window of a destination does, drawn |
 //! | [`measured`] | server processes, and what they cost |
+//! | [`ticketed`] | a device with a ticket, for benches |
 //! | [`options`] | what benches are told |
 
 pub mod admin;
@@ -50,6 +51,7 @@ pub mod relay;
 pub mod service;
 pub mod spools;
 pub mod stored;
+pub mod ticketed;
 pub mod wire;
 
 pub use client::{Answer, Client, Form};
