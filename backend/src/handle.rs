@@ -152,6 +152,18 @@ impl<S: Store> BackendHandle<S> {
         let answered = self.inner.view(account, true).await;
         assert!(answered.is_ok(), "the owner answers");
     }
+
+    /// The same for the owner of a partition that shows nothing at present.
+    pub(crate) async fn commands_taken_in(&self, partition: PartitionId) {
+        tokio::task::yield_now().await;
+        let taken = self.inner.send(partition, Wake).await;
+        assert!(taken.is_ok(), "the owner takes commands");
+    }
+
+    /// Whether the partition takes work here.
+    pub(crate) fn is_open(&self, partition: PartitionId) -> bool {
+        lock(&self.inner.partitions[usize::from(partition.0)]).is_open
+    }
 }
 
 /// What the node's loop has done with partitions.

@@ -2,7 +2,7 @@
 //!
 //! Labels are few and closed: no account and no partition is ever one, and of peers only the busiest.
 
-mod cluster;
+pub(crate) mod cluster;
 mod destinations;
 pub(crate) mod outbound;
 

@@ -10,6 +10,7 @@ use mesh_common::address::AccountAddress;
 use mesh_common::cluster::{CallFailure, PartitionId};
 use mesh_common::delivery::Class;
 use mesh_common::error::ServiceError;
+use mesh_common::limits::LEAVE_TIME_MAX;
 use tokio::sync::oneshot;
 
 use crate::desk::{self, DeskError, PoolDesk as _};
@@ -31,6 +32,18 @@ pub enum NotReady {
     Store {
         /// What the store said.
         reason: String,
+    },
+    /// It lets go of everything, and leaves the cluster.
+    #[error("the node is leaving the cluster")]
+    Leaving,
+    /// It has not said yet that it lives, or does not know yet who owns what.
+    #[error("the node has not joined the cluster yet")]
+    Joining,
+    /// It could not say that it lives for so long that others may take what it owns.
+    #[error("the node could not write its heartbeat for {age:?}")]
+    Silent {
+        /// Since its last heartbeat.
+        age: Duration,
     },
 }
 
@@ -55,6 +68,9 @@ impl<S: Store> BackendHandle<S> {
             return Err(NotReady::Stopping);
         }
         let shared = &self.inner.shared;
+        if let Some(membership) = &shared.membership {
+            membership.ready()?;
+        }
         let Some(reason) = shared.health.trouble() else {
             return Ok(());
         };
@@ -83,9 +99,15 @@ impl<S: Store> BackendHandle<S> {
         Ok(())
     }
 
-    /// Sends nothing more to other services, refuses new work, waits for what is being committed, and ends
-    /// every partition and its thread.
+    /// Leaves the cluster, if it is in one; sends nothing more to other services, refuses new work, waits for
+    /// what is being committed, and ends every partition and its thread.
     pub async fn stop(&self) {
+        if tokio::time::timeout(LEAVE_TIME_MAX, self.leave())
+            .await
+            .is_err()
+        {
+            tracing::warn!("the node could not let go of everything; others will take it over");
+        }
         if let Some(outbound) = self.outbound() {
             // First: what is in flight may still tell partitions something.
             outbound.stop().await;
@@ -123,6 +145,9 @@ impl<S: Store> BackendHandle<S> {
     /// does not answer at once is left as it was.
     pub async fn refresh_measures(&self) {
         const TIME_MAX: Duration = Duration::from_secs(1);
+        if let Some(membership) = &self.inner.shared.membership {
+            membership.show(&self.inner.shared.metrics.cluster, self.inner.shared.now());
+        }
         let Some(outbound) = self.outbound() else {
             return;
         };

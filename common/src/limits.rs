@@ -305,6 +305,9 @@ pub const NODE_TEXT_BYTES_MAX: usize = 255;
 /// Time that a partition that is let go of has to finish what it commits: what takes longer is fenced
 /// off (cluster §4.3).
 pub const RELEASE_TIME_MAX: Duration = Duration::from_secs(4);
+/// How long a process that stops waits until it has let go of everything: less than the 20 seconds that it
+/// has in all (cluster §15).
+pub const LEAVE_TIME_MAX: Duration = Duration::from_secs(12);
 /// Releases carried out at once while a node leaves.
 pub const RELEASES_IN_FLIGHT_MAX: usize = 64;
 

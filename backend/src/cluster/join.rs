@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::Arbiter;
-use mesh_common::cluster::{Keeper, KeeperSettings, NodeId, NodeRecord, PartitionId, TicketSecret};
+use mesh_common::cluster::{
+    Keeper, KeeperSettings, NodeId, NodeRecord, PartitionId, TicketSecret, Unit,
+};
 use mesh_common::entropy::Entropy;
 use mesh_common::time::Clock;
 
@@ -64,17 +66,20 @@ impl<S: Store> BackendHandle<S> {
             keys,
         };
         let stopwatch = Arc::new(MachineTime::begin());
-        let (backend, keeping) = Self::enter(parts, cluster, stopwatch, neighbours).await?;
+        let all = Unit::all().collect();
+        let entered = Self::enter(parts, cluster, all, stopwatch, neighbours);
+        let (backend, keeping) = entered.await?;
         let arbiter = Arbiter::new();
         arbiter.spawn(keeping.run());
         backend.inner.keep_thread(arbiter);
         Ok(backend)
     }
 
-    /// Joins, with the loop of the node still to be run.
+    /// Joins those that share `units`, with the loop of the node still to be run.
     pub(crate) async fn enter(
         mut parts: Parts<S>,
         cluster: ClusterConfig,
+        units: Vec<Unit>,
         stopwatch: Arc<dyn Stopwatch>,
         neighbours: Arc<dyn Neighbours>,
     ) -> Result<(Self, Keeping<S>), StartError> {
@@ -101,10 +106,15 @@ impl<S: Store> BackendHandle<S> {
             failover_bound_s = times.failover_bound().as_secs_f64(),
             "a node joins the cluster"
         );
-        let settings = KeeperSettings::new(times, claimant.generation);
+        let settings = KeeperSettings {
+            times,
+            generation: claimant.generation,
+            units,
+        };
         let keeper = Keeper::new(settings, record, stopwatch.elapsed());
         let name = (claimant.node, claimant.generation);
-        let membership = Membership::new(name, cluster, stopwatch, neighbours);
+        let now = parts.clock.now();
+        let membership = Membership::new(name, now, cluster, stopwatch, neighbours);
         let membership = Arc::new(membership);
         let shared = parts.share(claimant, Some(Arc::clone(&membership))).await?;
         let bound = &shared.metrics.cluster.failover_bound;

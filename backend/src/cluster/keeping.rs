@@ -159,6 +159,10 @@ impl<S: Store> Keeping<S> {
     fn tell(&mut self, event: Event) {
         let effects = self.keeper.step(self.now(), event);
         let mut is_changed = false;
+        if effects.contains(&Effect::Routes) {
+            // First: whoever is sent away by what ends now is to be told where to go.
+            self.membership.tell_routes(self.keeper.routes().clone());
+        }
         for effect in effects {
             is_changed |= matches!(effect, Effect::Begin { .. } | Effect::End { .. });
             self.carry_out(effect);
@@ -340,7 +344,7 @@ impl<S: Store> Keeping<S> {
                 tracing::info!("this node has said that it lives");
                 self.shared.shards.rest(false);
             }
-            Effect::Routes => self.membership.tell_routes(self.keeper.routes().clone()),
+            Effect::Routes => {}
             Effect::Forget(record) => {
                 self.tasks.spawn(async move {
                     claims::forget(&store, options, &record).await;

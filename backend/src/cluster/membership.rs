@@ -15,9 +15,12 @@ use mesh_common::cluster::{
     Fence, NodeId, Nudge, PartitionId, Roles, Route, RoutingTable, TicketSecret, Told, Unit,
 };
 use mesh_common::delivery::ShardId;
+use mesh_common::time::Timestamp;
 use tokio::sync::{Notify, watch};
 
 use super::{ClusterConfig, Neighbours, Stopwatch};
+use crate::metrics::cluster::ClusterMetrics;
+use crate::operator::NotReady;
 
 /// What a node owns at this moment, and whether it stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,6 +53,8 @@ pub(crate) struct Membership {
     generation: u32,
     pub(super) config: ClusterConfig,
     pub(super) stopwatch: Arc<dyn Stopwatch>,
+    /// When it joined, by the stopwatch and by the clock.
+    begun: (Duration, Timestamp),
     /// The epoch of our claim of each partition; 0: it is not ours.
     epochs: Vec<AtomicU64>,
     /// Until when nobody can have taken what is ours, in microseconds of the stopwatch.
@@ -73,6 +78,7 @@ impl std::fmt::Debug for Membership {
 impl Membership {
     pub(super) fn new(
         (id, generation): (NodeId, u32),
+        now: Timestamp,
         config: ClusterConfig,
         stopwatch: Arc<dyn Stopwatch>,
         neighbours: Arc<dyn Neighbours>,
@@ -81,6 +87,7 @@ impl Membership {
             id,
             generation,
             config,
+            begun: (stopwatch.elapsed(), now),
             stopwatch,
             epochs: PartitionId::all().map(|_| AtomicU64::new(0)).collect(),
             served_until: AtomicU64::new(0),
@@ -151,14 +158,38 @@ impl Membership {
     }
 
     /// How long ago this node last said that it lives.
-    pub(crate) fn heartbeat_age(&self) -> Duration {
+    fn heartbeat_age(&self) -> Duration {
         let beaten_at = Duration::from_micros(self.beaten_at.load(Ordering::Acquire));
         self.stopwatch.elapsed().saturating_sub(beaten_at)
     }
 
-    /// Whether it has ever said so.
-    pub(crate) fn has_joined(&self) -> bool {
-        self.served_until.load(Ordering::Acquire) != 0 && self.told.borrow().revision != 0
+    /// Whether requests should come here.
+    ///
+    /// # Errors
+    /// [`NotReady`]: why not.
+    pub(crate) fn ready(&self) -> Result<(), NotReady> {
+        if self.is_leaving() {
+            return Err(NotReady::Leaving);
+        }
+        if self.served_until.load(Ordering::Acquire) == 0 {
+            return Err(NotReady::Joining);
+        }
+        if !self.is_awake() {
+            let age = self.heartbeat_age();
+            return Err(NotReady::Silent { age });
+        }
+        Ok(())
+    }
+
+    /// Writes the measures of what stands at `now`.
+    pub(crate) fn show(&self, metrics: &ClusterMetrics, now: Timestamp) {
+        metrics
+            .heartbeat_age
+            .set(self.heartbeat_age().as_secs_f64());
+        let monotonic = self.stopwatch.elapsed().saturating_sub(self.begun.0);
+        let wall = now.as_millis() - self.begun.1.as_millis();
+        let skew = wall as f64 / 1_000.0 - monotonic.as_secs_f64();
+        metrics.clock_skew.set(skew);
     }
 
     // ---- What others are told, and tell ----

@@ -73,6 +73,13 @@ impl Shown {
         stage.accounts.get(address).map(|showing| showing.used(now))
     }
 
+    /// Whether nothing is shown.
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        let stage = self.stage.read().unwrap_or_else(PoisonError::into_inner);
+        stage.accounts.is_empty()
+    }
+
     /// Takes everything back and lets nobody but the caller show from now on. Whoever waits looks again:
     /// what was committed meanwhile is not known.
     pub(crate) fn begin(&self) -> Showman {

@@ -56,7 +56,7 @@ fn left(sender: &Person, recipient: &Person, number: u32) -> IntakeEntry {
 }
 
 /// The same by way of another service, which is told nothing later: its drain is the only commit.
-fn forwarded(sender: &Person, recipient: &Person, number: u32) -> IntakeEntry {
+pub(super) fn forwarded(sender: &Person, recipient: &Person, number: u32) -> IntakeEntry {
     let mut entry = left(sender, recipient, number);
     if let IntakeBody::Message(message) = &mut entry.body {
         message.service = Some(ForwardingService {
@@ -68,7 +68,7 @@ fn forwarded(sender: &Person, recipient: &Person, number: u32) -> IntakeEntry {
 }
 
 /// Lets strangers send as much as a story needs.
-fn open_to_strangers() -> BackendConfig {
+pub(super) fn open_to_strangers() -> BackendConfig {
     let mut config = BackendConfig::default();
     config.policy.inbound.stranger_per_sender_day = 10_000;
     config.policy.inbound.stranger_per_recipient_day = 10_000;

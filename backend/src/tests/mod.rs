@@ -2,6 +2,7 @@
 //! engines that do not. The scene is set here; the stories are in the files beside it.
 
 mod batches;
+mod cluster;
 mod connections;
 mod containment;
 mod desk;

@@ -39,7 +39,7 @@ fn posted(scene_now: Timestamp, entry: IntakeEntry, attempt: u8) -> AccountReque
 
 impl<S: Store> Scene<S> {
     /// What the service of `sender` is told of its message.
-    async fn receive(&self, entry: IntakeEntry, attempt: u8) -> Code {
+    pub(in crate::tests) async fn receive(&self, entry: IntakeEntry, attempt: u8) -> Code {
         let request = Verified::declare(posted(self.now(), entry, attempt));
         let outcome = self.backend.receive(request).await;
         code_of(&outcome)
