@@ -551,6 +551,13 @@ impl<S: Store> Inner<S> {
     /// Our partitions with something in their intakes.
     async fn waiting(&self) -> Vec<PartitionId> {
         let shared = &self.shared;
+        if shared
+            .membership
+            .as_ref()
+            .is_some_and(|one| !one.roles().backend)
+        {
+            return Vec::new();
+        }
         let now = shared.now();
         let found = match bell::look(&shared.store).await {
             Ok(found) => found,

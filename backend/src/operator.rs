@@ -102,9 +102,12 @@ impl<S: Store> BackendHandle<S> {
     /// Leaves the cluster, if it is in one; sends nothing more to other services, refuses new work, waits for
     /// what is being committed, and ends every partition and its thread.
     pub async fn stop(&self) {
-        if tokio::time::timeout(LEAVE_TIME_MAX, self.leave())
-            .await
-            .is_err()
+        let membership = self.inner.shared.membership.as_ref();
+        // Whoever had it leave before has waited for that.
+        if membership.is_some_and(|one| !one.is_leaving())
+            && tokio::time::timeout(LEAVE_TIME_MAX, self.leave())
+                .await
+                .is_err()
         {
             tracing::warn!("the node could not let go of everything; others will take it over");
         }

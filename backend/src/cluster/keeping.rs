@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh_common::cluster::{
-    Basis, Claim, ClaimOutcome, Effect, Event, Fence, Keeper, NodeId, ReleaseOutcome, Unit,
+    Basis, Claim, ClaimOutcome, Effect, Event, Fence, Keeper, NodeId, PartitionId, ReleaseOutcome,
+    Unit,
 };
 use mesh_common::limits::{LOOK_INTERVAL_MIN, OUTBOUND_STOP_TIME_MAX, RELEASES_IN_FLIGHT_MAX};
 use tokio::sync::Semaphore;
@@ -20,6 +21,7 @@ use tokio::time::timeout;
 use super::claims::{self, Look};
 use super::membership::Membership;
 use crate::handle::Inner;
+use crate::partition::doubts;
 use crate::partition::reading::ReadError;
 use crate::partition::shared::{Shared, chain};
 use crate::store::{Store, StoreError, keys};
@@ -47,6 +49,8 @@ enum Ended {
         outcome: ReleaseOutcome,
     },
     Forgotten,
+    /// What this node left in doubt in partitions that others own.
+    Settled,
     Left {
         is_committed: bool,
     },
@@ -121,6 +125,7 @@ impl<S: Store> Keeping<S> {
         }
         let reports = self.membership.take_reports();
         for (unit, fence) in reports.fenced {
+            self.route = None;
             self.tell(Event::Fenced { unit, fence });
         }
         if reports.is_leaving {
@@ -203,8 +208,11 @@ impl<S: Store> Keeping<S> {
                 begun,
                 outcome,
             } => {
-                if outcome == ClaimOutcome::Taken {
-                    self.count(&claim, self.now().saturating_sub(begun));
+                match outcome {
+                    ClaimOutcome::Taken => self.count(&claim, self.now().saturating_sub(begun)),
+                    // The records are others than we know: all of them are read again, whatever the
+                    // key of changes says.
+                    ClaimOutcome::Refused | ClaimOutcome::Failed => self.route = None,
                 }
                 self.tell(Event::ClaimEnded { claim, outcome });
             }
@@ -214,8 +222,12 @@ impl<S: Store> Keeping<S> {
                 successor,
                 outcome,
             } => {
-                if let (ReleaseOutcome::Released, Some(successor)) = (outcome, successor) {
-                    self.released.entry(successor).or_default().push(unit);
+                match (outcome, successor) {
+                    (ReleaseOutcome::Released, Some(successor)) => {
+                        self.released.entry(successor).or_default().push(unit);
+                    }
+                    (ReleaseOutcome::Released, None) => {}
+                    (ReleaseOutcome::Fenced | ReleaseOutcome::Failed, _) => self.route = None,
                 }
                 self.tell(Event::ReleaseEnded {
                     unit,
@@ -223,7 +235,7 @@ impl<S: Store> Keeping<S> {
                     outcome,
                 });
             }
-            Ended::Forgotten => {}
+            Ended::Forgotten | Ended::Settled => {}
             Ended::Left { is_committed } => self.tell(Event::LeaveEnded { is_committed }),
             Ended::Rerouted => {
                 self.watch(LOOK_INTERVAL_MIN);
@@ -255,6 +267,7 @@ impl<S: Store> Keeping<S> {
                 home.wake_partitions();
             }
         }
+        self.settle_doubts();
         let (census, nodes) = (self.keeper.census(), &self.shared.metrics.cluster.nodes);
         let counts = [
             ("active", census.active),
@@ -265,6 +278,30 @@ impl<S: Store> Keeping<S> {
             let gauge = nodes.with_label_values(&[state]);
             gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
+    }
+
+    /// What this node wanted to queue for partitions that others own by now has landed, or never will:
+    /// their claims are in the way.
+    fn settle_doubts(&mut self) {
+        let routes = self.keeper.routes();
+        let is_others = |partition: &PartitionId| {
+            let owner = routes.owners.get(&Unit::Partition(*partition));
+            owner.is_some_and(|route| route.node != self.membership.id)
+        };
+        let doubtful = self.shared.doubts.partitions();
+        let doubtful: Vec<PartitionId> = doubtful.into_iter().filter(is_others).collect();
+        if doubtful.is_empty() {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        self.tasks.spawn(async move {
+            for partition in doubtful {
+                if let Err(error) = doubts::settle(&shared, partition).await {
+                    tracing::debug!(cause = chain(&error), "doubts are settled later");
+                }
+            }
+            Ended::Settled
+        });
     }
 
     /// Counts what was taken, by why it could be.

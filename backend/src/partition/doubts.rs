@@ -59,6 +59,11 @@ impl Doubts {
         self.lock().contains_key(&partition)
     }
 
+    /// The partitions of which anything is in doubt.
+    pub(crate) fn partitions(&self) -> Vec<PartitionId> {
+        self.lock().keys().copied().collect()
+    }
+
     fn of(&self, partition: PartitionId) -> Vec<Doubt> {
         self.lock().get(&partition).cloned().unwrap_or_default()
     }

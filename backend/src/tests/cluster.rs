@@ -101,7 +101,7 @@ impl<S: Store> City<S> {
     async fn join(&mut self, number: u8) {
         let clock: Arc<dyn Clock> = Arc::<StoryClock>::clone(&self.clock);
         let parts = Parts {
-            config: super::intake::open_to_strangers(),
+            config: intake::open_to_strangers(),
             store: self.store.clone(),
             clock,
             entropy: SharedEntropy::new(SeededEntropy::new(u64::from(number))),

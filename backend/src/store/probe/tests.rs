@@ -338,3 +338,56 @@ async fn a_store_that_takes_no_writes_is_not_asked_again() {
         Ok(Landing::Answered(_))
     ));
 }
+
+/// An append whose owner is replaced, by somebody who goes on appending, before it can look.
+struct Overtaken {
+    append: Append,
+    store: MemoryStore,
+}
+
+impl Plan<MemoryStore> for Overtaken {
+    type Refusal = &'static str;
+
+    fn fence_key(&self) -> &[u8] {
+        self.append.fence_key()
+    }
+
+    async fn fill(
+        &self,
+        tx: &mut <MemoryStore as Store>::Tx,
+    ) -> Result<(), PlanError<&'static str>> {
+        self.append.fill(tx).await
+    }
+
+    async fn has_landed(&self, tx: &<MemoryStore as Store>::Tx) -> Result<bool, StoreError> {
+        assert!(
+            !self
+                .append
+                .has_landed(&self.store.begin(TxOptions::default()))
+                .await?
+                || {
+                    take_over(&self.store, b"rival").await;
+                    let mut rival = self.store.begin(TxOptions::default());
+                    rival.set(b"tip", [9_u64.to_be_bytes(), 9_u64.to_be_bytes()].concat());
+                    rival.commit().await.is_ok()
+                }
+        );
+        self.append.has_landed(tx).await
+    }
+}
+
+#[tokio::test]
+async fn a_batch_that_landed_and_was_written_over_is_not_said_to_be_lost() {
+    let (store, append) = prepared().await;
+    store.inject(Fault::UnknownApplied);
+    let plan = Overtaken {
+        append,
+        store: store.clone(),
+    };
+    let outcome = commit_with_probe(&store, TxOptions::default(), &plan).await;
+    assert!(
+        matches!(outcome, Err(ProbeError::Unresolved(CommitError::Unknown))),
+        "{outcome:?}"
+    );
+    assert_eq!(frames(&store).await.len(), 2, "it has landed");
+}

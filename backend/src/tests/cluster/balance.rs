@@ -2,8 +2,10 @@
 
 use futures_util::FutureExt as _;
 use mesh_common::cluster::{Fence, RoutingTable};
+use mesh_common::limits::PARTITIONS;
 
 use super::*;
+use crate::cluster::NoNeighbours;
 
 #[actix::test]
 async fn the_first_node_owns_everything_and_the_second_takes_its_share() {
@@ -143,4 +145,69 @@ async fn everybody_who_is_linked_is_told_of_every_change() {
     assert_eq!(owner(&after.routes), city.scene(here).backend.node());
     backend.tell_secrets(Vec::new());
     assert!(backend.told().revision > after.revision);
+}
+
+#[actix::test]
+async fn nodes_that_run_by_themselves_share_leave_and_let_nobody_wait() {
+    let store = MemoryStore::new();
+    let clock = || Arc::new(StoryClock(AtomicI64::new(1_770_000_000_000)));
+    let join = |seed: u64| {
+        let times = Times {
+            heartbeat: Duration::from_millis(50),
+            poll: Duration::from_millis(50),
+            lease: Duration::from_secs(60),
+            takeover: Duration::from_secs(10),
+        };
+        let cluster = ClusterConfig {
+            roles: Roles {
+                backend: true,
+                outbound: false,
+            },
+            times,
+            ..ClusterConfig::default()
+        };
+        BackendHandle::join(
+            BackendConfig::default(),
+            cluster,
+            store.clone(),
+            clock(),
+            SeededEntropy::new(seed),
+            service_keys(),
+            Arc::new(NoNeighbours),
+        )
+    };
+    let first = join(1).await.unwrap();
+    let owned = |backend: &BackendHandle<MemoryStore>| backend.holdings().unwrap().partitions;
+    let mut told = first.told();
+    while owned(&first) < usize::from(PARTITIONS) {
+        told = first.told_anew(told.revision).await;
+    }
+    let second = join(2).await.unwrap();
+    let mut told = second.told();
+    while told.routes.nodes.len() < 2 {
+        told = second.told_anew(told.revision).await;
+    }
+    assert_eq!(owned(&second), 0, "nothing moves before it is calm");
+    let alice = Person::new("alice");
+    let now = clock().now();
+    let created = first.perform(Verified::declare(alice.create(now))).await;
+    assert_eq!(code_of(&created), Code::Ok);
+    first.stop().await;
+    assert!(first.holdings().unwrap().has_left);
+    while owned(&second) < usize::from(PARTITIONS) {
+        told = second.told_anew(told.revision).await;
+    }
+    let upload = alice.upload(now, 0, &[b"on"]);
+    let on = second.perform(Verified::declare(upload)).await;
+    assert_eq!(code_of(&on), Code::Ok);
+    let released = &second.metrics().cluster.takeovers;
+    let released = released.with_label_values(&["released"]).get();
+    assert_eq!(
+        released,
+        u64::from(PARTITIONS),
+        "nothing was taken by force"
+    );
+    second.refresh_measures().await;
+    assert!(second.metrics().cluster.heartbeat_age.get() < 60.0);
+    second.stop().await;
 }
