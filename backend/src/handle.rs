@@ -310,11 +310,15 @@ impl<S: Store> Inner<S> {
         PartitionActor<S>: Handler<M> + Actor<Context = Context<PartitionActor<S>>>,
     {
         let sent = self.actor(partition)?.send(command).await;
-        sent.map_err(|error| {
-            NotHere::Away(ServiceError::unavailable(format!(
-                "the partition ended: {error}"
-            )))
-        })
+        let Err(error) = sent else { return Ok(()) };
+        if self.shared.membership.is_some() {
+            // Nothing was begun. It broke, which is found out here, or it is let go of.
+            let moved = || NotHere::Moved(self.shared.moved(partition));
+            return Err(self.actor(partition).err().unwrap_or_else(moved));
+        }
+        Err(NotHere::Away(ServiceError::unavailable(format!(
+            "the partition ended: {error}"
+        ))))
     }
 
     pub(crate) async fn view(
