@@ -112,7 +112,8 @@ impl Town {
         };
         let watch = Arc::<StoryWatch>::clone(&self.watch) as Arc<dyn Stopwatch>;
         let street = Arc::<Street>::clone(&self.street) as Arc<dyn Neighbours>;
-        let entered = BackendHandle::enter(parts, cluster, watch, street).await;
+        let all = mesh_common::cluster::Unit::all().collect();
+        let entered = BackendHandle::enter(parts, cluster, all, watch, street).await;
         let (backend, keeping) = entered.unwrap();
         let home = Arc::downgrade(&backend.inner);
         self.street.0.lock().unwrap().insert(address, home);
