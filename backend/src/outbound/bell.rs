@@ -120,7 +120,9 @@ impl QueueBell {
         let mut state = self.lock();
         let state = &mut *state;
         for note in notes {
-            if !state.is_home(note.shard()) {
+            if let Some(home) = &state.home
+                && !home.contains(&note.shard())
+            {
                 state.abroad.queues.insert(note.shard());
                 continue;
             }
@@ -260,6 +262,27 @@ mod tests {
         assert_eq!(rung.told.get(&ShardId::of("a.example")), Some(&stamp));
         assert!(rung.doubtful.is_empty());
         assert!(bell.take().items.is_empty());
+    }
+
+    #[test]
+    fn what_concerns_other_owners_is_kept_for_them_by_number() {
+        let bell = QueueBell::of_none();
+        let (here, there) = (ShardId::of("here.example"), ShardId::of("there.example"));
+        bell.be_home_of(BTreeSet::from([here]));
+        bell.ring(&[note("here.example"), note("there.example")], None);
+        bell.doubt([there, here]);
+        bell.heard_abroad("there.example");
+        let abroad = bell.take_abroad();
+        assert_eq!(abroad.queues, BTreeSet::from([there]));
+        assert_eq!(abroad.heard, BTreeSet::from(["there.example".to_owned()]));
+        assert!(bell.take_abroad().is_empty());
+        let rung = bell.take();
+        assert_eq!(rung.items.len(), 1);
+        assert_eq!(rung.doubtful, BTreeSet::from([here]));
+        // Whoever was told wrongly passes nothing on.
+        bell.nudged([there, here]);
+        assert!(bell.take_abroad().is_empty());
+        assert_eq!(bell.take().doubtful, BTreeSet::from([here]));
     }
 
     #[test]

@@ -233,8 +233,19 @@ impl<S: Store> Outbound<S> {
     /// Starts nothing more, lets what is in flight end, at most [`OUTBOUND_STOP_TIME_MAX`], and lets go of
     /// the shards. The back-end itself does so when it stops; whoever is called back by peers does it before it
     /// stops listening.
+    ///
+    /// A node of a cluster thereby begins to leave it, since the others are to have its shards.
     pub async fn stop(&self) {
         const GRACE: Duration = Duration::from_secs(2);
+        let shared = &self.shared;
+        if let Some(membership) = &shared.membership {
+            membership.leave();
+            let left =
+                tokio::time::timeout(OUTBOUND_STOP_TIME_MAX + GRACE, shared.shards.none_left());
+            if left.await.is_err() {
+                tracing::warn!("shards of the queue were not let go of one by one in time");
+            }
+        }
         let stopped = tokio::time::timeout(OUTBOUND_STOP_TIME_MAX + GRACE, self.ask(Command::Stop));
         if stopped.await.is_err() {
             tracing::warn!(

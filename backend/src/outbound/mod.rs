@@ -61,7 +61,7 @@ pub(crate) mod rows;
 mod settle;
 pub(crate) mod shards;
 pub(crate) mod survey;
-mod takeover;
+pub(crate) mod takeover;
 mod transfer;
 
 pub use carrier::{Carrier, Transfer};

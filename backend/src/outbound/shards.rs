@@ -79,6 +79,7 @@ pub(crate) struct Shards {
     state: Mutex<State>,
     changed: Notify,
     lost: Notify,
+    ended: Notify,
     /// Whether nothing new may begin: whoever cannot renew what it says of itself is about to lose all.
     is_resting: AtomicBool,
 }
@@ -100,6 +101,7 @@ impl Shards {
             state: Mutex::default(),
             changed: Notify::new(),
             lost: Notify::new(),
+            ended: Notify::new(),
             is_resting: AtomicBool::new(false),
         }
     }
@@ -148,7 +150,20 @@ impl Shards {
         // Nobody works for it at present, or the store does not answer. What is still written fails.
         self.lock().end(shard, Ended::LetGo);
         self.changed.notify_one();
+        self.ended.notify_waiters();
         Ended::LetGo
+    }
+
+    /// Waits until nothing is held any more.
+    pub(crate) async fn none_left(&self) {
+        loop {
+            let mut ended = std::pin::pin!(self.ended.notified());
+            ended.as_mut().enable();
+            if self.lock().held.is_empty() {
+                return;
+            }
+            ended.await;
+        }
     }
 
     /// Others hold `shard`, as the loop has seen, or nobody does: it is not ours by this claim any more.
@@ -160,6 +175,7 @@ impl Shards {
         }
         drop(state);
         self.changed.notify_one();
+        self.ended.notify_waiters();
     }
 
     /// Waits until commits were refused since others hold shards, and says which, with the claims by which they
@@ -246,6 +262,7 @@ impl Shards {
         }
         drop(state);
         self.lost.notify_one();
+        self.ended.notify_waiters();
     }
 
     /// Nothing is under way any more for a shard that was to be let go of.
@@ -254,6 +271,8 @@ impl Shards {
         if state.is_held_by(shard, ownership) {
             state.end(shard, Ended::LetGo);
         }
+        drop(state);
+        self.ended.notify_waiters();
     }
 
     /// Whether nothing new may begin.

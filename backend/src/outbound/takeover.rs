@@ -244,8 +244,23 @@ pub(crate) async fn release<S: Store>(shared: &Shared<S>, holding: &Holding) {
         shared.claimant.released(held.fence)
     })
     .await;
+    if shared.shards.are_shared() && holding.iter().next().is_some() {
+        tell_of_changes(shared).await;
+    }
     for (shard, held) in holding.iter() {
         shared.shards.gone(shard, held.ownership.fence);
+    }
+}
+
+/// Tells the other nodes that records have changed. Who is not told finds out with the next change.
+async fn tell_of_changes<S: Store>(shared: &Shared<S>) {
+    let mut tx = shared.store.begin(shared.writing());
+    tx.set_stamped_value(&keys::route(), b"", b"");
+    if let Err(error) = tx.commit().await {
+        tracing::warn!(
+            cause = chain(&error),
+            "others are not told what was let go of"
+        );
     }
 }
 

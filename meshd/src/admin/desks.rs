@@ -5,11 +5,10 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use mesh_backend::desk::{DeskError, DestinationState, PoolDesk, Selection};
+use mesh_backend::desk::{NoPool, PoolDesk};
 use mesh_backend::outbound::Outbound;
 use mesh_backend::store::Store;
 use mesh_backend::{BackendHandle, SystemClock, SystemEntropy};
-use mesh_common::cluster::handle::BoxFuture;
 
 use super::api::Api;
 use super::audit::Audit;
@@ -47,36 +46,10 @@ pub fn pool_of<S: Store>(outbound: Outbound<S>) -> Arc<dyn PoolDesk> {
 }
 
 /// The desk of a queue that is emptied by other processes: what waits is read from the store, how
-/// destinations do is known there.
+/// destinations do is known there, and what is to be done about messages is left for them.
 #[must_use]
 pub fn no_pool() -> Arc<dyn PoolDesk> {
     Arc::new(NoPool)
-}
-
-struct NoPool;
-
-impl NoPool {
-    fn refused() -> DeskError {
-        DeskError::Refused {
-            why: "outbound processes empty the queues: ask one of them".to_owned(),
-        }
-    }
-}
-
-impl PoolDesk for NoPool {
-    fn destinations(&self) -> BoxFuture<'_, Result<Vec<DestinationState>, DeskError>> {
-        Box::pin(std::future::ready(Ok(Vec::new())))
-    }
-
-    fn retry<'a>(&'a self, _: &'a Selection) -> BoxFuture<'a, Result<u64, DeskError>> {
-        Box::pin(std::future::ready(Err(Self::refused())))
-    }
-
-    fn fail<'a>(&'a self, _: &'a Selection, _: &'a str) -> BoxFuture<'a, Result<u64, DeskError>> {
-        Box::pin(std::future::ready(Err(Self::refused())))
-    }
-
-    fn orders_changed(&self) {}
 }
 
 /// Opens the desks over `backend`, whose queue `pool` empties by way of `peers`.

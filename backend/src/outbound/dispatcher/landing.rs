@@ -214,7 +214,8 @@ impl<S: Store> Dispatcher<S> {
             }
             Err(error) => {
                 complain(&error, "destinations");
-                self.shared.queue_bell.doubt([shard]);
+                // The next look takes what was queued there for new.
+                self.told.remove(&shard);
             }
         }
     }

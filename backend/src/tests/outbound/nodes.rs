@@ -10,6 +10,7 @@ use crate::cluster::keeping::Keeping;
 use crate::cluster::{ClusterConfig, Neighbours, Stopwatch};
 use crate::desk::{NoPool, Owner, PoolDesk, QueueDesk as _, Selection, StandingOrder, What};
 use crate::node::Parts;
+use crate::partition::Claimant;
 use crate::partition::shared::SharedEntropy;
 
 /// Time of a story, for leases.
@@ -469,6 +470,35 @@ async fn what_others_queue_counts_as_soon_as_the_queue_is_looked_through() {
     let survey = crate::outbound::survey::look_through(&shared[1], true);
     survey.await.unwrap();
     assert_eq!([waiting(0), waiting(1)], [100, 100]);
+}
+
+/// A life of the dispatcher that broke may have left a commit on its way.
+#[actix::test]
+async fn what_a_broken_life_left_on_its_way_does_not_land_any_more() {
+    let mut town = Town::new();
+    let played = Played::new(&town.clock, received);
+    town.add(OUTBOUND, Some(&played)).await;
+    town.divide().await;
+    let shared = Arc::clone(&town.nodes[0].scene.backend.inner.shared);
+    let [ours, theirs] = [ShardId(7), ShardId(8)];
+    let mut stray = town.store.begin(TxOptions::default());
+    let record = stray.get(&keys::shard(ours), Read::Serializable).await;
+    assert!(record.unwrap().is_some());
+    stray.set(b"stray", "late");
+    let rival = Claimant {
+        node: mesh_common::cluster::NodeId([9; 16]),
+        ..shared.claimant
+    };
+    let writing = TxOptions::default();
+    let claimed = rival.claim_shards(&town.store, writing, &[theirs]).await;
+    let fence = claimed.unwrap()[0].fence;
+    assert!(crate::outbound::takeover::fence_off_the_past(&shared).await);
+    let landed = stray.commit().await;
+    assert!(matches!(landed, Err(crate::store::CommitError::Conflict)));
+    let lost = shared.shards.lost().await;
+    assert_eq!(lost.keys().collect::<Vec<_>>(), [&theirs]);
+    assert!(lost[&theirs] < fence);
+    assert!(shared.shards.held().contains(&ours));
 }
 
 /// Two bad ends: then one item at a time, but only of the shards of whoever ended so; and a planned move does not
