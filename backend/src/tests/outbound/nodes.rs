@@ -377,8 +377,15 @@ async fn a_peer_that_speaks_to_any_node_is_tried_by_the_one_that_works_for_it() 
     let item = queued(&alice, "bob@back.example", "M1", town.clock.now());
     town.nodes[0].scene.put_in_queue(&[item]).await;
     played.came(1).await;
-    town.pass(120, &[]).await;
-    town.idle().await;
+    let outbound = town.nodes[1].outbound.clone().unwrap();
+    loop {
+        town.pass(1, &[]).await;
+        town.idle().await;
+        let states = outbound.destinations().await.unwrap();
+        if matches!(states[0].phase, crate::desk::Phase::Away { .. }) {
+            break;
+        }
+    }
     let before = played.times("M1");
     is_back.store(1, Ordering::SeqCst);
     town.nodes[0].scene.backend.heard_from("back.example");
@@ -418,7 +425,20 @@ async fn what_is_ordered_at_one_node_is_followed_by_all() {
     played.came(1).await;
     assert_eq!([played.times("held"), played.times("dead")], [0, 1]);
     played.open();
-    town.pass(60, &[]).await;
+    let outbound = town.nodes[1].outbound.clone().unwrap();
+    loop {
+        town.pass(2, &[]).await;
+        town.idle().await;
+        let states = outbound.destinations().await.unwrap();
+        let is_away = |one: &crate::desk::DestinationState| {
+            one.domain == "dead.example" && matches!(one.phase, crate::desk::Phase::Away { .. })
+        };
+        if states.iter().any(is_away) {
+            break;
+        }
+    }
+    // What is known of it is written within a second.
+    town.pass(2, &[]).await;
     town.idle().await;
 
     // Who asks elsewhere is told who works for it, and what was written of it.
