@@ -168,6 +168,7 @@ impl Router {
             started: Instant::now(),
         });
         tokio::spawn(links::keep_links(Arc::downgrade(&inner)));
+        tokio::spawn(links::seek(Arc::downgrade(&inner)));
         Self { inner }
     }
 

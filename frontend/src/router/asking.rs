@@ -381,18 +381,30 @@ impl Inner {
                 self.routing_mut().doubt(address, now);
                 Ended::Nothing
             }
-            LinkFailure::Refused(why) => {
-                tracing::error!(node = %address, why, "a node takes no requests from this front-end");
-                let until = self.now() + NODE_REFUSES_PAUSE;
-                self.routing_mut().doubt_until(address, until);
-                Ended::Nothing
-            }
+            LinkFailure::Refused(why) => self.is_refused(linked, target, &why),
             LinkFailure::Lost(why) => {
                 tracing::debug!(node = %address, why, "a node was asked and did not answer");
                 let now = self.now();
                 self.routing_mut().doubt(address, now);
                 Ended::Open(why)
             }
+        }
+    }
+
+    /// A node took nothing of it. One that is heard takes calls of this process, so it is this one that it
+    /// does not take; that must not keep others from it.
+    fn is_refused<T>(&self, linked: &Linked, target: Option<&Target>, why: &str) -> Ended<T> {
+        let address = &linked.address;
+        if linked.stream().is_none() {
+            tracing::error!(node = %address, why, "a node takes no requests from this front-end");
+            let until = self.now() + NODE_REFUSES_PAUSE;
+            self.routing_mut().doubt_until(address, until);
+            return Ended::Nothing;
+        }
+        tracing::error!(node = %address, why, "a node does not take a request");
+        match target {
+            Some(_) => Ended::For(Err(ServiceError::internal(why).into())),
+            None => Ended::Nothing,
         }
     }
 

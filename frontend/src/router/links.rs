@@ -9,22 +9,24 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
 use mesh_common::limits::{BACKENDS_LOOKUP_INTERVAL, BACKENDS_LOOKUP_PAUSE, NODES_LINKED_MAX};
 use mesh_link::{Heard, NodeLink};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 
-use super::Inner;
 use super::routing::Address;
+use super::{Inner, MEASURE_INTERVAL};
 
 /// The links, by address.
 #[derive(Default)]
 pub(crate) struct Links {
     by_address: RwLock<HashMap<Address, Arc<Linked>>>,
+    /// Where back-ends were found.
+    seeds: Mutex<BTreeSet<Address>>,
     /// Rung when other links may be wanted than there are.
     relink: Notify,
 }
@@ -45,6 +47,10 @@ impl Links {
         let links = self.by_address.read();
         let links = links.unwrap_or_else(PoisonError::into_inner);
         links.get(address).cloned()
+    }
+
+    fn seeds(&self) -> MutexGuard<'_, BTreeSet<Address>> {
+        self.seeds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks soon whether other links are wanted.
@@ -102,8 +108,9 @@ impl Drop for Linked {
 
 impl Inner {
     /// Makes the links that are wanted, and ends those that are not.
-    pub(super) fn relink(self: &Arc<Self>, seeds: &BTreeSet<Address>) {
-        let wanted = self.routing().wanted(seeds);
+    fn relink(self: &Arc<Self>) {
+        let seeds = self.links.seeds().clone();
+        let wanted = self.routing().wanted(&seeds);
         let links = self.links.by_address.write();
         let mut links = links.unwrap_or_else(PoisonError::into_inner);
         let mut ended = Vec::new();
@@ -114,13 +121,20 @@ impl Inner {
             }
             is_wanted
         });
-        for address in wanted.iter().take(NODES_LINKED_MAX) {
+        let mut made = Vec::new();
+        for address in &wanted {
             if !links.contains_key(address) && links.len() < NODES_LINKED_MAX {
                 tracing::debug!(node = %address, "a link to a node is made");
                 links.insert(Arc::clone(address), self.link_to(address));
+                made.push(Arc::clone(address));
             }
         }
         drop(links);
+        for address in made {
+            // Whoever wanted it before there was a link found nobody.
+            let changed = self.routing_mut().answered(&address, None);
+            self.wake(&changed);
+        }
         for linked in ended {
             tracing::debug!(node = %linked.address, "the link to a node is ended");
             // Whoever watches by it begins elsewhere.
@@ -192,51 +206,53 @@ async fn listen(inner: Weak<Inner>, linked: Weak<Linked>) {
     }
 }
 
-/// Looks for back-ends, keeps the links that are wanted, and measures, until the router is gone.
+/// Keeps the links that are wanted, and measures, until the router is gone.
 pub(super) async fn keep_links(inner: Weak<Inner>) {
-    let mut seeds = BTreeSet::new();
-    let mut look_at = Instant::now();
     let mut silent_since = Instant::now();
     loop {
         let Some(inner) = inner.upgrade() else {
             return;
         };
-        let is_heard = inner.routing().is_heard();
         let now = Instant::now();
-        if is_heard {
+        if inner.routing().is_heard() {
             silent_since = now;
-        } else {
-            // The last one fell silent: it may be long until the next look is due.
-            look_at = look_at.min(now + BACKENDS_LOOKUP_PAUSE);
         }
         let age = now.saturating_duration_since(silent_since);
         inner.measures.cache_age.set(age.as_secs_f64());
-        if look_at <= now {
-            inner.look_for(&mut seeds).await;
-            let pause = match is_heard {
-                true => BACKENDS_LOOKUP_INTERVAL,
-                false => BACKENDS_LOOKUP_PAUSE,
-            };
-            look_at = Instant::now() + pause;
-        }
-        inner.relink(&seeds);
-        let next = look_at.min(Instant::now() + super::MEASURE_INTERVAL);
+        inner.relink();
         let links = Arc::clone(&inner.links);
         drop(inner);
         // Either way it is time to look again.
-        let _ = timeout_at(next, links.relink.notified()).await;
+        let _ = timeout(MEASURE_INTERVAL, links.relink.notified()).await;
+    }
+}
+
+/// Looks for back-ends until the router is gone: often while none is heard, which would tell of the
+/// others.
+pub(super) async fn seek(inner: Weak<Inner>) {
+    let mut looked_at: Option<Instant> = None;
+    loop {
+        let Some(inner) = inner.upgrade() else {
+            return;
+        };
+        let is_late = looked_at.is_none_or(|at| at.elapsed() >= BACKENDS_LOOKUP_INTERVAL);
+        if is_late || !inner.routing().is_heard() {
+            inner.look().await;
+            looked_at = Some(Instant::now());
+        }
+        drop(inner);
+        sleep(BACKENDS_LOOKUP_PAUSE).await;
     }
 }
 
 impl Inner {
     /// Asks where back-ends are. Who was found before stays, if nothing can be found now.
-    async fn look_for(&self, seeds: &mut BTreeSet<Address>) {
+    async fn look(&self) {
         match self.finder.find().await {
             Ok(found) => {
-                *seeds = found
-                    .iter()
-                    .map(|one| Address::from(one.as_str()))
-                    .collect();
+                let found = found.iter().map(|one| Address::from(one.as_str()));
+                *self.links.seeds() = found.collect();
+                self.links.look_again();
             }
             Err(error) => tracing::warn!(%error, "back-ends cannot be looked for"),
         }

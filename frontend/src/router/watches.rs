@@ -132,7 +132,8 @@ impl Inner {
     async fn watch_at_owner(&self, account: &AccountAddress) -> Option<AtOwner> {
         let linked = self.owner_of(account)?;
         let stream = linked.stream()?;
-        let watch = linked.link.watch(account).await?;
+        let begun = timeout(WATCH_BEGINS_TIME_MAX, linked.link.watch(account)).await;
+        let watch = begun.ok()??;
         Some(AtOwner {
             linked,
             stream,

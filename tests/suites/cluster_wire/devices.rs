@@ -86,6 +86,17 @@ impl Writer {
         tries
     }
 
+    /// Uploads one more frame by one request that is sent so many times at once.
+    pub(crate) async fn upload_at_once(&self, times: usize) -> Result<(), String> {
+        let next = self.frames.get();
+        let frame = event(next, "New", &format!("id{next}"), "a bookmark");
+        let request = self.device.clone().upload(CATALOG, vec![frame]);
+        let tries = (0..times).map(|_| perform(&self.router, request.clone()));
+        let answers = join_all(tries).await;
+        self.frames.set(next + 1);
+        answers.into_iter().try_for_each(|answer| answer.map(drop))
+    }
+
     /// Frames that are there, as a Status says.
     pub(crate) async fn stored(&self) -> Result<u64, String> {
         let mut device = self.device.clone();

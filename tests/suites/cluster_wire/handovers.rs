@@ -107,3 +107,19 @@ fn connections_that_break_lose_and_double_nothing() {
         check(&writers).await;
     });
 }
+
+// What a router does when it has sent a write and got no answer; at worst both tries arrive together.
+#[test]
+fn one_request_that_arrives_several_times_at_once_is_carried_out_once() {
+    tell(|| async {
+        let cluster = Cluster::with(0).await;
+        let routed = cluster.router().await;
+        let writers = settle(&routed.router, 4).await;
+        for _ in 0..10 {
+            for writer in &writers {
+                writer.upload_at_once(3).await.unwrap();
+            }
+        }
+        check(&writers).await;
+    });
+}

@@ -242,6 +242,38 @@ async fn an_owner_that_lets_go_answers_what_it_has_begun() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_that_no_node_takes_keeps_no_other_from_it() {
+    let cluster = Cluster::of(2);
+    let router = cluster.router().await;
+    let refused = || Reply::Fails(LinkFailure::Refused("HTTP 400: it cannot be read".into()));
+    cluster.node(1).script([refused(), refused()]);
+    let (answer, time) = perform(&router, write(1)).await;
+    let Err(CallFailure::Refused(refusal)) = answer else {
+        panic!("{answer:?}");
+    };
+    assert_eq!((refusal.code, time), (Code::Internal, AT_ONCE));
+    assert_eq!(perform(&router, read(2)).await, (by(2), AT_ONCE));
+    assert_eq!(perform(&router, write(3)).await, (by(1), AT_ONCE));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_takes_nothing_from_us_is_left_alone() {
+    let cluster = Cluster::of(2);
+    let router = cluster.router().await;
+    let refused = LinkFailure::Refused("of another cluster".into());
+    cluster.node(1).usually(Reply::Fails(refused));
+    cluster.node(1).fall_silent();
+    sleep(Duration::from_millis(1)).await;
+    let (answer, time) = perform(&router, write(1)).await;
+    assert_eq!(
+        (answer, time),
+        (Err(CallFailure::Moved(None)), PARKED_TIME_MAX)
+    );
+    assert_eq!(perform(&router, read(2)).await, (by(2), AT_ONCE));
+    assert_eq!(cluster.node(1).asked().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_deadline_ends_everything() {
     let cluster = Cluster::of(2);
     let router = cluster.router().await;
