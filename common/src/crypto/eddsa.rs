@@ -80,6 +80,30 @@ pub fn verify<P: Ed448Provider>(
     message: &[u8],
     signature: &[u8; SIGNATURE_BYTES],
 ) -> bool {
+    verify_by::<P>(public, message, signature, |response, challenge| {
+        P::verification_point(response, challenge, point)
+    })
+}
+
+/// [`verify`] by the table of the key's point.
+#[must_use]
+pub fn verify_by_table<P: Ed448Provider>(
+    table: &P::Table,
+    public: &[u8; POINT_BYTES],
+    message: &[u8],
+    signature: &[u8; SIGNATURE_BYTES],
+) -> bool {
+    verify_by::<P>(public, message, signature, |response, challenge| {
+        P::verification_point_by(response, challenge, table)
+    })
+}
+
+fn verify_by<P: Ed448Provider>(
+    public: &[u8; POINT_BYTES],
+    message: &[u8],
+    signature: &[u8; SIGNATURE_BYTES],
+    verification_point: impl FnOnce(&Scalar, &Scalar) -> P::Point,
+) -> bool {
     let mut commitment = [0; POINT_BYTES];
     commitment.copy_from_slice(&signature[..POINT_BYTES]);
     let mut response = [0; POINT_BYTES];
@@ -89,7 +113,7 @@ pub fn verify<P: Ed448Provider>(
     }
     let challenge = challenge::<P>(&commitment, public, message);
     // Comparing encodings accepts exactly the canonical R.
-    P::encode(&P::verification_point(&response, &challenge, point)) == commitment
+    P::encode(&verification_point(&response, &challenge)) == commitment
 }
 
 /// Whether the nonce of `signature` is the public value that the reference uses for composite keys

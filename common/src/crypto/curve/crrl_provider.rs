@@ -3,6 +3,7 @@
 
 use crrl::ed448::{Point, Scalar as Number};
 
+use super::crrl_table::{self, Table};
 use super::{Ed448Provider, POINT_BYTES, Scalar};
 
 /// Arithmetic by the crate `crrl`.
@@ -11,6 +12,7 @@ pub struct Crrl;
 
 impl Ed448Provider for Crrl {
     type Point = Point;
+    type Table = Table;
 
     fn decode(octets: &[u8; POINT_BYTES]) -> Option<Point> {
         let point = Point::decode(octets)?;
@@ -48,6 +50,14 @@ impl Ed448Provider for Crrl {
 
     fn verification_point(s: &Scalar, k: &Scalar, point: &Point) -> Point {
         (-point).mul_add_mulgen_vartime(&number(k), &number(s))
+    }
+
+    fn table(point: &Point) -> Table {
+        Table::of(point)
+    }
+
+    fn verification_point_by(s: &Scalar, k: &Scalar, table: &Table) -> Point {
+        crrl_table::verification_point(&number(s), &number(k), table)
     }
 
     fn reduce(octets: &[u8; 2 * POINT_BYTES]) -> Scalar {

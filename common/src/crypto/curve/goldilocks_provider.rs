@@ -14,6 +14,8 @@ pub struct Goldilocks;
 
 impl Ed448Provider for Goldilocks {
     type Point = EdwardsPoint;
+    /// The point: nothing is gained here.
+    type Table = EdwardsPoint;
 
     fn decode(octets: &[u8; POINT_BYTES]) -> Option<EdwardsPoint> {
         let point: Option<AffinePoint> = CompressedEdwardsY(*octets).decompress_unchecked().into();
@@ -51,6 +53,14 @@ impl Ed448Provider for Goldilocks {
 
     fn verification_point(s: &Scalar, k: &Scalar, point: &EdwardsPoint) -> EdwardsPoint {
         Self::base_times(s).add(&times_any(point, k).negate())
+    }
+
+    fn table(point: &EdwardsPoint) -> EdwardsPoint {
+        *point
+    }
+
+    fn verification_point_by(s: &Scalar, k: &Scalar, table: &EdwardsPoint) -> EdwardsPoint {
+        Self::verification_point(s, k, table)
     }
 
     fn reduce(octets: &[u8; 2 * POINT_BYTES]) -> Scalar {

@@ -5,6 +5,7 @@
 //! is in [`super::eddsa`] and the same for every provider.
 
 mod crrl_provider;
+mod crrl_table;
 #[cfg(test)]
 #[cfg(feature = "goldilocks")]
 mod differential;
@@ -14,6 +15,7 @@ mod goldilocks_provider;
 use std::fmt::Debug;
 
 pub use crrl_provider::Crrl;
+pub use crrl_table::Table as CrrlTable;
 #[cfg(feature = "goldilocks")]
 pub use goldilocks_provider::Goldilocks;
 
@@ -37,6 +39,9 @@ pub type Scalar = [u8; POINT_BYTES];
 pub trait Ed448Provider {
     /// A point of the curve.
     type Point: Clone + Debug + Send + Sync;
+
+    /// What is worth keeping of a point that many signatures are verified by; public data only.
+    type Table: Debug + Send + Sync;
 
     /// Decodes a point of the curve from its one canonical encoding (RFC 8032 §5.2.3, decision
     /// y below the field prime, no stray bits in the last octet, no sign on x = 0.
@@ -65,6 +70,12 @@ pub trait Ed448Provider {
 
     /// `s` times the base point less `k` times any point; public data only.
     fn verification_point(s: &Scalar, k: &Scalar, point: &Self::Point) -> Self::Point;
+
+    /// The table of a point.
+    fn table(point: &Self::Point) -> Self::Table;
+
+    /// [`verification_point`](Self::verification_point) by the table of the point.
+    fn verification_point_by(s: &Scalar, k: &Scalar, table: &Self::Table) -> Self::Point;
 
     /// Reduces 114 octets, little endian, modulo the group order.
     fn reduce(octets: &[u8; 2 * POINT_BYTES]) -> Scalar;

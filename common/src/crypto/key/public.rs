@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -11,6 +13,10 @@ use crate::crypto::curve::{Ed448Provider, Provider};
 use crate::crypto::ed25519::{self, Ed25519Point};
 use crate::crypto::eddsa;
 use crate::udf::{self, Udf};
+
+/// Verifications by a key before a table is made of it, which costs about as much as one of them and
+/// saves half of each that follows. Most keys verify one signature and are dropped.
+const VERIFICATIONS_BARE: u8 = 2;
 
 /// A public key that was decoded from its canonical encoding and is not of small order
 /// (decision Q-18, architecture A-11). Two keys are equal when their octets are.
@@ -24,10 +30,30 @@ pub struct PublicKey {
 /// The point that the octets encode.
 #[derive(Clone)]
 pub(super) enum Decoded {
-    Ed448(<Provider as Ed448Provider>::Point),
+    Ed448(Arc<Ed448Key>),
     Ed25519(Ed25519Point),
     /// Keys that are only carried.
     Opaque,
+}
+
+/// A point of edwards448 that signatures are verified by, shared by all clones of its key.
+pub(super) struct Ed448Key {
+    pub(super) point: <Provider as Ed448Provider>::Point,
+    /// Verifications so far, as far as they matter.
+    verifications: AtomicU8,
+    table: OnceLock<<Provider as Ed448Provider>::Table>,
+    udf: OnceLock<Udf>,
+}
+
+impl Ed448Key {
+    fn verify(&self, public: &[u8; 57], digest: &[u8; 64], signature: &[u8; 114]) -> bool {
+        if self.verifications.load(Ordering::Relaxed) < VERIFICATIONS_BARE {
+            self.verifications.fetch_add(1, Ordering::Relaxed);
+            return eddsa::verify::<Provider>(&self.point, public, digest, signature);
+        }
+        let table = self.table.get_or_init(|| Provider::table(&self.point));
+        eddsa::verify_by_table::<Provider>(table, public, digest, signature)
+    }
 }
 
 impl PublicKey {
@@ -85,7 +111,10 @@ impl PublicKey {
     /// The fingerprint, 140 bits (crypto §2.3).
     #[must_use]
     pub fn udf(&self) -> Udf {
-        Udf::of_key(self)
+        match &self.point {
+            Decoded::Ed448(key) => key.udf.get_or_init(|| Udf::of_key(self)).clone(),
+            Decoded::Ed25519(_) | Decoded::Opaque => Udf::of_key(self),
+        }
     }
 
     /// The binary fingerprint of 512 bits that witnesses use (crypto §2.3).
@@ -102,9 +131,9 @@ impl PublicKey {
     /// [`SignatureError`].
     pub fn verify(&self, digest: &[u8; 64], signature: &[u8]) -> Result<(), SignatureError> {
         let is_valid = match &self.point {
-            Decoded::Ed448(point) => {
+            Decoded::Ed448(key) => {
                 let signature: &[u8; eddsa::SIGNATURE_BYTES] = self.sized(signature)?;
-                eddsa::verify::<Provider>(point, &self.octets, digest, signature)
+                key.verify(&self.octets, digest, signature)
             }
             Decoded::Ed25519(point) => {
                 let signature: &[u8; ed25519::SIGNATURE_BYTES] = self.sized(signature)?;
@@ -123,7 +152,7 @@ impl PublicKey {
     pub fn compose(&self, overlay: &Self) -> Result<Self, KeyError> {
         match (&self.point, &overlay.point) {
             (Decoded::Ed448(one), Decoded::Ed448(other)) => {
-                Self::ed448(&Provider::encode(&Provider::add(one, other)))
+                Self::ed448(&Provider::encode(&Provider::add(&one.point, &other.point)))
             }
             (Decoded::Ed25519(one), Decoded::Ed25519(other)) => {
                 Self::from_octets(Curve::Ed25519, &one.add(other).encode())
@@ -160,7 +189,12 @@ fn decode_ed448(octets: &[u8; 57]) -> Result<Decoded, KeyError> {
     if Provider::is_small_order(&point) {
         return Err(KeyError::SmallOrder);
     }
-    Ok(Decoded::Ed448(point))
+    Ok(Decoded::Ed448(Arc::new(Ed448Key {
+        point,
+        verifications: AtomicU8::new(0),
+        table: OnceLock::new(),
+        udf: OnceLock::new(),
+    })))
 }
 
 fn decode_ed25519(octets: &[u8]) -> Result<Decoded, KeyError> {

@@ -151,11 +151,11 @@ impl SecretKey {
     /// prime order: without a cofactor, the product would tell two bits of the scalar.
     pub fn agree(&self, peer: &PublicKey) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         match (&self.scalar, peer.point()) {
-            (Expanded::Ed448(own), Decoded::Ed448(point)) => {
-                if !Provider::is_prime_order(point) {
+            (Expanded::Ed448(own), Decoded::Ed448(peer)) => {
+                if !Provider::is_prime_order(&peer.point) {
                     return Err(KeyError::OutsideSubgroup);
                 }
-                let shared = eddsa::agree::<Provider>(&own.scalar, point);
+                let shared = eddsa::agree::<Provider>(&own.scalar, &peer.point);
                 Ok(Zeroizing::new(shared.to_vec()))
             }
             (Expanded::Ed25519(own), Decoded::Ed25519(point)) => {
@@ -175,8 +175,8 @@ impl SecretKey {
     /// identity is no [`PublicKey`].
     pub fn agree_cofactor(&self, peer: &PublicKey) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         match (&self.scalar, peer.point()) {
-            (Expanded::Ed448(own), Decoded::Ed448(point)) => {
-                let shared = eddsa::agree_cofactor::<Provider>(&own.scalar, point);
+            (Expanded::Ed448(own), Decoded::Ed448(peer)) => {
+                let shared = eddsa::agree_cofactor::<Provider>(&own.scalar, &peer.point);
                 Ok(Zeroizing::new(shared.to_vec()))
             }
             (Expanded::Ed448(_), _) => Err(KeyError::CurveUnused {
