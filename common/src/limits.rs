@@ -555,7 +555,7 @@ pub const IDLE_CONNECTION_TIME_MAX: Duration = Duration::from_secs(45);
 pub const GREETING_LIFE: Duration = Duration::from_secs(24 * 3_600);
 /// Time between two fetches of one profile because a key is not known from the last.
 pub const GREETING_REPEAT_INTERVAL: Duration = Duration::from_secs(60);
-/// Chains from devices to accounts of other services that a front-end remembers.
+/// Chains from devices to accounts that a front-end remembers, some 25 KiB each at most.
 pub const CHAINS_REMEMBERED_MAX: u64 = 4_096;
 /// Time for which one is remembered after it was used.
 pub const CHAIN_REMEMBERED: Duration = Duration::from_secs(600);

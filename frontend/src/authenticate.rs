@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use mesh_common::cluster::SigningKeys;
 use mesh_common::dare::Envelope;
 use mesh_common::error::ServiceError;
 use mesh_common::protocol::{Code, Request};
@@ -16,6 +15,7 @@ use mesh_common::time::Timestamp;
 use crate::admission::Source;
 use crate::callback::{Claim, Moment};
 use crate::edge::Edge;
+use crate::evidence::Known;
 use crate::identity::ServiceIdentity;
 
 impl Edge {
@@ -128,10 +128,10 @@ fn by_ticket(examined: Examined) -> Result<Authenticated, ServiceError> {
 /// those of the profiles in its CreateAccount.
 fn verify_profile(
     exchange: Box<OpenedExchange>,
-    keys: Option<Arc<SigningKeys>>,
+    known: Option<Arc<Known>>,
 ) -> Result<Authenticated, ServiceError> {
     match parse_request(exchange.plaintext()) {
         Ok(Request::CreateAccount(request)) => exchange.verify_creating(&request),
-        _ => exchange.verify_by(keys.as_deref()),
+        _ => exchange.verify_by(known.as_ref().map(|known| &known.keys)),
     }
 }

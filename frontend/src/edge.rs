@@ -41,7 +41,6 @@ use crate::metrics::FrontendMetrics;
 use crate::polls::{EndOfWaiting, Polls};
 use crate::prefer::Wait;
 use crate::respond::Reply;
-use forwarded::Chains;
 use policies::Policies;
 use poll::Asked;
 pub(crate) use poll::{Poll, Reached};
@@ -64,7 +63,6 @@ pub struct Edge {
     entropy: EntropySource,
     leniency: Leniency,
     policies: Policies,
-    chains: Chains,
     polls: Polls,
     pub(crate) mirror_status: bool,
     pub(crate) interop: bool,
@@ -141,7 +139,6 @@ impl Edge {
                 unsigned_profile_mesh: config.interop.unsigned_profile_mesh,
             },
             policies: Policies::new(config),
-            chains: Chains::new(),
             mirror_status: config.http.mirror_status,
             interop: config.interop.bare_json.is_some(),
             request_time_max: Duration::from_millis(config.http.request_ms),

@@ -7,19 +7,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_common::address::AccountAddress;
+use mesh_common::assertion::Authorities;
 use mesh_common::cluster::{Backend, Evidence, SigningKeys};
 use mesh_common::crypto::SecretKey;
+use mesh_common::dare::Signature;
 use mesh_common::entropy::Entropy;
 use mesh_common::error::ServiceError;
 use mesh_common::protocol::{ConnectRequest, Request};
 use mesh_common::session::{
-    Authenticated, Leniency, connect_evidence, content_evidence, create_evidence,
+    Authenticated, Leniency, connect_evidence, content_evidence_by, create_evidence,
     has_signed_content,
 };
 use mesh_common::time::Timestamp;
 use moka::sync::Cache;
 
 use crate::arithmetic::Arithmetic;
+use crate::chains::Chains;
 
 /// Accounts whose keys are kept.
 const ACCOUNTS_MAX: u64 = 16_384;
@@ -30,7 +33,17 @@ const KEPT: Duration = Duration::from_secs(60);
 pub(crate) struct Signers {
     backend: Arc<dyn Backend>,
     arithmetic: Arc<Arithmetic>,
-    cache: Cache<String, Arc<SigningKeys>>,
+    cache: Cache<String, Arc<Known>>,
+    /// The chains that messages carry.
+    pub(crate) chains: Chains,
+}
+
+/// The signing keys of one account.
+pub(crate) struct Known {
+    /// As its home told them.
+    pub(crate) keys: SigningKeys,
+    /// The same, decoded: that takes curve arithmetic of its own.
+    authorities: Authorities,
 }
 
 impl Signers {
@@ -43,6 +56,7 @@ impl Signers {
             backend,
             arithmetic,
             cache,
+            chains: Chains::new(),
         }
     }
 
@@ -50,25 +64,23 @@ impl Signers {
     /// remembered.
     ///
     /// # Errors
-    /// The account's home is away or too busy.
+    /// The account's home is away or too busy; what it has are no keys.
     pub(crate) async fn keys(
         &self,
         account: &AccountAddress,
         deadline: Timestamp,
-    ) -> Result<Option<Arc<SigningKeys>>, ServiceError> {
+    ) -> Result<Option<Arc<Known>>, ServiceError> {
         if let Some(keys) = self.cache.get(account.canonical()) {
             return Ok(Some(keys));
         }
-        let keys = self
-            .backend
-            .signing_keys(account, deadline)
-            .await?
-            .map(Arc::new);
-        if let Some(keys) = &keys {
-            self.cache
-                .insert(account.canonical().to_owned(), Arc::clone(keys));
-        }
-        Ok(keys)
+        let Some(keys) = self.backend.signing_keys(account, deadline).await? else {
+            return Ok(None);
+        };
+        let authorities = Authorities::of(&keys).map_err(ServiceError::internal)?;
+        let known = Arc::new(Known { keys, authorities });
+        self.cache
+            .insert(account.canonical().to_owned(), Arc::clone(&known));
+        Ok(Some(known))
     }
 
     /// Forgets the keys of `account`.
@@ -108,10 +120,12 @@ impl Signers {
                 Ok((Request::CreateAccount(request), evidence))
             }
             request if has_signed_content(&request) => {
-                let keys = self.keys(account, deadline).await?;
-                let account = account.clone();
+                let known = self.keys(account, deadline).await?;
+                let (account, chains) = (account.clone(), self.chains.clone());
                 let work = move || {
-                    content_evidence(&request, keys.as_deref(), &account)
+                    let authorities = known.as_ref().map(|known| &known.authorities);
+                    let follow = |block: &Signature| chains.follow(block);
+                    content_evidence_by(&request, authorities, &account, &follow)
                         .map(|evidence| (request, evidence))
                 };
                 self.arithmetic.run(work).await?
@@ -142,7 +156,7 @@ impl Signers {
             connect_evidence(
                 &request,
                 authenticated.as_deref(),
-                keys.as_deref(),
+                keys.as_ref().map(|known| &known.keys),
                 message_bytes_max,
                 &signer,
                 &mut *entropy,

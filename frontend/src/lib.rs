@@ -23,6 +23,7 @@
 //! | `authenticate` | exchange and ticket to caller and request |
 //! | [`callback`] | whether a service is the one of the domain it names |
 //! | `arithmetic` | the threads for agreements and signatures, with a bounded queue before them |
+//! | `chains` | chains from devices to accounts that were verified lately |
 //! | `evidence` | signature checks over a request's content, with the account's keys |
 //! | `prefer`, `polls` | how long a Status may wait; places, and the end of all waiting |
 //! | `published` | what hailing accounts publish, fetched by anybody |
@@ -37,6 +38,7 @@ mod arithmetic;
 mod authenticate;
 mod body;
 pub mod callback;
+mod chains;
 pub mod config;
 pub mod edge;
 mod evidence;

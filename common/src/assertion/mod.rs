@@ -44,7 +44,7 @@ pub use permission::{grants, is_administrator, names_tag};
 pub use profile::{
     Profile, ProfileAccount, ProfileDevice, ProfileGroup, ProfileHost, ProfileMesh, ProfileService,
 };
-pub use verify::{Authority, Signed};
+pub use verify::{Authorities, Authority, Signed};
 
 /// A structure that travels alone under its tag: `{"ProfileMesh":{…}}` (crypto §1.2).
 pub trait Assertion: Serialize + DeserializeOwned {

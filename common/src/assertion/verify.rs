@@ -83,6 +83,17 @@ pub fn credential_digest(digest: &[u8; 64]) -> [u8; 32] {
     short
 }
 
+impl Signed<ConnectionAccount> {
+    /// Insists that `ServiceID` contains `address`, if it is present (decision Q-42): what
+    /// [`ConnectionAccount::verify`] checks beside the signature.
+    ///
+    /// # Errors
+    /// [`AssertionError::Mismatch`].
+    pub fn check_address(&self, address: &AccountAddress) -> Result<(), AssertionError> {
+        contains_address(ConnectionAccount::TAG, self.service_ids(), address)
+    }
+}
+
 /// Whose signature makes a connection valid: a mesh, or an account.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Authority {
@@ -127,6 +138,31 @@ impl Authority {
     #[must_use]
     pub fn keys(&self) -> &[PublicKey] {
         &self.keys
+    }
+}
+
+/// Who may sign for an account: its mesh and itself, with their keys decoded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Authorities {
+    /// Version of the profiles that the keys stand in (decision Q-51).
+    pub profile_version: u64,
+    /// The mesh.
+    pub mesh: Authority,
+    /// The account.
+    pub account: Authority,
+}
+
+impl Authorities {
+    /// Those in `keys`.
+    ///
+    /// # Errors
+    /// As for [`Authority::mesh`].
+    pub fn of(keys: &SigningKeys) -> Result<Self, KeyError> {
+        Ok(Self {
+            profile_version: keys.profile_version,
+            mesh: Authority::mesh(keys)?,
+            account: Authority::account(keys)?,
+        })
     }
 }
 

@@ -6,9 +6,7 @@ use crate::assertion::{
     verify,
 };
 use crate::crypto::SecretKey;
-use crate::crypto::digest::sha512;
 use crate::dare::{Envelope, Signature};
-use crate::encoding::json;
 use crate::udf::Udf;
 
 /// What a refusal calls the message.
@@ -95,29 +93,6 @@ impl Chain {
     ) -> Result<[u8; 64], AssertionError> {
         self.check_kid(block)?;
         verify::signed_by(TAG, envelope, self.connection.keys())
-    }
-
-    /// What tells this chain from all others: a digest over everything in `block` that it was
-    /// verified by.
-    #[must_use]
-    pub fn digest_of(block: &Signature) -> [u8; 64] {
-        let links = [
-            &block.enveloped_connection,
-            &block.enveloped_profile,
-            &block.enveloped_profile_mesh,
-        ];
-        let texts = links.map(|link| json::write(&link.as_deref()));
-        let lengths = texts
-            .each_ref()
-            .map(|text| (text.len() as u64).to_be_bytes());
-        sha512(&[
-            &lengths[0],
-            &texts[0],
-            &lengths[1],
-            &texts[1],
-            &lengths[2],
-            &texts[2],
-        ])
     }
 
     /// Insists that a signature is said to be made by the device of this chain.

@@ -16,6 +16,7 @@ mod earl;
 mod kept_pin;
 mod kinds;
 mod pin;
+mod proven;
 mod relationship;
 mod respond;
 mod witness;
@@ -37,6 +38,8 @@ pub use kinds::{
     ResponseConfirmation,
 };
 pub use pin::{Pin, PinUri, PinUriError};
+pub(crate) use proven::vouching;
+pub use proven::{Follow, ProvenChain};
 pub use relationship::{ConnectionResult, Relationship};
 pub use respond::{AnswerError, ConnectionAnswer, Proved};
 pub use witness::{Nonce, envelope_id_later, response_id_2020, response_id_later, witness};

@@ -8,15 +8,17 @@ use super::credential::{Authenticated, CreationProof};
 use super::schedule::creation_digest;
 use crate::address::AccountAddress;
 use crate::assertion::{
-    Assertion, AssertionError, Authority, CatalogedDevice, ProfileAccount, ProfileMesh, Signed,
+    Assertion, AssertionError, Authorities, Authority, CatalogedDevice, ProfileAccount,
+    ProfileMesh, Signed,
 };
 use crate::cluster::{
     ContentEvidence, CreateEvidence, DeviceEvidence, DeviceFacts, Evidence, SigningKeys,
 };
 use crate::crypto::{PublicKey, SecretKey};
 use crate::dare::sign::DIGEST_NAMES;
-use crate::dare::{ContainerKind, ContainerName, Envelope};
+use crate::dare::{ContainerKind, ContainerName, Envelope, Signature};
 use crate::error::ServiceError;
+use crate::message::{Follow, ProvenChain};
 use crate::protocol::{Code, CreateRequest, Request, UploadRequest};
 use crate::udf::Udf;
 
@@ -192,11 +194,28 @@ pub fn content_evidence(
     keys: Option<&SigningKeys>,
     account: &AccountAddress,
 ) -> Result<Evidence, ServiceError> {
-    let Some(keys) = keys else {
-        evidence_by(request, &nobody(), account)?;
+    let authorities = keys.map(Authorities::of).transpose();
+    let authorities = authorities.map_err(ServiceError::internal)?;
+    let follow = |block: &Signature| ProvenChain::follow(block);
+    content_evidence_by(request, authorities.as_ref(), account, &follow)
+}
+
+/// The same by keys that are decoded already, with `follow` for the chains of messages.
+///
+/// # Errors
+/// As for [`content_evidence`].
+pub fn content_evidence_by(
+    request: &Request,
+    authorities: Option<&Authorities>,
+    account: &AccountAddress,
+    follow: Follow<'_>,
+) -> Result<Evidence, ServiceError> {
+    let Some(authorities) = authorities else {
+        let nobody = Authorities::of(&nobody()).map_err(ServiceError::internal)?;
+        evidence_by(request, &nobody, account, follow);
         return Ok(Evidence::Nothing);
     };
-    evidence_by(request, keys, account)
+    Ok(evidence_by(request, authorities, account, follow))
 }
 
 /// Keys that are no account's.
@@ -214,44 +233,48 @@ pub(super) fn nobody() -> SigningKeys {
 
 fn evidence_by(
     request: &Request,
-    keys: &SigningKeys,
+    authorities: &Authorities,
     account: &AccountAddress,
-) -> Result<Evidence, ServiceError> {
+    follow: Follow<'_>,
+) -> Evidence {
     if !has_signed_content(request) {
-        return Ok(Evidence::Nothing);
+        return Evidence::Nothing;
     }
     let devices = match request {
-        Request::Upload(upload) => device_evidence(upload, keys, account)?,
+        Request::Upload(upload) => device_evidence(upload, authorities, account),
         _ => Vec::new(),
     };
     let messages = match request {
-        Request::Upload(upload) => messages::evidence(messages::of_upload(upload), keys, account)?,
-        Request::Post(post) => messages::evidence(messages::of_post(post), keys, account)?,
+        Request::Upload(upload) => {
+            messages::evidence(messages::of_upload(upload), authorities, account, follow)
+        }
+        Request::Post(post) => {
+            messages::evidence(messages::of_post(post), authorities, account, follow)
+        }
         _ => Vec::new(),
     };
-    Ok(Evidence::Content(Box::new(ContentEvidence {
-        profile_version: keys.profile_version,
+    Evidence::Content(Box::new(ContentEvidence {
+        profile_version: authorities.profile_version,
         devices,
         messages,
-    })))
+    }))
 }
 
 fn device_evidence(
     request: &UploadRequest,
-    keys: &SigningKeys,
+    authorities: &Authorities,
     account: &AccountAddress,
-) -> Result<Vec<(usize, DeviceEvidence)>, ServiceError> {
-    let mesh = Authority::mesh(keys).map_err(ServiceError::internal)?;
-    let authority = Authority::account(keys).map_err(ServiceError::internal)?;
+) -> Vec<(usize, DeviceEvidence)> {
+    let (mesh, authority) = (&authorities.mesh, &authorities.account);
     let entries = device_frames(request).map(|(position, envelope, unique_id)| {
-        let facts = entry_facts(envelope, &unique_id, &mesh, &authority, account);
+        let facts = entry_facts(envelope, &unique_id, mesh, authority, account);
         let evidence = match facts {
             Ok(facts) => DeviceEvidence::Valid(facts),
             Err(error) => DeviceEvidence::Invalid(error.refusal()),
         };
         (position, evidence)
     });
-    Ok(entries.collect())
+    entries.collect()
 }
 
 /// The frames that add or change an entry of the Device catalog, with their position among all

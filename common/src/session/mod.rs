@@ -42,7 +42,9 @@ pub use caller::{Caller, Mode, RequestId, Via};
 pub use client::{ClientSession, Pending};
 pub use connection::{connect_evidence, connection_account};
 pub use credential::{Authenticated, CreationProof, OpenedExchange};
-pub use evidence::{Leniency, content_evidence, create_evidence, has_signed_content};
+pub use evidence::{
+    Leniency, content_evidence, content_evidence_by, create_evidence, has_signed_content,
+};
 pub use host_keys::{HostKeyError, HostKeys};
 pub use open::{Examined, Opened, examine, open_request};
 pub use rules::{account_for, check_mode};

@@ -6,42 +6,14 @@ use std::sync::Arc;
 use mesh_common::account::inbound;
 use mesh_common::account::intake::ForwardingService;
 use mesh_common::address::AccountAddress;
-use mesh_common::assertion::AssertionError;
 use mesh_common::cluster::{AccountRequest, Evidence, Verified};
 use mesh_common::crypto::digest::sha512;
 use mesh_common::dare::{Envelope, Signature};
 use mesh_common::error::ServiceError;
-use mesh_common::limits::{CHAIN_REMEMBERED, CHAINS_REMEMBERED_MAX};
-use mesh_common::message::Chain;
 use mesh_common::protocol::{Code, PostRequest, Request};
 use mesh_common::session::{Authenticated, Caller};
-use moka::sync::Cache;
 
 use super::{Arrival, Edge, Outcomed};
-
-/// Chains from devices to accounts that were verified lately: the messages of a device share theirs,
-/// and a chain that holds holds for good.
-#[derive(Clone)]
-pub(super) struct Chains(Cache<[u8; 64], Arc<inbound::ProvenChain>>);
-
-impl Chains {
-    pub(super) fn new() -> Self {
-        let cache = Cache::builder()
-            .max_capacity(CHAINS_REMEMBERED_MAX)
-            .time_to_idle(CHAIN_REMEMBERED);
-        Self(cache.build())
-    }
-
-    fn follow(&self, block: &Signature) -> Result<Arc<inbound::ProvenChain>, AssertionError> {
-        let digest = Chain::digest_of(block);
-        if let Some(known) = self.0.get(&digest) {
-            return Ok(known);
-        }
-        let followed = inbound::ProvenChain::follow(block)?;
-        self.0.insert(digest, Arc::clone(&followed));
-        Ok(followed)
-    }
-}
 
 /// A Post as services make them.
 struct Forwarded {
@@ -105,7 +77,7 @@ impl Edge {
             rest,
         } = forwarded;
         let account = recipient.clone();
-        let chains = self.chains.clone();
+        let chains = self.signers.chains.clone();
         let work = move || {
             let follow = |block: &Signature| chains.follow(block);
             inbound::evidence(envelope, service, &recipient, &policy, &follow)

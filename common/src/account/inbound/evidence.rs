@@ -1,49 +1,20 @@
 //! What a message that another service posts proves by itself, established by the front-end: no
 //! account is needed for it (service §7.4 checks 3 to 5; X-50; decisions ).
 
-use std::sync::Arc;
-
 use crate::account::intake::{ForwardingService, IntakeMessage, MessageSender};
 use crate::account::policy::AccountPolicy;
 use crate::account::post::{block_octets, check_block};
 use crate::account::upload::{Prepared, RESPOND_CONNECTION, Verdict};
 use crate::address::AccountAddress;
-use crate::assertion::{
-    Assertion, AssertionError, Authority, ProfileAccount, ProfileMesh, Signed, verify,
-};
+use crate::assertion::{AssertionError, Authority, ProfileAccount, ProfileMesh, Signed, verify};
 use crate::dare::{ContainerKind, Envelope, Signature};
 use crate::error::ServiceError;
 use crate::limits::CHAINS_PER_REQUEST_MAX;
-use crate::message::{Chain, Identified, Message, RespondConnection, accredited_block, identify};
+use crate::message::{
+    Follow, Identified, Message, RespondConnection, accredited_block, identify, vouching,
+};
 use crate::protocol::Code;
 use crate::udf::Udf;
-
-/// Follows the chain in a signature block: [`Chain::verify`], or what remembers what that gave.
-pub type Follow<'a> = &'a dyn Fn(&Signature) -> Result<Arc<ProvenChain>, AssertionError>;
-
-/// A chain from a signature block that holds.
-#[derive(Debug, PartialEq)]
-pub struct ProvenChain {
-    chain: Chain,
-    /// The mesh, if it signed the account's profile. A mesh that is only named vouches for nothing:
-    /// anybody can name it.
-    vouching: Option<Udf>,
-}
-
-impl ProvenChain {
-    /// Follows the chain in `block`.
-    ///
-    /// # Errors
-    /// [`AssertionError`].
-    pub fn follow(block: &Signature) -> Result<Arc<Self>, AssertionError> {
-        let chain = Chain::verify(block)?;
-        let vouching = match (&chain.mesh, block.enveloped_profile.as_deref()) {
-            (Some(mesh), Some(profile)) => vouching(mesh, profile),
-            _ => None,
-        };
-        Ok(Arc::new(Self { chain, vouching }))
-    }
-}
 
 /// What a refusal calls a message.
 const TAG: &str = "message";
@@ -125,11 +96,11 @@ impl Author {
         follow: Follow<'_>,
     ) -> Result<Self, AssertionError> {
         let verified = follow(block)?;
-        let chain = &verified.chain;
+        let chain = verified.chain();
         chain.check_signed(envelope, block)?;
         Ok(Self {
             account: chain.profile.clone(),
-            mesh_udf: verified.vouching.clone(),
+            mesh_udf: verified.vouching().cloned(),
             signed_by: chain.connection.udf().clone(),
         })
     }
@@ -198,12 +169,6 @@ impl Author {
             )
         })
     }
-}
-
-/// UDF of `mesh`, if it signed `profile`.
-fn vouching(mesh: &Signed<ProfileMesh>, profile: &Envelope) -> Option<Udf> {
-    let signers = verify::signers(ProfileAccount::TAG, profile, mesh.keys()).ok()?;
-    (!signers.is_empty()).then(|| mesh.udf().clone())
 }
 
 /// Whom the message can be read to be for is whom it is posted to.

@@ -16,7 +16,7 @@ mod evidence;
 #[cfg(test)]
 mod tests;
 
-pub use evidence::{Follow, ProvenChain, evidence};
+pub use evidence::evidence;
 
 use super::change::Transition;
 use super::decide::{Decision, Scene};

@@ -1,7 +1,7 @@
 //! What a message proves to a service that knows nothing of its sender: the address it is from, and
 //! who vouches for the account (service §7.4 check 5, decisions ).
 
-use super::{ProvenChain, evidence};
+use super::evidence;
 use crate::account::intake::{ForwardingService, IntakeMessage};
 use crate::account::policy::AccountPolicy;
 use crate::account::testing::{message, udf};
@@ -17,7 +17,7 @@ use crate::crypto::SecretKey;
 use crate::dare::{Envelope, Signature};
 use crate::entropy::SeededEntropy;
 use crate::error::ServiceError;
-use crate::message::{Chain, ConnectionAnswer, accredit};
+use crate::message::{ConnectionAnswer, ProvenChain, accredit};
 use crate::protocol::Code;
 use crate::time::Timestamp;
 use crate::udf::Udf;
@@ -216,16 +216,27 @@ fn an_answer_to_a_device_is_proved_by_the_mesh_that_it_brings() {
 #[test]
 fn what_remembers_chains_tells_them_apart_by_every_octet() {
     let carol = Sender::carol();
-    let digest = |message: &Envelope| Chain::digest_of(&message.signatures()[0]);
+    let block = |message: &Envelope| message.signatures()[0].clone();
     let one = carol.sends("RequestContact", "{}", None);
+    let known = ProvenChain::follow(&block(&one)).unwrap();
     let two = carol.sends("RequestTask", "{}", None);
-    assert_eq!(digest(&one), digest(&two), "the same device");
+    assert!(known.is_of(&block(&two)), "the same device");
+    let marks =
+        [&one, &two].map(|one| ProvenChain::mark_of(&one.signatures()[0]).unwrap().to_vec());
+    assert_eq!(marks[0], marks[1]);
     let with_mesh = carol.sends("RequestContact", "{}", Some(&carol.profile_mesh));
-    assert_ne!(digest(&one), digest(&with_mesh));
+    assert!(!known.is_of(&block(&with_mesh)));
+    let mut unsigned = block(&one);
+    unsigned.enveloped_connection.as_mut().unwrap().trailer = None;
+    assert_eq!(ProvenChain::mark_of(&unsigned), None);
+    assert!(!known.is_of(&unsigned));
     let mut forged = one.clone();
     let block = &mut forged.trailer.as_mut().unwrap().signatures[0];
     let connection = block.enveloped_connection.as_mut().unwrap();
     let signature = &mut connection.trailer.as_mut().unwrap().signatures[0];
     signature.signature.as_mut().unwrap().0[0] ^= 1;
-    assert_ne!(digest(&one), digest(&forged), "a signature of the chain");
+    assert!(
+        !known.is_of(&forged.signatures()[0]),
+        "a signature of the chain"
+    );
 }

@@ -5,15 +5,17 @@
 //! signature block; an administrator may sign by an online key of account or mesh. Whether either is
 //! needed depends on the message, which is for the account machine to say.
 
+use std::sync::Arc;
+
 use crate::address::AccountAddress;
 use crate::assertion::verify::signers;
-use crate::assertion::{Assertion, AssertionError, Authority, ConnectionAccount, ProfileAccount};
-use crate::cluster::{MessageEvidence, MessageSigners, SigningDevice, SigningKeys};
+use crate::assertion::{AssertionError, Authorities, Authority};
+use crate::cluster::{MessageEvidence, MessageSigners, SigningDevice};
 use crate::crypto::PublicKey;
 use crate::dare::{ContainerKind, ContainerName, Envelope, Signature};
 use crate::error::ServiceError;
 use crate::limits::{CHAINS_PER_REQUEST_MAX, POST_MESSAGES_MAX, UPLOAD_ENVELOPES_MAX};
-use crate::message::{Chain, accredited_block};
+use crate::message::{Follow, ProvenChain, accredited_block};
 use crate::protocol::{PostRequest, UploadRequest};
 use crate::udf::Udf;
 
@@ -68,25 +70,27 @@ fn is_signed((_, envelope): &(usize, &Envelope)) -> bool {
 }
 
 /// Checks the signatures of each message.
-///
-/// # Errors
-/// The account's stored keys are no keys.
 pub(super) fn evidence<'a>(
     messages: impl Iterator<Item = (usize, &'a Envelope)>,
-    keys: &SigningKeys,
+    authorities: &Authorities,
     account: &AccountAddress,
-) -> Result<Vec<(usize, MessageEvidence)>, ServiceError> {
-    let mesh = Authority::mesh(keys).map_err(ServiceError::internal)?;
-    let authority = Authority::account(keys).map_err(ServiceError::internal)?;
+    follow: Follow<'_>,
+) -> Vec<(usize, MessageEvidence)> {
+    let Authorities {
+        mesh,
+        account: authority,
+        ..
+    } = authorities;
     let known = [authority.keys(), mesh.keys()].concat();
-    let online: Vec<Udf> = [&authority, &mesh]
+    let online: Vec<Udf> = [authority, mesh]
         .into_iter()
         .flat_map(online_of)
         .map(PublicKey::udf)
         .collect();
     let mut chains = Chains {
         account,
-        authority: &authority,
+        authority,
+        follow,
         followed: Vec::new(),
     };
     let evidence = messages.map(|(position, envelope)| {
@@ -99,7 +103,7 @@ pub(super) fn evidence<'a>(
         };
         (position, evidence)
     });
-    Ok(evidence.collect())
+    evidence.collect()
 }
 
 /// The online keys of a profile: all but the last, which is the offline key.
@@ -118,7 +122,8 @@ fn check<'a>(
     let Some(block) = accredited_block(envelope) else {
         return Ok((None, signers(TAG, envelope, known).map_err(refusal)?));
     };
-    let chain = chains.follow(block)?;
+    let proven = chains.follow(block)?;
+    let chain = proven.chain();
     chain.check_kid(block).map_err(refusal)?;
     let known = [known, chain.connection.keys()].concat();
     let device = SigningDevice {
@@ -135,12 +140,13 @@ fn check<'a>(
 struct Chains<'k, 'a> {
     account: &'k AccountAddress,
     authority: &'k Authority,
-    followed: Vec<(&'a Signature, Result<Chain, ServiceError>)>,
+    follow: Follow<'k>,
+    followed: Vec<(&'a Signature, Result<Arc<ProvenChain>, ServiceError>)>,
 }
 
 impl<'a> Chains<'_, 'a> {
     /// The chain in `block`, if it leads to the account.
-    fn follow(&mut self, block: &'a Signature) -> Result<Chain, ServiceError> {
+    fn follow(&mut self, block: &'a Signature) -> Result<Arc<ProvenChain>, ServiceError> {
         let known = self
             .followed
             .iter()
@@ -160,20 +166,11 @@ impl<'a> Chains<'_, 'a> {
         chain
     }
 
-    /// Follows a chain as its recipients will, then as the account's home knows the account: its
-    /// profile may have changed since the one in the block was signed.
-    fn verify(&self, block: &Signature) -> Result<Chain, AssertionError> {
-        let chain = Chain::verify(block)?;
-        if chain.profile.udf() != self.authority.udf() {
-            return Err(AssertionError::Mismatch {
-                tag: ProfileAccount::TAG,
-                member: "KeyOfflineSignature",
-            });
-        }
-        if let Some(connection) = block.enveloped_connection.as_deref() {
-            ConnectionAccount::verify(connection, self.authority, Some(self.account))?;
-        }
-        Ok(chain)
+    /// Follows a chain as its recipients will, then as the account's home knows the account.
+    fn verify(&self, block: &Signature) -> Result<Arc<ProvenChain>, AssertionError> {
+        let proven = (self.follow)(block)?;
+        proven.check_account(block, self.authority, self.account)?;
+        Ok(proven)
     }
 }
 
