@@ -39,6 +39,9 @@ pub struct BackendConfig {
     pub retention_interval_s: u64,
     /// Milliseconds one commit may take before its result counts as unknown (cluster §3).
     pub commit_timeout_ms: u64,
+    /// Whether a commit rests on the one before it instead of reading who owns the partition (cluster
+    /// §7.2).
+    pub version_chain: bool,
     /// What holds for the accounts of every domain that has no policy of its own.
     pub policy: AccountPolicy,
     /// Policies by canonical domain (architecture A-17).
@@ -56,6 +59,7 @@ impl Default for BackendConfig {
             upkeep_interval_s: 30,
             retention_interval_s: 86_400,
             commit_timeout_ms: 4_000,
+            version_chain: false,
             policy: AccountPolicy::default(),
             domains: BTreeMap::new(),
         }

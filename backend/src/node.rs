@@ -24,6 +24,7 @@ use crate::outbound::depths::Depths;
 use crate::outbound::shards::Shards;
 use crate::partition::doubts::Doubts;
 use crate::partition::shared::{Health, Shared, SharedEntropy};
+use crate::partition::version_chain::VersionChains;
 use crate::partition::{ClaimError, Claimant, Contended, NodeAccounts, Reader, RowError, Writer};
 use crate::partition::{conduct, contacts};
 use crate::service_keys::ServiceKeys;
@@ -154,6 +155,7 @@ impl<S: Store> Parts<S> {
             None => (Shards::all_at_once(), QueueBell::default()),
             Some(_) => (Shards::one_by_one(), QueueBell::of_none()),
         };
+        let chains = VersionChains::new(self.config.version_chain);
         Ok(Shared {
             store: self.store,
             clock: self.clock,
@@ -174,6 +176,7 @@ impl<S: Store> Parts<S> {
             queue_bell,
             depths,
             doubts: Doubts::default(),
+            chains,
             heard: Bell::default(),
             left_meanwhile: LeftMeanwhile::default(),
             orders,

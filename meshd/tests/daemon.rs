@@ -71,6 +71,122 @@ fn help_texts_are_the_manual() {
     }
 }
 
+/// What `meshd` says that does not start with these settings; the folder's name is left out.
+fn refusal(settings: &str, arguments: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("meshd.toml");
+    let data = folder.path().join("data");
+    let listen = "frontend.listen = [\"127.0.0.1:0\"]\nadmin.listen = \"127.0.0.1:0\"";
+    std::fs::write(
+        &path,
+        format!("data_dir = {data:?}\n{listen}\n{settings}\n"),
+    )
+    .unwrap();
+    let output = meshd(&["run", "--config", path.to_str().unwrap()])
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2), "{settings}");
+    let text = String::from_utf8(output.stderr).unwrap();
+    text.lines()
+        .filter(|line| !line.contains(" WARN "))
+        .map(|line| line.replace(folder.path().to_str().unwrap(), "DIR") + "\n")
+        .collect()
+}
+
+#[test]
+fn a_process_of_a_cluster_that_cannot_start_says_what_to_do() {
+    const FRONTEND: &[&str] = &["--role", "frontend"];
+    const BACKEND: &[&str] = &["--role", "backend"];
+    let shared = "store.engine = \"foundationdb\"";
+    let mut text = String::new();
+    for (what, settings, arguments) in [
+        ("a store for one process", "", BACKEND),
+        ("nowhere to ask", "", FRONTEND),
+        (
+            "a place without a port",
+            "cluster.backends = [\"backend-1.internal\"]",
+            FRONTEND,
+        ),
+        (
+            "no identity",
+            "cluster.backends = [\"127.0.0.1:1\"]",
+            FRONTEND,
+        ),
+        ("no secret", shared, BACKEND),
+        (
+            "open to others without certificates",
+            &format!("{shared}\ncluster.secret_file = \"s\"\ncluster.listen = \"10.0.0.1:8445\""),
+            BACKEND,
+        ),
+        (
+            "no way back",
+            &format!(
+                "{shared}\n[cluster]\nsecret_file = \"s\"\nlisten = \"0.0.0.0:8445\"\n[cluster.tls]\n\
+                 authority = \"a\"\ncertificate = \"c\"\nkey = \"k\""
+            ),
+            BACKEND,
+        ),
+        (
+            "times that do not fit",
+            &format!("{shared}\ncluster.secret_file = \"s\"\ncluster.lease_ms = 1500"),
+            BACKEND,
+        ),
+        (
+            "a transaction longer than FoundationDB lets it be",
+            "store.foundationdb.timeout_ms = 6000",
+            &[],
+        ),
+        ("a server that is not named", "store.engine = \"test\"", &[]),
+        ("a role that is none", "", &["--role", "queue"]),
+    ] {
+        text.push_str(&format!("# {what}\n{}\n", refusal(settings, arguments)));
+    }
+    assert_golden("cluster-refusals.txt", &text);
+}
+
+#[test]
+fn the_files_of_a_cluster_are_made_once_and_told_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = String::new();
+    for line in [
+        "ca node link backend-1 --role backend",
+        "ca init link --cluster Example",
+        "ca init link --cluster example",
+        "ca init link",
+        "ca node link backend-1 --role backend",
+        "ca node link backend-1 --role backend --role outbound --cluster example --host 10.0.0.7",
+        "ca node link backend-1 --role backend --cluster example",
+        "ca node link ../front --role frontend --cluster example",
+        "identity copy identity --data-dir keep",
+        "identity init --data-dir keep",
+        "identity copy identity --data-dir keep",
+        "identity copy identity --data-dir keep",
+    ] {
+        let words: Vec<&str> = line.split(' ').collect();
+        let output = meshd(&words).current_dir(folder.path()).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8(said).unwrap();
+        let code = output.status.code().unwrap();
+        text.push_str(&format!("$ meshd {line}\n{said}[exit code {code}]\n\n"));
+    }
+    let udf = text
+        .lines()
+        .find_map(|line| line.strip_prefix("identity  "))
+        .unwrap()
+        .to_owned();
+    assert_golden("cluster-files.txt", &text.replace(&udf, "UDF"));
+    let names = |name: &str| {
+        let entries = std::fs::read_dir(folder.path().join(name)).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.collect::<std::collections::BTreeSet<String>>()
+    };
+    assert!(names("keep/identity").contains("service-offline.key"));
+    let copied = names("identity");
+    assert!(!copied.contains("service-offline.key") && !copied.contains("host.key"));
+    assert!(copied.contains("service-online.key"));
+}
+
 #[test]
 fn a_configuration_is_checked_without_starting_anything() {
     let folder = tempfile::tempdir().unwrap();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use meshd::config::MeshdConfig;
+use meshd::config::{MeshdConfig, Role, RoleSet, Shape};
 
 const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/config/meshd.toml");
 
@@ -26,6 +26,33 @@ fn the_shipped_file_is_usable() {
         config.frontend.domains,
         MeshdConfig::default().frontend.domains
     );
+}
+
+#[test]
+fn the_files_for_the_roles_of_a_cluster_are_usable_and_say_their_roles() {
+    let folder = Path::new(SHIPPED).parent().unwrap();
+    for (file, roles) in [
+        ("frontend.toml", &[Role::Frontend][..]),
+        ("backend.toml", &[Role::Backend]),
+        ("outbound.toml", &[Role::Outbound]),
+        ("on-one-machine/frontend.toml", &[Role::Frontend]),
+        (
+            "on-one-machine/node-1.toml",
+            &[Role::Backend, Role::Outbound],
+        ),
+        ("on-one-machine/node-2.toml", &[Role::Backend]),
+    ] {
+        let config = MeshdConfig::load(Some(&folder.join(file))).unwrap();
+        assert_eq!(config.shape(), Shape::Cluster(RoleSet::of(roles)), "{file}");
+    }
+    for role in [Role::Frontend, Role::Backend, Role::Outbound] {
+        let file = format!("../kubernetes/cluster/{}.toml", role.name());
+        let config = MeshdConfig::load_with(Some(&folder.join(&file)), |config| {
+            config.cluster.roles = vec![role];
+            config.cluster.advertise = Some("10.0.0.7:8445".to_owned());
+        });
+        assert!(config.is_ok(), "{file}: {config:?}");
+    }
 }
 
 #[test]

@@ -28,8 +28,8 @@ use super::shared::Shared;
 use crate::outbound::bell::Note;
 use crate::store::keys::{self, AccountKeys};
 use crate::store::{
-    CommitError, Landing, Plan, PlanError, ProbeError, Read, Store, StoreError, Tx, TxOptions,
-    commit_with_probe,
+    self, CommitError, Landing, Plan, PlanError, ProbeError, Read, Store, StoreError, Tx,
+    TxOptions, commit_with_probe,
 };
 
 /// An account while a batch is planned.
@@ -459,13 +459,25 @@ impl<S: Store> Plan<S> for BatchPlan<'_, S> {
     }
 
     async fn fill(&self, tx: &mut S::Tx) -> Result<(), PlanError<Fenced>> {
-        let claimant = &self.shared.claimant;
-        check_fence(tx, self.partition, self.fence, claimant.node).await?;
+        let (claimant, now) = (&self.shared.claimant, self.shared.now());
+        match self.shared.chains.take(self.partition, self.fence, now) {
+            // The commit depends on the record, like every plan on its fence.
+            Some(version) => tx.set_read_version(version),
+            None => check_fence(tx, self.partition, self.fence, claimant.node).await?,
+        }
         if let Some(Mark::Tip(key, _) | Mark::Gone(key)) = &self.mark {
             tx.read_conflict(key);
         }
         self.rows.fill(tx, claimant.generation);
         Ok(())
+    }
+
+    fn answered(&self, committed: &store::Committed) {
+        let (shared, version) = (self.shared, committed.version);
+        let now = shared.now();
+        shared
+            .chains
+            .remember(self.partition, self.fence, version, now);
     }
 
     async fn has_landed(&self, tx: &S::Tx) -> Result<bool, StoreError> {

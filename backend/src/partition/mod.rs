@@ -10,7 +10,7 @@
 //! | `shown` | what is in memory, for every thread to read |
 //! | `batch` | waiting operations become one commit |
 //! | `doubts` | what counts as queued while a commit's result is unknown |
-//! | `ownership` | who may write: claims and fences |
+//! | `ownership`, `version_chain` | who may write: claims and fences; the fence without a read |
 //! | `drain`, `contacts` | what others left becomes one commit; who may leave what |
 //! | `conduct` | how services stand that forward messages |
 //! | `records`, `codec` | accounts as rows |
@@ -34,6 +34,7 @@ mod retention;
 pub(crate) mod shared;
 mod shown;
 mod upkeep;
+pub(crate) mod version_chain;
 
 pub(crate) use accounts::NodeAccounts;
 pub(crate) use actor::PartitionActor;

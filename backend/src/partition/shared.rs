@@ -15,6 +15,7 @@ use super::contacts::ContactCache;
 use super::doubts::Doubts;
 use super::ownership::Claimant;
 use super::shown::Shown;
+use super::version_chain::VersionChains;
 use crate::bell::Bell;
 use crate::cluster::membership::Membership;
 use crate::config::BackendConfig;
@@ -142,6 +143,8 @@ pub(crate) struct Shared<S> {
     pub(crate) depths: Depths,
     /// What of that is in doubt.
     pub(crate) doubts: Doubts,
+    /// The fence without a read, if it is to be used.
+    pub(crate) chains: VersionChains,
     /// Rung for services that spoke, authenticated, while something waits for them (delivery §12.2).
     pub(crate) heard: Bell<String>,
     /// What was left for partitions whose owners were away.

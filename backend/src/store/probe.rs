@@ -26,6 +26,9 @@ pub trait Plan<S: Store>: Sync {
         tx: &mut S::Tx,
     ) -> impl Future<Output = Result<(), PlanError<Self::Refusal>>> + Send;
 
+    /// An attempt was answered: it is committed.
+    fn answered(&self, _committed: &Committed) {}
+
     /// Whether an earlier attempt has landed: the mark this plan leaves is there.
     fn has_landed(&self, tx: &S::Tx) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }
@@ -103,7 +106,10 @@ pub async fn commit_with_probe<S: Store, P: Plan<S>>(
         // The barrier works because the plan depends on the fence, read or not.
         tx.read_conflict(plan.fence_key());
         last = match tx.commit().await {
-            Ok(committed) => return Ok(Landing::Answered(committed)),
+            Ok(committed) => {
+                plan.answered(&committed);
+                return Ok(Landing::Answered(committed));
+            }
             Err(error) => error,
         };
         match last {

@@ -97,8 +97,21 @@ async fn a_store_that_has_stopped_writing_is_still_read() {
 
 #[actix::test]
 async fn an_owner_that_was_replaced_writes_nothing_and_starts_over() {
+    replaced(BackendConfig::default()).await;
+}
+
+#[actix::test]
+async fn the_version_chain_keeps_a_replaced_owner_out_as_the_read_does() {
+    replaced(BackendConfig {
+        version_chain: true,
+        ..BackendConfig::default()
+    })
+    .await;
+}
+
+async fn replaced(config: BackendConfig) {
     let store = MemoryStore::new();
-    let former = Scene::over(store.clone(), BackendConfig::default()).await;
+    let former = Scene::over(store.clone(), config).await;
     let alice = Person::new("alice");
     former.settle(&alice).await;
     let present = Scene::over(store, BackendConfig::default()).await;

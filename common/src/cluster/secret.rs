@@ -19,13 +19,19 @@ use crate::udf::Udf;
 pub const CLUSTER_SECRET_BYTES: usize = 32;
 const SALT_BYTES: usize = 16;
 
-/// The secret of one cluster. Zeroized, and never printed.
+/// The secret of one cluster, and perhaps the one before or after it, while one replaces the other. The
+/// first seals, each opens. Zeroized, and never printed.
 #[derive(Clone)]
-pub struct ClusterSecret(Zeroizing<[u8; CLUSTER_SECRET_BYTES]>);
+pub struct ClusterSecret {
+    seals: Secret,
+    opens_too: Option<Secret>,
+}
+
+type Secret = Zeroizing<[u8; CLUSTER_SECRET_BYTES]>;
 
 /// A text that is no secret of a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not {CLUSTER_SECRET_BYTES} octets in base64url")]
+#[error("not one line, or two, of {CLUSTER_SECRET_BYTES} octets in base64url")]
 pub struct NoSecret;
 
 /// What lies in the store was sealed under another secret, for another service, or was changed.
@@ -40,31 +46,37 @@ impl ClusterSecret {
     /// Draws one.
     #[must_use]
     pub fn generate(entropy: &mut dyn Entropy) -> Self {
-        Self(Zeroizing::new(draw(entropy)))
+        Self {
+            seals: Zeroizing::new(draw(entropy)),
+            opens_too: None,
+        }
     }
 
-    /// Reads what [`Self::to_text`] wrote.
+    /// Reads what [`Self::to_text`] wrote, or two such lines.
     ///
     /// # Errors
     /// [`NoSecret`].
     pub fn from_text(text: &str) -> Result<Self, NoSecret> {
-        let mut octets = base64url::decode(text.trim()).map_err(|_| NoSecret)?;
-        let secret = octets.as_slice().try_into().map(Zeroizing::new);
-        octets.zeroize();
-        secret.map(Self).map_err(|_| NoSecret)
+        let mut lines = text.trim().lines().map(secret_of);
+        let seals = lines.next().ok_or(NoSecret)??;
+        let opens_too = lines.next().transpose()?;
+        match lines.next() {
+            None => Ok(Self { seals, opens_too }),
+            Some(_) => Err(NoSecret),
+        }
     }
 
-    /// As it stands in its file.
+    /// What seals, as it stands in its file.
     #[must_use]
     pub fn to_text(&self) -> Zeroizing<String> {
-        Zeroizing::new(base64url::encode(self.0.as_slice()))
+        Zeroizing::new(base64url::encode(self.seals.as_slice()))
     }
 
     /// Seals the secret of an epoch of tickets of `service`.
     #[must_use]
     pub fn seal(&self, service: &Udf, ticket: &TicketSecret, entropy: &mut dyn Entropy) -> Vec<u8> {
         let salt = draw::<SALT_BYTES>(entropy);
-        let (key, nonce) = self.cipher(&salt);
+        let (key, nonce) = cipher(&self.seals, &salt);
         let aad = aad(service, ticket.epoch);
         let sealed = gcm_seal(&key, &nonce, &aad, ticket.secret.as_slice());
         [salt.as_slice(), &sealed].concat()
@@ -77,23 +89,36 @@ impl ClusterSecret {
     pub fn open(&self, service: &Udf, epoch: u32, sealed: &[u8]) -> Result<TicketSecret, NotOurs> {
         let not_ours = NotOurs { epoch };
         let (salt, cipher_text) = sealed.split_at_checked(SALT_BYTES).ok_or(not_ours)?;
-        let (key, nonce) = self.cipher(salt);
-        let opened = gcm_open(&key, &nonce, &aad(service, epoch), cipher_text);
-        let opened = opened.map_err(|_| not_ours)?;
+        let aad = aad(service, epoch);
+        let opened = [Some(&self.seals), self.opens_too.as_ref()]
+            .into_iter()
+            .flatten()
+            .find_map(|secret| {
+                let (key, nonce) = cipher(secret, salt);
+                gcm_open(&key, &nonce, &aad, cipher_text).ok()
+            });
+        let opened = opened.ok_or(not_ours)?;
         let secret = opened.as_slice().try_into().map_err(|_| not_ours)?;
         Ok(TicketSecret {
             epoch,
             secret: Zeroizing::new(secret),
         })
     }
+}
 
-    fn cipher(&self, salt: &[u8]) -> (Zeroizing<[u8; 32]>, Zeroizing<[u8; 12]>) {
-        let prk = Expander::extract(salt, self.0.as_slice());
-        (
-            prk.expand(b"mesh cluster secret key"),
-            prk.expand(b"mesh cluster secret nonce"),
-        )
-    }
+fn secret_of(line: &str) -> Result<Secret, NoSecret> {
+    let mut octets = base64url::decode(line.trim()).map_err(|_| NoSecret)?;
+    let secret = octets.as_slice().try_into().map(Zeroizing::new);
+    octets.zeroize();
+    secret.map_err(|_| NoSecret)
+}
+
+fn cipher(secret: &Secret, salt: &[u8]) -> (Zeroizing<[u8; 32]>, Zeroizing<[u8; 12]>) {
+    let prk = Expander::extract(salt, secret.as_slice());
+    (
+        prk.expand(b"mesh cluster secret key"),
+        prk.expand(b"mesh cluster secret nonce"),
+    )
 }
 
 impl TicketSecret {
@@ -148,13 +173,28 @@ mod tests {
     }
 
     #[test]
+    fn while_one_secret_replaces_another_both_open() {
+        let mut entropy = SeededEntropy::new(3);
+        let [old, new] = [(); 2].map(|()| ClusterSecret::generate(&mut entropy));
+        let ticket = TicketSecret::draw(7, &mut entropy);
+        let sealed = old.seal(&service(), &ticket, &mut entropy);
+        let both = format!("{}\n{}\n", new.to_text().as_str(), old.to_text().as_str());
+        let both = ClusterSecret::from_text(&both).unwrap();
+        assert_eq!(both.open(&service(), 7, &sealed), Ok(ticket.clone()));
+        let anew = both.seal(&service(), &ticket, &mut entropy);
+        assert_eq!(new.open(&service(), 7, &anew), Ok(ticket));
+        assert!(old.open(&service(), 7, &anew).is_err());
+    }
+
+    #[test]
     fn a_secret_is_read_as_it_was_written_and_never_printed() {
         let secret = ClusterSecret::generate(&mut SeededEntropy::new(2));
         let text = secret.to_text();
         let again = ClusterSecret::from_text(&format!("{}\n", text.as_str())).unwrap();
         assert_eq!(again.to_text(), text);
         assert_eq!(format!("{secret:?}"), "ClusterSecret(…)");
-        for not in ["", "AAAA", "not base64!", &text[1..]] {
+        let three = format!("{0}\n{0}\n{0}", text.as_str());
+        for not in ["", "AAAA", "not base64!", &text[1..], &three] {
             assert_eq!(ClusterSecret::from_text(not).err(), Some(NoSecret), "{not}");
         }
     }

@@ -8,6 +8,7 @@
 //! | [`tour`] | every line of the README that can be typed |
 //! | [`catalogs`] | each verb for each catalog, and what programs are answered with `--json` |
 //! | [`answers`] | what goes wrong and what is said then, with its exit code |
+//! | [`cluster`] | the cluster of the README, on one machine |
 //! | [`connect`] | devices that ask to be connected: by witness, by PIN, by a code that is scanned |
 //! | [`devices`] | two devices of one account, one after the other and at once |
 //! | [`keys`] | the master key: offline, shared out, recovered with |
@@ -18,6 +19,7 @@
 
 mod answers;
 mod catalogs;
+mod cluster;
 mod connect;
 mod desk;
 mod devices;

@@ -10,7 +10,7 @@ use mesh_tests::process::{Place, program};
 
 use crate::desk::{Desk, Transcript, words};
 
-fn workspace() -> PathBuf {
+pub(crate) fn workspace() -> PathBuf {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     tests
         .parent()
