@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use mesh_common::limits::PARKED_TIME_MAX;
+use mesh_tests::proxy::Weather;
 use tokio::time::Instant;
 
 use crate::cluster::{Cluster, tell, until};
@@ -83,6 +84,34 @@ fn a_node_that_dies_costs_writes_some_time_and_reads_nothing() {
         // How long writes took is for the suites that print it: this machine may be busy.
         assert!(record.writes >= 3 * WRITERS);
         check(&writers).await;
+    });
+}
+
+#[test]
+fn an_owner_that_cannot_be_reached_from_here_keeps_nobody_from_reading() {
+    tell(|| async {
+        let cluster = Cluster::with(1).await;
+        let routed = cluster.router().await;
+        let writers = settle(&routed.router, WRITERS).await;
+        let network = &cluster.nodes[0].network;
+        let cable = async {
+            network.set(Weather {
+                holds: true,
+                ..Weather::default()
+            });
+            for _ in 0..3 {
+                for writer in &writers {
+                    let stored = writer.stored().await;
+                    assert!(stored.is_ok(), "reads go on: {stored:?}");
+                }
+            }
+            network.set(Weather::default());
+        };
+        let record = upload_during(&writers, 3, cable).await;
+        // Whatever was held back arrived late, after the same requests came anew.
+        check(&writers).await;
+        assert_eq!(cluster.nodes[0].partitions(), 1_024, "it was alive");
+        assert!(record.writes >= 3 * WRITERS);
     });
 }
 
