@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use mesh_backend::SystemClock;
@@ -28,21 +27,13 @@ pub(crate) struct Writer {
     pub(crate) frames: Cell<u64>,
 }
 
-/// What came of one request and its repetitions.
-#[derive(Debug, Default)]
-pub(crate) struct Tries {
-    /// Why answers were refusals, one after the other.
-    pub(crate) failures: Vec<String>,
-    /// How long it took until it was answered.
-    pub(crate) time: Duration,
-}
-
 /// Everything that befell some devices.
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     pub(crate) writes: usize,
     pub(crate) failures: Vec<String>,
-    pub(crate) longest: Duration,
+    /// Of one write.
+    pub(crate) most_failures: usize,
 }
 
 impl Writer {
@@ -66,24 +57,24 @@ impl Writer {
         &self.device.address
     }
 
-    /// Uploads one more frame, repeating the request under its RequestID until it is done.
-    pub(crate) async fn upload(&self) -> Tries {
+    /// Uploads one more frame, repeating the request under its RequestID until it is done. Returns what
+    /// was said before.
+    pub(crate) async fn upload(&self) -> Vec<String> {
         let began = Instant::now();
         let next = self.frames.get();
         let frame = event(next, "New", &format!("id{next}"), "a bookmark");
         let mut device = self.device.clone();
         let request = device.upload(CATALOG, vec![frame]);
-        let mut tries = Tries::default();
+        let mut failures = Vec::new();
         loop {
             match perform(&self.router, request.clone()).await {
                 Ok(_) => break,
-                Err(failure) => tries.failures.push(failure),
+                Err(failure) => failures.push(failure),
             }
-            assert!(began.elapsed() < PATIENCE, "{:?}", tries.failures);
+            assert!(began.elapsed() < PATIENCE, "{failures:?}");
         }
         self.frames.set(next + 1);
-        tries.time = began.elapsed();
-        tries
+        failures
     }
 
     /// Uploads one more frame by one request that is sent so many times at once.
@@ -144,14 +135,14 @@ pub(crate) async fn upload_during(
     let uploading = writers.iter().map(|writer| async {
         let mut left = least;
         while left > 0 {
-            let tries = writer.upload().await;
+            let failures = writer.upload().await;
             if is_over.get() {
                 left -= 1;
             }
             let mut record = record.borrow_mut();
             record.writes += 1;
-            record.failures.extend(tries.failures);
-            record.longest = record.longest.max(tries.time);
+            record.most_failures = record.most_failures.max(failures.len());
+            record.failures.extend(failures);
         }
     });
     let ending = async {
