@@ -19,7 +19,7 @@ use tracing_subscriber::{EnvFilter, Layer, fmt};
 const EXPORT_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Ours, and what goes wrong elsewhere: the libraries below are talkative about their own lives.
-const FILTER_DEFAULT: &str = "warn,meshd=info,mesh_frontend=info,mesh_backend=info";
+const FILTER_DEFAULT: &str = "warn,meshd=info,mesh_frontend=info,mesh_backend=info,mesh_link=info";
 
 /// What is logged, how, and where traces go.
 #[derive(Debug, Clone, Serialize, Deserialize)]

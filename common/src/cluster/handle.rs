@@ -26,7 +26,7 @@ use crate::udf::Udf;
 /// A future that may cross threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// The back-end as a front-end sees it: in process now, behind a network link later.
+/// The back-end as a front-end sees it: in the same process, or behind links to others.
 pub trait Backend: Send + Sync + 'static {
     /// The keys that may sign for `account`, with the version of the profiles they stand in;
     /// `None` if there is no such account.

@@ -20,7 +20,7 @@ use crate::link::LinkFailure;
 
 /// Why a stream is not heard any more.
 #[derive(Debug, thiserror::Error)]
-enum Lost {
+pub(crate) enum Lost {
     #[error("{0}")]
     Link(#[from] LinkFailure),
     #[error("{0}")]
@@ -62,7 +62,7 @@ pub(super) async fn listen(core: Arc<Core>) {
 }
 
 /// There is no value of it: listening only ever ends by a loss.
-enum Never {}
+pub(crate) enum Never {}
 
 /// Lines out of pieces.
 struct Lines {
@@ -90,7 +90,8 @@ impl Lines {
 }
 
 impl Core {
-    async fn hear(&self) -> Result<Never, Lost> {
+    /// Opens a stream and listens to it for as long as it lasts.
+    pub(crate) async fn hear(&self) -> Result<Never, Lost> {
         let mut lines = self.open_stream().await?;
         let greeting = match lines.next().await? {
             Event::Greeting(greeting) => greeting,

@@ -112,7 +112,7 @@ impl Connector for LinkConnector {
 
 /// The link to one node.
 pub struct LinkClient {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
     listening: Option<AbortHandle>,
 }
 
@@ -126,14 +126,14 @@ impl Drop for LinkClient {
 }
 
 /// What calls and the listener share.
-struct Core {
+pub(crate) struct Core {
     address: String,
     /// `Host` of every request.
     host: HeaderValue,
     process: Arc<Process>,
     pool: Pool,
     under_way: AtomicUsize,
-    heard: watch::Sender<Heard>,
+    pub(crate) heard: watch::Sender<Heard>,
     changes: Arc<Changes>,
     watches: Watches,
 }

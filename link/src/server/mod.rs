@@ -26,6 +26,9 @@ use events::Streams;
 /// Pause after the system refused to accept a connection, which it does when files run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Connections the kernel may hold for a node before they are accepted.
+const BACKLOG: i32 = 1_024;
+
 /// Why a node cannot answer others.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkStartError {
@@ -103,6 +106,8 @@ impl LinkServer {
             cause,
         };
         let listener = TcpListener::bind(listen).map_err(failed)?;
+        // Once more, with more room: a herd of front-ends may come at once.
+        rustix::net::listen(&listener, BACKLOG).map_err(|error| failed(error.into()))?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (stop, stopping) = watch::channel(false);

@@ -148,9 +148,7 @@ async fn a_lost_stream_wakes_everybody_and_is_opened_again() {
     let server = LinkServer::start(address, 1, service, &mut SeededEntropy::new(9)).unwrap();
     heard(&mut told, |heard| heard.opened == 2 && heard.is_open).await;
     woken(&mut watch).await;
-    while successor.changes.watches() == 0 {
-        tokio::task::yield_now().await;
-    }
+    until(|| successor.changes.watches() > 0).await;
     // Everybody was woken for the new stream before or after this; a change wakes once more.
     successor.changes.tell(&alice());
     woken(&mut watch).await;
@@ -166,12 +164,7 @@ async fn what_nobody_waits_for_is_watched_no_more() {
     let watch = link.watch(&alice()).await.unwrap();
     assert_eq!(node.changes.watches(), 1);
     drop(watch);
-    let swept = async {
-        while node.changes.watches() > 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    assert!(tokio::time::timeout(PATIENCE, swept).await.is_ok());
+    until(|| node.changes.watches() == 0).await;
     let again = link.watch(&alice()).await;
     assert!(again.is_some());
     assert_eq!(node.changes.watches(), 1);

@@ -275,6 +275,17 @@ fn plain() -> (Arc<SimpleNode>, LinkServer, LinkClient) {
     (node, server, link)
 }
 
+/// Waits until `holds`.
+async fn until(holds: impl Fn() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(5 * PATIENCE, waiting).await;
+    waited.expect("it holds in time");
+}
+
 /// Waits until what is heard is as `wanted`.
 async fn heard(heard: &mut watch::Receiver<Heard>, wanted: impl FnMut(&Heard) -> bool) -> Heard {
     let found = tokio::time::timeout(PATIENCE, heard.wait_for(wanted)).await;

@@ -3,6 +3,8 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
+use mesh_common::cluster::wire::StreamId;
+use mesh_common::cluster::wire::event::{Event, Greeting};
 use mesh_common::limits::LINK_CALL_BYTES_MAX;
 
 use super::*;
@@ -60,6 +62,53 @@ async fn a_connection_that_breaks_under_a_call_means_lost() {
     }
 }
 
+/// Somebody who answers the first request with `octets`, and then stands still.
+fn petrified(octets: Vec<u8>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 4_096];
+        assert!(stream.read(&mut request).unwrap() > 0, "a request comes");
+        stream.write_all(&octets).unwrap();
+        // Until the other end has had enough; further connections are never accepted.
+        while stream.read(&mut request).is_ok_and(|read| read > 0) {}
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_node_that_stands_still_is_heard_no_more() {
+    let greeting = Event::greeting(StreamId([1; 16])).to_line();
+    let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    let chunk = format!("{:x}\r\n", greeting.len());
+    let address = petrified([head.as_slice(), chunk.as_bytes(), &greeting, b"\r\n"].concat());
+    let connector = connector(LinkSecurity::PlainOnLoopback, Standing::at(NOW), 12);
+    let link = connector.listening_link(&address.to_string());
+    let mut told = link.heard();
+    heard(&mut told, |heard| heard.is_open).await;
+    heard(&mut told, |heard| !heard.is_open).await;
+    assert!(link.watch(&alice()).await.is_none());
+}
+
+#[tokio::test]
+async fn a_node_that_speaks_no_version_of_ours_is_not_heard() {
+    let greeting = Event::Greeting(Greeting {
+        versions: (2, 3),
+        stream: StreamId([1; 16]),
+    })
+    .to_line();
+    for lines in [greeting.as_slice(), b"{\"Alive\":{}}\n", b"nonsense\n"] {
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", lines.len());
+        let address = petrified([head.as_bytes(), lines].concat());
+        let connector = connector(LinkSecurity::PlainOnLoopback, Standing::at(NOW), 13);
+        let core = connector.silent_link(&address.to_string()).core.clone();
+        let lost = tokio::time::timeout(PATIENCE, core.hear()).await;
+        assert!(lost.unwrap().is_err());
+        assert_eq!(core.heard.borrow().opened, 0);
+    }
+}
+
 #[tokio::test]
 async fn a_node_that_does_not_take_calls_refuses() {
     let octets = b"HTTP/1.1 404 Not Found\r\ncontent-length: 13\r\n\r\nother version";
@@ -92,9 +141,7 @@ async fn what_was_begun_is_finished_when_a_node_stops() {
     let permits = Arc::new(Semaphore::new(0));
     node.behave(Manner::Slowly(Arc::clone(&permits)));
     let call = tokio::spawn(async move { link.perform(&request()).await });
-    while node.asked() == 0 {
-        tokio::task::yield_now().await;
-    }
+    until(|| node.asked() > 0).await;
     let stopped = tokio::spawn(server.stop());
     permits.add_permits(1);
     assert!(call.await.unwrap().is_ok());
