@@ -164,11 +164,14 @@ impl<S: Store> Keeping<S> {
     fn tell(&mut self, event: Event) {
         let effects = self.keeper.step(self.now(), event);
         let mut is_changed = false;
-        if effects.contains(&Effect::Routes) {
-            // First: whoever is sent away by what ends now is to be told where to go.
-            self.membership.tell_routes(self.keeper.routes().clone());
-        }
+        let mut is_rerouted = effects.contains(&Effect::Routes);
         for effect in effects {
+            // Behind what begins: whoever is told of it finds it. Before what ends: whoever is sent away
+            // is told where to go.
+            if is_rerouted && matches!(effect, Effect::End { .. } | Effect::Routes) {
+                self.membership.tell_routes(self.keeper.routes().clone());
+                is_rerouted = false;
+            }
             is_changed |= matches!(effect, Effect::Begin { .. } | Effect::End { .. });
             self.carry_out(effect);
         }

@@ -26,7 +26,7 @@ async fn the_first_node_owns_everything_and_the_second_takes_its_share() {
     assert_eq!(code, Code::Ok);
 }
 
-// I-P-3.2-c
+// P-3.2-a
 #[actix::test]
 async fn whoever_asks_the_wrong_node_is_told_the_right_one_and_may_read_anywhere() {
     let city = City::of(2).await;
