@@ -55,7 +55,7 @@ impl Default for EmbeddedOptions {
     fn default() -> Self {
         Self {
             cache_bytes: 16 * 1_024 * 1_024,
-            memtable_bytes: 8 * 1_024 * 1_024,
+            memtable_bytes: 32 * 1_024 * 1_024,
             separation_bytes: Some(512),
             reserve_bytes: RESERVE_BYTES_DEFAULT,
             chain_versions: limits::CHAIN_VERSIONS,
