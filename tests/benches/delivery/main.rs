@@ -83,7 +83,7 @@ impl Options {
         let mut told = Self {
             rounds: 5,
             messages: 1_000,
-            sessions: 20,
+            sessions: 50,
             mesh_only: false,
             at_most: None,
         };
