@@ -95,7 +95,8 @@ pub trait Connector: Send + Sync + 'static {
 /// What is known of a node by what it tells.
 #[derive(Debug, Clone, Default)]
 pub struct Heard {
-    /// Whether its stream of events is open. While it is not, what follows may be old.
+    /// Whether its stream of events is open, and what follows was told in it. While it is not, that may
+    /// be old.
     pub is_open: bool,
     /// How often the stream was opened. What was watched in an earlier one is watched no more.
     pub opened: u64,

@@ -33,7 +33,7 @@ pub(crate) enum Lost {
     Silent,
     #[error("the node speaks versions {0} to {1} of the link, this process {VERSION}")]
     Version(u16, u16),
-    #[error("it began without a greeting")]
+    #[error("it did not begin with a greeting and what there is to tell")]
     NoGreeting,
 }
 
@@ -101,8 +101,13 @@ impl Core {
         if !(lowest..=highest).contains(&VERSION) {
             return Err(Lost::Version(lowest, highest));
         }
-        self.begin(&greeting);
-        let mut told = Told::default();
+        let mut told = match lines.next().await? {
+            Event::Told(news) => news.onto(&Told::default())?,
+            Event::Greeting(_) | Event::Changed(_) | Event::Alive {} => {
+                return Err(Lost::NoGreeting);
+            }
+        };
+        self.begin(&greeting, told.clone());
         let watched = async {
             // What is watched already is watched in this stream as well; then everybody looks, for
             // what changed meanwhile.
@@ -158,11 +163,13 @@ impl Core {
         })
     }
 
-    fn begin(&self, greeting: &Greeting) {
+    /// The stream is open, and what the node has to tell is told.
+    fn begin(&self, greeting: &Greeting, told: Told) {
         self.watches.open(greeting.stream);
         self.heard.send_modify(|heard| {
             heard.is_open = true;
             heard.opened += 1;
+            heard.told = told;
         });
         tracing::info!(node = self.address, "a node is heard");
     }

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use mesh_common::cluster::wire::StreamId;
-use mesh_common::cluster::wire::event::{Event, Greeting};
+use mesh_common::cluster::wire::event::{Event, Greeting, News};
 use mesh_common::limits::LINK_CALL_BYTES_MAX;
 
 use super::*;
@@ -80,9 +80,11 @@ fn petrified(octets: Vec<u8>) -> SocketAddr {
 #[tokio::test]
 async fn a_node_that_stands_still_is_heard_no_more() {
     let greeting = Event::greeting(StreamId([1; 16])).to_line();
+    let told = Event::Told(Box::new(News::between(&Told::default(), &Told::default())));
+    let lines = [greeting, told.to_line()].concat();
     let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
-    let chunk = format!("{:x}\r\n", greeting.len());
-    let address = petrified([head.as_slice(), chunk.as_bytes(), &greeting, b"\r\n"].concat());
+    let chunk = format!("{:x}\r\n", lines.len());
+    let address = petrified([head.as_slice(), chunk.as_bytes(), &lines, b"\r\n"].concat());
     let connector = connector(LinkSecurity::PlainOnLoopback, Standing::at(NOW), 12);
     let link = connector.listening_link(&address.to_string());
     let mut told = link.heard();
@@ -98,7 +100,15 @@ async fn a_node_that_speaks_no_version_of_ours_is_not_heard() {
         stream: StreamId([1; 16]),
     })
     .to_line();
-    for lines in [greeting.as_slice(), b"{\"Alive\":{}}\n", b"nonsense\n"] {
+    let ours = Event::greeting(StreamId([1; 16])).to_line();
+    let twice = ours.repeat(2);
+    for lines in [
+        greeting.as_slice(),
+        &ours,
+        &twice,
+        b"{\"Alive\":{}}\n",
+        b"nonsense\n",
+    ] {
         let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", lines.len());
         let address = petrified([head.as_bytes(), lines].concat());
         let connector = connector(LinkSecurity::PlainOnLoopback, Standing::at(NOW), 13);
