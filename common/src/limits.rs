@@ -348,7 +348,7 @@ pub const PARKED_PER_PARTITION_MAX: usize = 64;
 /// Writes that wait for that at one front-end. Above: 503 with Retry-After. What they hold in memory
 /// counts among [`BODIES_BYTES_MAX`].
 pub const PARKED_MAX: usize = 2_048;
-/// Writes that waited and are asked for at once, so that a node is not met by all of them in the
+/// Writes that waited and are asked of one node at once, so that it is not met by all of them in the
 /// moment it takes over. Further ones wait for their turn.
 pub const UNPARKED_AT_ONCE_MAX: usize = 128;
 /// How often a front-end asks for one request, as far as a node may have got it: once, and once more.

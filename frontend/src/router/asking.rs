@@ -14,6 +14,7 @@
 //! node nothing and is bounded by the time that writes may wait. Everything ends with the deadline.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -107,6 +108,14 @@ enum Ended<T> {
     Open(String),
 }
 
+/// Why a write cannot go on now.
+enum Hurdle {
+    /// There is no owner to ask, at least until this time.
+    NoOwner(Option<Duration>),
+    /// So many that waited for this node are with it already.
+    Others(Arc<Linked>),
+}
+
 /// A write on its way to an owner that answers.
 #[derive(Default)]
 struct Writing<'a> {
@@ -114,8 +123,8 @@ struct Writing<'a> {
     waits_until: Option<Instant>,
     /// Its place while it waits, or finds out whether it still has to.
     place: Option<Place<'a>>,
-    /// Its turn among those that waited.
-    turn: Option<UnparkTurn>,
+    /// Its turn among those that waited, and at which node.
+    turn: Option<(Address, UnparkTurn)>,
     /// How often it was sent without an answer.
     sent: usize,
 }
@@ -311,36 +320,53 @@ impl Inner {
             bell.as_mut().enable();
             let now = self.now();
             let may_ask = self.routing_mut().turn(partition.into(), now);
-            if matches!(may_ask, Turn::Ask(_)) && writing.turn.is_none() {
-                writing.turn = self.parking.turn_at_once();
-            }
-            let wait = match may_ask {
+            let hurdle = match may_ask {
                 Turn::Probe(target) => return Ok(target),
-                Turn::Ask(target) if writing.turn.is_some() => {
-                    writing.place = None;
-                    return Ok(target);
-                }
-                Turn::Ask(_) | Turn::Wait(_) if Instant::now() >= until => return Err(given_up()),
-                Turn::Ask(_) => None,
-                Turn::Wait(wait) => Some(wait),
+                Turn::Ask(target) => match self.turns_at(&target, writing) {
+                    None => {
+                        writing.place = None;
+                        return Ok(target);
+                    }
+                    Some(linked) => Hurdle::Others(linked),
+                },
+                Turn::Wait(wait) => Hurdle::NoOwner(wait),
             };
+            // Whoever waits for anything holds nobody up.
+            writing.turn = None;
+            if Instant::now() >= until {
+                return Err(given_up());
+            }
             if writing.place.is_none() {
                 writing.place = Some(self.parking.place(partition).ok_or_else(given_up)?);
             }
-            let Some(wait) = wait else {
-                let turn = timeout_at(until, self.parking.turn()).await;
-                writing.turn = turn.ok().flatten();
-                // Meanwhile the owner may be another one.
-                continue;
+            let next = match hurdle {
+                Hurdle::NoOwner(wait) => wait.map_or(until, |wait| until.min(self.started + wait)),
+                Hurdle::Others(linked) => {
+                    let turn = timeout_at(until, linked.turns.wait()).await;
+                    let turn = turn.ok().flatten();
+                    writing.turn = turn.map(|turn| (Address::clone(&linked.address), turn));
+                    // Meanwhile the owner may be another one.
+                    continue;
+                }
             };
-            // Whoever waits for an owner holds nobody up.
-            writing.turn = None;
-            let next = wait.map_or(until, |wait| until.min(self.started + wait));
             tokio::select! {
                 () = bell => {}
                 () = sleep_until(next) => {}
             }
         }
+    }
+
+    /// The node whose turns a write for `target` has to wait for; none once it has one, or if there is
+    /// nothing to wait for.
+    fn turns_at(&self, target: &Target, writing: &mut Writing<'_>) -> Option<Arc<Linked>> {
+        let here = |(address, _): &(Address, UnparkTurn)| *address == target.address;
+        if writing.turn.as_ref().is_some_and(here) {
+            return None;
+        }
+        let linked = self.links.get(&target.address)?;
+        let turn = linked.turns.at_once();
+        writing.turn = turn.map(|turn| (Address::clone(&target.address), turn));
+        writing.turn.is_none().then_some(linked)
     }
 
     // ---- What an answer means ----

@@ -18,6 +18,7 @@ use tokio::sync::futures::Notified;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::parking::Turns;
 use super::routing::Address;
 use super::{Inner, MEASURE_INTERVAL};
 
@@ -35,6 +36,8 @@ pub(crate) struct Links {
 pub(crate) struct Linked {
     pub(crate) link: Arc<dyn NodeLink>,
     pub(crate) address: Address,
+    /// Of writes that waited for the node's partitions.
+    pub(crate) turns: Turns,
     /// Which stream is open; 0: none.
     stream: AtomicU64,
     /// Rung when that changes.
@@ -64,6 +67,7 @@ impl Linked {
         Self {
             address: Address::from(link.address()),
             link,
+            turns: Turns::default(),
             stream: AtomicU64::new(0),
             changed: Notify::new(),
             listening: RwLock::default(),

@@ -4,8 +4,8 @@
 //! Reads and the messages of other services never wait here: they do not need the owner.
 //!
 //! After a crash everything that waited becomes possible in the same moment, for hundreds of
-//! partitions of one node. So those who waited go on in turn, [`UNPARKED_AT_ONCE_MAX`] at once, each
-//! giving its turn to the next when it has its answer.
+//! partitions of one node. So those who waited go on in turn, [`UNPARKED_AT_ONCE_MAX`] at once for each
+//! node, each giving its turn to the next when it has its answer.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +20,6 @@ use super::measures::Measures;
 #[derive(Debug)]
 pub(crate) struct Parking {
     places: Mutex<Places>,
-    turns: Arc<Semaphore>,
     measures: Measures,
 }
 
@@ -39,14 +38,36 @@ pub(crate) struct Place<'a> {
     _timer: prometheus::HistogramTimer,
 }
 
+/// The turns of those who waited, at one node.
+#[derive(Debug)]
+pub(crate) struct Turns(Arc<Semaphore>);
+
 /// The turn of one that waited; given on by dropping it.
 pub(crate) type UnparkTurn = OwnedSemaphorePermit;
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(UNPARKED_AT_ONCE_MAX)))
+    }
+}
+
+impl Turns {
+    /// A turn, if nobody has to wait for one.
+    pub(crate) fn at_once(&self) -> Option<UnparkTurn> {
+        Arc::clone(&self.0).try_acquire_owned().ok()
+    }
+
+    /// Waits for a turn.
+    pub(crate) async fn wait(&self) -> Option<UnparkTurn> {
+        // An error would say that the semaphore was closed, which nobody does.
+        Arc::clone(&self.0).acquire_owned().await.ok()
+    }
+}
 
 impl Parking {
     pub(crate) fn new(measures: Measures) -> Self {
         Self {
             places: Mutex::default(),
-            turns: Arc::new(Semaphore::new(UNPARKED_AT_ONCE_MAX)),
             measures,
         }
     }
@@ -69,17 +90,6 @@ impl Parking {
             partition,
             _timer: self.measures.park_seconds.start_timer(),
         })
-    }
-
-    /// A turn, if nobody has to wait for one.
-    pub(crate) fn turn_at_once(&self) -> Option<UnparkTurn> {
-        Arc::clone(&self.turns).try_acquire_owned().ok()
-    }
-
-    /// Waits for a turn.
-    pub(crate) async fn turn(&self) -> Option<UnparkTurn> {
-        // An error would say that the semaphore was closed, which nobody does.
-        Arc::clone(&self.turns).acquire_owned().await.ok()
     }
 
     fn places(&self) -> MutexGuard<'_, Places> {
@@ -151,14 +161,13 @@ mod tests {
 
     #[tokio::test]
     async fn so_many_go_on_at_once() {
-        let parking = parking();
-        let mut turns = Vec::new();
-        for _ in 0..UNPARKED_AT_ONCE_MAX {
-            turns.push(parking.turn().await);
-        }
-        let mut next = std::pin::pin!(parking.turn());
+        let turns = Turns::default();
+        let mut taken: Vec<_> = (0..UNPARKED_AT_ONCE_MAX).map(|_| turns.at_once()).collect();
+        assert!(taken.iter().all(Option::is_some));
+        assert!(turns.at_once().is_none());
+        let mut next = std::pin::pin!(turns.wait());
         assert!(futures_util::poll!(&mut next).is_pending());
-        turns.pop();
+        taken.pop();
         assert!(next.await.is_some());
     }
 }
