@@ -13,12 +13,13 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
 
 use super::RemoteOptions;
 use super::wire::{Answer, Ask, Malformed};
 
-/// Connections that are kept while nobody uses them.
-const IDLE_MAX: usize = 32;
+/// Connections of one process, and so requests at once; further ones wait before them.
+const CONNECTIONS_MAX: usize = 32;
 /// Between two tries to reach a server that is away.
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
@@ -35,6 +36,7 @@ pub(super) struct Line {
 struct Wires {
     address: SocketAddr,
     idle: Mutex<Vec<SendRequest<Full<Bytes>>>>,
+    free: Semaphore,
 }
 
 /// There is no answer.
@@ -72,6 +74,7 @@ impl Line {
             wires: Arc::new(Wires {
                 address: options.address,
                 idle: Mutex::default(),
+                free: Semaphore::new(CONNECTIONS_MAX),
             }),
             timeout: options.timeout,
         })
@@ -137,6 +140,7 @@ impl Wires {
     }
 
     async fn send(&self, body: Bytes) -> Result<Bytes, Failed> {
+        let _turn = self.free.acquire().await.map_err(|_| Failed::Unsent)?;
         let mut sender = match self.warm() {
             Some(sender) => sender,
             None => self.connect().await.ok_or(Failed::Unsent)?,
@@ -154,9 +158,7 @@ impl Wires {
         let body = response.into_body().collect().await;
         let body = body.map_err(|_| Failed::Lost)?.to_bytes();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < IDLE_MAX {
-            idle.push(sender);
-        }
+        idle.push(sender);
         Ok(body)
     }
 

@@ -68,9 +68,9 @@ impl RemoteTx {
                 rows: limit.rows.max(1) + 1 - rows.len(),
                 bytes: limit.bytes,
             };
-            let found = match self.ask(&Ask::Range(version, left, wanted, order)).await? {
-                Answer::Page(page) => page,
-                _ => return Err(StoreError::Away),
+            let ask = Ask::Range(version, left, wanted, order);
+            let Answer::Page(found) = self.ask(&ask).await? else {
+                return Err(StoreError::Away);
             };
             for row in found.rows {
                 bytes += row.key.len() + row.value.len();
