@@ -14,6 +14,7 @@
 //! | [`spools`] | what stands in an account's spools |
 //! | [`wire`] | HTTP/1.1 over TLS or plain TCP, octet by octet |
 //! | [`process`] | the daemon as a process of its own, to be killed |
+//! | [`cluster`] | a whole cluster of such processes over one store; absent without debug assertions |
 //! | [`device`] | a device that speaks to such a process, with second tries |
 //! | [`forwarding`] | services of other domains that post here |
 //! | [`golden`] | transcripts compared with files, what differs by nature masked |
@@ -32,6 +33,8 @@
 pub mod admin;
 pub mod books;
 pub mod client;
+#[cfg(debug_assertions)]
+pub mod cluster;
 pub mod connecting;
 pub mod device;
 pub mod forwarding;

@@ -56,6 +56,9 @@ fn named_or_built(variable: &str, name: &str) -> PathBuf {
     if profile.file_name().is_some_and(|name| name == "release") {
         build.arg("--release");
     }
+    if std::env::var_os("MESH_FDB_CLUSTER_FILE").is_some() {
+        build.args(["--features", "mesh-tests/foundationdb"]);
+    }
     if let Some(target) = profile.parent() {
         build.arg("--target-dir").arg(target);
     }
@@ -384,6 +387,15 @@ impl Process {
     #[must_use]
     pub fn https(&self) -> SocketAddr {
         self.greeting.https.expect("the service answers HTTPS")
+    }
+
+    /// Where operators ask.
+    ///
+    /// # Panics
+    /// If the greeting does not say.
+    #[must_use]
+    pub fn admin_address(&self) -> SocketAddr {
+        self.greeting.admin.expect("the greeting names it")
     }
 
     /// The certificate authority a client must trust, as PEM.
