@@ -250,12 +250,15 @@ impl<S: Store> Keeping<S> {
     /// A heartbeat is committed that was begun at `begun`. Where each followed the one before within
     /// patience, nobody can have taken anything in between. After a gap only a look tells.
     fn beaten(&mut self, begun: Duration) {
-        self.beaten_at = begun;
+        let patience = self.membership.config.times.patience();
+        let (now, before) = (self.now(), std::mem::replace(&mut self.beaten_at, begun));
         self.membership.has_beaten(begun);
         if self.membership.is_awake() {
-            self.membership.believe_from(begun);
-        } else {
-            self.confirmed_after = Some(self.now());
+            return self.membership.believe_from(begun);
+        }
+        // A look that is awaited since an earlier heartbeat will do, if there was no gap after that one.
+        if self.confirmed_after.is_none() || now >= before + patience {
+            self.confirmed_after = Some(now);
         }
     }
 
