@@ -14,7 +14,7 @@ use hyper::client::conn::http1;
 use hyper::header::HeaderValue;
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
-use mesh_common::limits::LINK_ANSWER_BYTES_MAX;
+use mesh_common::limits::{LINK_ANSWER_BYTES_MAX, LINK_HEADERS_BYTES_MAX};
 use tokio::time::Instant;
 
 use super::dial::Stream;
@@ -97,6 +97,7 @@ impl Open {
     /// HTTP/1.1 over `stream`.
     pub(super) async fn new(stream: Stream) -> Result<Self, hyper::Error> {
         let (sender, connection) = http1::Builder::new()
+            .max_header_size(LINK_HEADERS_BYTES_MAX)
             .handshake(TokioIo::new(stream))
             .await?;
         Ok(Self {

@@ -22,6 +22,8 @@ use super::bounds::Pair;
 use crate::identity::LinkRoles;
 use crate::tls::LinkSecurity;
 
+/// Octets that are read ahead of one connection.
+const BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// Headers of one request.
 const HEADERS_MAX: usize = 16;
 
@@ -83,7 +85,8 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin + Send>(
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(LINK_SILENCE_MAX)
-        .max_buf_size(LINK_HEADERS_BYTES_MAX.max(64 * 1024))
+        .max_buf_size(BUFFER_BYTES_MAX)
+        .max_header_size(LINK_HEADERS_BYTES_MAX)
         .max_headers(HEADERS_MAX)
         .auto_date_header(false)
         .serve_connection(TokioIo::new(stream), service);

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use mesh_common::cluster::wire::StreamId;
 use mesh_common::cluster::wire::event::{Event, Greeting, News};
-use mesh_common::limits::LINK_CALL_BYTES_MAX;
+use mesh_common::limits::{LINK_CALL_BYTES_MAX, LINK_HEADERS_BYTES_MAX};
 
 use super::*;
 use crate::{LinkFailure, NodeLink};
@@ -194,6 +194,7 @@ async fn what_nobody_sends_is_refused_before_it_is_read() {
     let perform = "POST /mesh-link/1/perform";
     let too_long = format!("content-length: {}\r\n", LINK_CALL_BYTES_MAX + 1);
     let many = "x-more: 1\r\n".repeat(40);
+    let long = format!("x-long: {}\r\n", "1".repeat(LINK_HEADERS_BYTES_MAX));
     let garbage = [head(perform, "content-length: 3\r\n"), b"abc".to_vec()].concat();
     let without = b"POST /mesh-link/1/perform HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n";
     for (octets, expected) in [
@@ -206,6 +207,7 @@ async fn what_nobody_sends_is_refused_before_it_is_read() {
         (head(perform, "transfer-encoding: chunked\r\n"), "411"),
         (head(perform, &too_long), "413"),
         (head(perform, &many), "431"),
+        (head(perform, &long), "431"),
         (garbage, "400"),
         (without.to_vec(), "400"),
         (b"\x16\x03\x01 no HTTP\r\n\r\n".to_vec(), "400"),
