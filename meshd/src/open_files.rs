@@ -3,7 +3,7 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::config::MeshdConfig;
+use crate::config::{MeshdConfig, RoleSet};
 
 /// Files kept for the store, the listeners and the logs; half of all where there are few.
 const KEPT: u64 = 1_024;
@@ -15,15 +15,20 @@ pub fn fitted(config: &MeshdConfig) -> MeshdConfig {
     let mut config = config.clone();
     let asked = config.frontend.connections_max;
     let fitting = connections_in(raised_limit(), asked);
-    if fitting < asked {
+    if fitting < asked && is_frontend(&config) {
         tracing::warn!(
             asked,
             fitting,
             "fewer connections than frontend.connections_max: raise the limit of open files (ulimit -n, LimitNOFILE=)"
         );
-        config.frontend.connections_max = fitting;
     }
+    config.frontend.connections_max = fitting;
     config
+}
+
+/// Whether devices connect to it.
+fn is_frontend(config: &MeshdConfig) -> bool {
+    RoleSet::of(&config.cluster.roles).frontend
 }
 
 /// The limit in force; `None` if there is none.

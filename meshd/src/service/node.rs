@@ -218,11 +218,13 @@ impl NodeState {
 
     /// Why it should get no requests.
     pub(super) async fn obstacles(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        found.extend(self.probe.obstacle());
+        let away = self.probe.obstacle();
+        let is_away = away.is_some();
+        let mut found = Vec::from_iter(away);
         match self.backend() {
             Some(backend) => {
-                if let Err(error) = backend.ready().await {
+                // A store that does not answer is not asked for more.
+                if !is_away && let Err(error) = backend.ready().await {
                     found.push(error.to_string());
                 }
                 if backend.holdings().is_some_and(|held| held.is_leaving) {
@@ -234,7 +236,7 @@ impl NodeState {
         let obstacle = self.obstacle.lock();
         let obstacle = obstacle.unwrap_or_else(PoisonError::into_inner).clone();
         // What keeps it from joining is most often that the store does not answer, which is said.
-        found.extend(obstacle.filter(|_| self.probe.obstacle().is_none()));
+        found.extend(obstacle.filter(|_| !is_away));
         found
     }
 
