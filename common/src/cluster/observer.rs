@@ -13,10 +13,14 @@ use super::node::{NodeId, NodeRecord};
 /// What is known of one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Sighting {
+    /// As the latest look showed it.
     record: NodeRecord,
-    /// When the look ended that showed this record first.
+    /// The highest number that any look showed. A lower one is no sign of life: it is an old view of
+    /// the table, or a heartbeat that landed after the ones that were sent later.
+    highest: u64,
+    /// When the look ended that showed the highest number first.
     since: Duration,
-    /// When the latest look began that showed it.
+    /// When the latest look began that showed no higher one.
     until: Duration,
 }
 
@@ -42,14 +46,15 @@ impl Observer {
     pub fn observe(&mut self, begun: Duration, ended: Duration, records: Vec<NodeRecord>) {
         let mut before = std::mem::take(&mut self.sightings);
         for record in records {
-            let sighting = match before.remove(&record.id) {
-                // Never younger than what was seen: a look may show less than the one before it.
-                Some(known) if known.record.seq > record.seq => known,
-                Some(known) if known.record == record => Sighting {
+            let known = before.remove(&record.id);
+            let sighting = match known.filter(|known| record.seq <= known.highest) {
+                Some(known) => Sighting {
+                    record,
                     until: begun.max(known.until),
                     ..known
                 },
-                _ => Sighting {
+                None => Sighting {
+                    highest: record.seq,
                     record,
                     since: ended,
                     until: ended,

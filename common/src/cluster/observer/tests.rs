@@ -67,6 +67,14 @@ fn an_old_view_of_the_table_is_no_sign_of_life() {
 }
 
 #[test]
+fn a_heartbeat_that_lands_after_the_last_one_leaves_the_node_silent() {
+    let observer = saw(&[(0, 7), (1_000, 6), (2_000, 6), (5_010, 6)]);
+    assert!(observer.is_silent(NODE));
+    // A claim has to find what is in the table.
+    assert_eq!(observer.record(NODE).unwrap().seq, 6);
+}
+
+#[test]
 fn a_node_whose_record_is_gone_is_gone() {
     let mut observer = saw(&[(0, 1)]);
     observer.observe(ms(1_000), ms(1_010), Vec::new());
