@@ -30,3 +30,7 @@ plots FOLDER:
 # The FoundationDB engine over the stand-in, or over the cluster of MESH_FDB_CLUSTER_FILE
 foundationdb:
     .ci/foundationdb
+
+# Stories of the cluster in a bottle, a million unless told otherwise (docs/0008)
+soak SEEDS="1000000":
+    cargo run --release -p mesh-bottle --bin soak -- --seeds {{SEEDS}}

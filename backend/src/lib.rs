@@ -25,6 +25,8 @@
 //! | [`config`], [`metrics`], [`system`] | settings, measures, the machine's time and chance |
 
 mod bell;
+#[cfg(feature = "bottle")]
+pub mod bottled;
 pub mod cluster;
 pub mod config;
 pub mod desk;

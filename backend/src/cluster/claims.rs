@@ -16,10 +16,10 @@ use crate::store::{
 };
 
 /// What a look at the tables showed.
-pub(super) struct Look {
-    pub(super) tables: Tables,
+pub(crate) struct Look {
+    pub(crate) tables: Tables,
     /// What the key held that every change of an owner writes.
-    pub(super) route: Option<Bytes>,
+    pub(crate) route: Option<Bytes>,
 }
 
 /// Reads tables 01 and 02 at one version. Where the key of changes holds what `known` says, no owner has
@@ -27,7 +27,7 @@ pub(super) struct Look {
 ///
 /// # Errors
 /// The store cannot be read, or an ownership record does not read.
-pub(super) async fn look<S: Store>(
+pub(crate) async fn look<S: Store>(
     store: &S,
     begun: Duration,
     known: Option<&Bytes>,
@@ -73,7 +73,7 @@ async fn all<T: Tx>(tx: &T, range: KeyRange) -> Result<Vec<Row>, StoreError> {
 }
 
 /// Says that the node lives: one blind write. Whether it is known to be committed.
-pub(super) async fn beat<S: Store>(store: &S, options: TxOptions, record: &NodeRecord) -> bool {
+pub(crate) async fn beat<S: Store>(store: &S, options: TxOptions, record: &NodeRecord) -> bool {
     let mut tx = store.begin(options);
     tx.set(&keys::node(record.id), rows::encode(record));
     let committed = tx.commit().await;
@@ -84,7 +84,7 @@ pub(super) async fn beat<S: Store>(store: &S, options: TxOptions, record: &NodeR
 }
 
 /// Removes the node's own record. Whether it is known to be gone.
-pub(super) async fn leave<S: Store>(store: &S, options: TxOptions, node: NodeId) -> bool {
+pub(crate) async fn leave<S: Store>(store: &S, options: TxOptions, node: NodeId) -> bool {
     let mut tx = store.begin(options);
     tx.clear(&keys::node(node));
     let committed = tx.commit().await;
@@ -95,7 +95,7 @@ pub(super) async fn leave<S: Store>(store: &S, options: TxOptions, node: NodeId)
 }
 
 /// Removes the record of a node that is long dead, if it is still exactly this one.
-pub(super) async fn forget<S: Store>(store: &S, options: TxOptions, record: &NodeRecord) {
+pub(crate) async fn forget<S: Store>(store: &S, options: TxOptions, record: &NodeRecord) {
     let mut tx = store.begin(options);
     let key = keys::node(record.id);
     let found = tx.get(&key, Read::Serializable).await;
@@ -108,7 +108,7 @@ pub(super) async fn forget<S: Store>(store: &S, options: TxOptions, record: &Nod
 }
 
 /// Commits a claim, all of it or nothing.
-pub(super) async fn claim<S: Store>(store: &S, options: TxOptions, claim: &Claim) -> ClaimOutcome {
+pub(crate) async fn claim<S: Store>(store: &S, options: TxOptions, claim: &Claim) -> ClaimOutcome {
     let Some(first) = claim.bids.first() else {
         return ClaimOutcome::Refused;
     };
@@ -178,7 +178,7 @@ async fn ownership<T: Tx>(tx: &T, key: &[u8]) -> Result<Option<Ownership>, PlanE
 }
 
 /// Sets the record of `unit` to released, if it is still `held`.
-pub(super) async fn release<S: Store>(
+pub(crate) async fn release<S: Store>(
     store: &S,
     options: TxOptions,
     unit: Unit,

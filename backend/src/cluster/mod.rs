@@ -32,7 +32,7 @@
 //! Draft: cluster §5 has a key to wake the owner of an intake by (table 22), written where a nudge
 //! failed. Here the owner looks every two seconds, which is the bound that the key would give.
 
-mod claims;
+pub(crate) mod claims;
 mod join;
 pub(crate) mod keeping;
 pub(crate) mod membership;

@@ -19,7 +19,7 @@
 
 mod accounts;
 mod actor;
-mod batch;
+pub(crate) mod batch;
 mod codec;
 pub(crate) mod commands;
 pub(crate) mod conduct;
