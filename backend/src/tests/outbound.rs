@@ -278,10 +278,13 @@ impl<S: Store> Scene<S> {
 }
 
 impl Scene<MemoryStore> {
-    /// The process is gone, and another one starts over the same store.
+    /// The process is gone, and another one starts over the same store. Whoever still worked in it is gone
+    /// before: it might claim again what the other one has claimed.
     async fn crash(&mut self) {
-        let next = start(&self.store, BackendConfig::default(), &self.clock).await;
-        drop(std::mem::replace(&mut self.backend, next));
+        for thread in self.backend.inner.end_threads() {
+            let _ended = thread.join();
+        }
+        self.backend = start(&self.store, BackendConfig::default(), &self.clock).await;
     }
 }
 
