@@ -57,6 +57,8 @@ struct Town {
     watch: Arc<StoryWatch>,
     street: Arc<Street>,
     nodes: Vec<Node>,
+    /// How many there ever were: no two have one name.
+    born: u64,
 }
 
 const BACKEND: Roles = Roles {
@@ -93,18 +95,20 @@ impl Town {
             watch: Arc::default(),
             street: Arc::default(),
             nodes: Vec::new(),
+            born: 0,
         }
     }
 
     /// One more node, which sends through `carrier`.
     async fn add(&mut self, roles: Roles, carrier: Option<&Arc<Played>>) -> usize {
-        let number = self.nodes.len();
-        let address = format!("n{number}.example:1");
+        let (number, born) = (self.nodes.len(), self.born);
+        self.born += 1;
+        let address = format!("n{born}.example:1");
         let parts = Parts {
             config: BackendConfig::default(),
             store: self.store.clone(),
             clock: Arc::<StoryClock>::clone(&self.clock) as Arc<dyn Clock>,
-            entropy: SharedEntropy::new(SeededEntropy::new(40 + number as u64)),
+            entropy: SharedEntropy::new(SeededEntropy::new(40 + born)),
             keys: service_keys(),
         };
         let cluster = ClusterConfig {
@@ -519,21 +523,25 @@ async fn whatever_happens_each_message_is_told_of_once(seed: u64) {
     town.divide().await;
     town.nodes[0].scene.create(&alice).await;
     let mut posted = 0;
-    for wave in 0..5 {
+    for wave in 0..4 {
         let items = items(&alice, &format!("W{wave}M"), town.clock.now());
         posted += items.len() as u64;
         town.nodes[0].scene.enqueue_silently(&items).await;
         let fate = [Fate::Dies, Fate::Leaves, Fate::Sleeps, Fate::Comes][usize::from(draw(4))];
-        let last = town.nodes.len() - 1;
-        let whom = 1 + usize::from(draw(u8::try_from(last).unwrap()));
+        // Whoever goes is followed by another one, so that somebody is always there.
+        if !matches!(fate, Fate::Sleeps) {
+            town.add(OUTBOUND, Some(&carriers[wave + 1])).await;
+        }
+        let here: Vec<usize> = (1..town.nodes.len())
+            .filter(|one| !town.nodes[*one].shards().is_empty())
+            .collect();
+        let whom = here[usize::from(draw(u8::try_from(here.len()).unwrap()))];
         let mut asleep = Vec::new();
         match fate {
-            Fate::Dies if last > 1 => drop(town.nodes.remove(whom)),
-            Fate::Leaves if last > 1 => town.nodes[whom].scene.backend.begin_to_leave(),
+            Fate::Dies => drop(town.nodes.remove(whom)),
+            Fate::Leaves => town.nodes[whom].scene.backend.begin_to_leave(),
             Fate::Sleeps => asleep.push(whom),
-            _ => {
-                town.add(OUTBOUND, Some(&carriers[wave + 1])).await;
-            }
+            Fate::Comes => {}
         }
         town.store.set_faults(Faults {
             seed,
@@ -542,13 +550,14 @@ async fn whatever_happens_each_message_is_told_of_once(seed: u64) {
             unknown_lost: 100,
             ..Faults::default()
         });
-        town.pass(14, &asleep).await;
+        town.pass(10, &asleep).await;
         town.store.set_faults(Faults::default());
     }
     let mut rounds = 0;
     while !town.nodes[0].scene.is_empty().await {
         rounds += 1;
-        assert!(rounds < 300, "seed {seed}: the queue empties");
+        let shares: Vec<_> = town.nodes.iter().map(|node| node.shards().len()).collect();
+        assert!(rounds < 100, "seed {seed}: the queue empties, {shares:?}");
         town.pass(2, &[]).await;
     }
     let told = town.nodes[0].scene.completions(&alice).await;
@@ -557,7 +566,7 @@ async fn whatever_happens_each_message_is_told_of_once(seed: u64) {
 
 #[actix::test]
 async fn nodes_die_leave_sleep_and_come_and_each_message_is_told_of_once() {
-    for seed in 0..4 {
+    for seed in 0..2 {
         whatever_happens_each_message_is_told_of_once(seed).await;
     }
 }
