@@ -137,6 +137,12 @@ impl<S: Store> BackendHandle<S> {
         Self { inner }
     }
 
+    /// The store everything is kept in.
+    #[must_use]
+    pub fn store(&self) -> S {
+        self.inner.shared.store.clone()
+    }
+
     /// The measures of this back-end.
     #[must_use]
     pub fn metrics(&self) -> &Metrics {

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::Role;
-use crate::operate::args::{Aside, Cluster, Explain, Health, Incidents, Peer, Quarantine, Queue};
+use crate::operate::args::{
+    Aside, Cluster, Explain, Export, Health, Import, Incidents, Migrate, Peer, Quarantine, Queue,
+    RestoreCheck, Verify,
+};
 
 /// A Mathematical Mesh service: people's devices keep their catalogs and messages on it,
 /// end-to-end encrypted.
@@ -54,6 +57,16 @@ pub enum Command {
     Peer(Peer),
     /// Ask the running service whether it is ready: 0 if it is, 1 with the reason if it is not.
     Health(Health),
+    /// Recompute every digest of accounts, or of a sample of them, from what is stored.
+    Verify(Verify),
+    /// Write an account, or the accounts of a domain, to files that can be checked and read back.
+    Export(Export),
+    /// Read accounts back that `meshd export` wrote, here or at another service.
+    Import(Import),
+    /// Move everything to another store, of whatever engine, while the service runs.
+    Migrate(Migrate),
+    /// Look at a store that was restored from a backup, and open it.
+    RestoreCheck(RestoreCheck),
 }
 
 /// Which configuration to use.

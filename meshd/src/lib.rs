@@ -22,6 +22,7 @@
 //! | [`authority`] | a small name server that says so, for the demonstration and for tests |
 //! | [`open_files`] | how many connections the limit of open files allows |
 //! | [`demo`] | the whole story in one process, as a transcript |
+//! | `stores` | stores that commands open themselves |
 //! | [`run`] | `meshd run`: start, say where, wait for signals, stop |
 
 pub mod admin;
@@ -40,6 +41,7 @@ pub mod peers;
 pub mod propagation;
 pub mod run;
 pub mod service;
+mod stores;
 pub mod telemetry;
 pub mod ticket_keys;
 

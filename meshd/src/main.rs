@@ -14,6 +14,7 @@ use mesh_backend::SystemClock;
 use mesh_common::time::Clock as _;
 use meshd::args::{Arguments, Command, ConfigArguments, DnsRecordsArguments, RunArguments};
 use meshd::config::{ConfigError, MeshdConfig};
+use meshd::operate::moving::Moving;
 use meshd::{cluster_files, demo, dns_records, operate, run};
 
 #[global_allocator]
@@ -37,6 +38,11 @@ fn main() -> ExitCode {
         Command::Incidents(one) => return operate(&operate::Command::Incidents(one)),
         Command::Peer(peer) => return operate(&operate::Command::Peer(peer)),
         Command::Health(one) => return operate(&operate::Command::Health(one)),
+        Command::Verify(one) => return moving(Moving::Verify(one)),
+        Command::Export(one) => return moving(Moving::Export(one)),
+        Command::Import(one) => return moving(Moving::Import(one)),
+        Command::Migrate(one) => return moving(Moving::Migrate(one)),
+        Command::RestoreCheck(one) => return moving(Moving::RestoreCheck(one)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -45,6 +51,11 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// A command about accounts as a whole.
+fn moving(command: Moving) -> ExitCode {
+    operate(&operate::Command::Moving(command))
 }
 
 /// A command of operators: what is printed was made before, for people or for programs.

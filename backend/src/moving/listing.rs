@@ -40,6 +40,18 @@ impl Listing {
         }
     }
 
+    /// The next addresses, as for [`Self::page`].
+    ///
+    /// # Errors
+    /// The store gives no answer, or the directory does not read.
+    pub async fn addresses<S: Store>(
+        &self,
+        store: &S,
+        max: usize,
+    ) -> Result<Vec<Listed>, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self.page(store, max).await?)
+    }
+
     /// The next addresses, at most `max` and at least one if there is any; fewer do not mean that there
     /// are no more.
     ///

@@ -13,6 +13,7 @@
 
 use mesh_common::account::AccountId;
 use mesh_common::entropy::Entropy;
+use serde::{Deserialize, Serialize};
 
 use super::listing::{Listed, Listing};
 use super::sync::{Sync, SyncError, Synced};
@@ -65,7 +66,7 @@ pub enum MigrateError {
 }
 
 /// What was done to a page of accounts.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Copied {
     /// Accounts that were copied.
     pub accounts: u64,
@@ -78,7 +79,7 @@ pub struct Copied {
 }
 
 /// What a finished migration moved and checked.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Finished {
     /// Accounts, those included whose addresses are reserved.
     pub accounts: u64,
@@ -158,7 +159,7 @@ impl<F: Store, T: Store> Migration<F, T> {
         &self,
         listing: &Listing,
         max: usize,
-        entropy: &mut dyn Entropy,
+        entropy: &mut (dyn Entropy + Send),
     ) -> Result<Copied, MigrateError> {
         let listed = self.listed(listing, max).await?;
         let mut copied = Copied {
@@ -193,7 +194,7 @@ impl<F: Store, T: Store> Migration<F, T> {
     async fn account(
         &self,
         account: AccountId,
-        entropy: &mut dyn Entropy,
+        entropy: &mut (dyn Entropy + Send),
     ) -> Result<Option<Synced>, MigrateError> {
         let (keys, sync) = (AccountKeys::of(account), self.sync());
         let tip = keys.tip();
@@ -245,7 +246,7 @@ impl<F: Store, T: Store> Migration<F, T> {
         &self,
         place: &str,
         ended: &Heartbeats,
-        entropy: &mut dyn Entropy,
+        entropy: &mut (dyn Entropy + Send),
         mut told: impl FnMut(u64),
     ) -> Result<Finished, MigrateError> {
         let Heartbeats(now) = self.heartbeats().await?;
@@ -283,7 +284,7 @@ impl<F: Store, T: Store> Migration<F, T> {
     async fn finish_account(
         &self,
         one: &Listed,
-        entropy: &mut dyn Entropy,
+        entropy: &mut (dyn Entropy + Send),
         finished: &mut Finished,
     ) -> Result<(), MigrateError> {
         let keys = AccountKeys::of(one.account);
@@ -321,7 +322,7 @@ impl<F: Store, T: Store> Migration<F, T> {
     /// Removes accounts at the other end that were purged here after they had been copied.
     async fn forget_purged(
         &self,
-        entropy: &mut dyn Entropy,
+        entropy: &mut (dyn Entropy + Send),
         finished: &mut Finished,
     ) -> Result<(), MigrateError> {
         let mut rest = keys::accounts();
@@ -342,7 +343,11 @@ impl<F: Store, T: Store> Migration<F, T> {
     }
 
     /// Says in the store that was left where everything went.
-    async fn leave(&self, place: &str, entropy: &mut dyn Entropy) -> Result<(), MigrateError> {
+    async fn leave(
+        &self,
+        place: &str,
+        entropy: &mut (dyn Entropy + Send),
+    ) -> Result<(), MigrateError> {
         let back = Sync {
             from: &self.to,
             to: &self.from,

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 use mesh_common::entropy::{self, Entropy};
+use serde::{Deserialize, Serialize};
 
 use crate::store::{
     KeyRange, Limit, Order, Page, Plan, PlanError, ProbeError, Read, Row, Store, StoreError, Tx,
@@ -33,7 +34,7 @@ pub enum SyncError {
 }
 
 /// What was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Synced {
     /// Rows set.
     pub set: u64,
@@ -63,7 +64,7 @@ impl<F: Store, T: Store> Sync<'_, F, T> {
     pub(super) async fn range(
         &self,
         range: KeyRange,
-        entropy: &mut dyn Entropy,
+        entropy: &mut (dyn Entropy + Send),
     ) -> Result<Synced, SyncError> {
         let (mut total, mut rest) = (Synced::default(), Some(range));
         while let Some(range) = rest {
@@ -84,7 +85,7 @@ impl<F: Store, T: Store> Sync<'_, F, T> {
         &self,
         covered: KeyRange,
         rows: Vec<Row>,
-        entropy: &mut dyn Entropy,
+        entropy: &mut (dyn Entropy + Send),
     ) -> Result<Synced, SyncError> {
         let mut wanted = rows.into_iter().peekable();
         let (mut writes, mut rest) = (Writes::default(), Some(covered));
@@ -119,7 +120,7 @@ impl<F: Store, T: Store> Sync<'_, F, T> {
     pub(super) async fn set(
         &self,
         rows: Vec<Row>,
-        entropy: &mut dyn Entropy,
+        entropy: &mut (dyn Entropy + Send),
     ) -> Result<Synced, SyncError> {
         let mut writes = Writes::default();
         rows.into_iter().for_each(|row| writes.set(row));
@@ -130,12 +131,16 @@ impl<F: Store, T: Store> Sync<'_, F, T> {
     pub(super) async fn clear(
         &self,
         range: KeyRange,
-        entropy: &mut dyn Entropy,
+        entropy: &mut (dyn Entropy + Send),
     ) -> Result<Synced, SyncError> {
         self.page(range, Vec::new(), entropy).await
     }
 
-    async fn commit(&self, writes: Writes, entropy: &mut dyn Entropy) -> Result<Synced, SyncError> {
+    async fn commit(
+        &self,
+        writes: Writes,
+        entropy: &mut (dyn Entropy + Send),
+    ) -> Result<Synced, SyncError> {
         let synced = writes.synced();
         if writes.set.is_empty() && writes.cleared.is_empty() {
             return Ok(synced);

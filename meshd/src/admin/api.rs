@@ -11,6 +11,8 @@
 //! | `GET quarantine`, `POST quarantine/{requeue,drop}` | items that cannot be handled |
 //! | `GET aside`, `POST aside/{requeue,drop}` | entries that could not be received |
 //! | `GET incidents?subject`, `POST incidents` | complaints, listed and filed |
+//! | `POST accounts/{verify,list,copy}` | the next accounts: checked, listed, copied into another store |
+//! | `POST accounts/{export,import}` | one account into its folder, or out of it |
 //! | `GET peers/{domain}`, `POST peers/forget` | the service of a domain |
 //! | `GET cluster`, `POST cluster/drain` | the nodes, and telling this one to leave |
 //! | `GET conduct`, `GET conduct/{subject}`, `POST conduct/forgive` | what follows from them |
@@ -34,6 +36,7 @@ use super::audit::{Audit, Entry, Operator};
 use super::door::{Door, Open};
 use super::guard::admit;
 use super::health;
+use super::moving::{self, MovingDesk};
 use super::peers::{self, PeerDesk};
 use super::token::Token;
 
@@ -61,6 +64,8 @@ pub struct Api {
     pub cluster: Arc<dyn ClusterDesk>,
     /// Other services.
     pub peers: Arc<dyn PeerDesk>,
+    /// Accounts as a whole.
+    pub moving: Arc<dyn MovingDesk>,
     /// The record of orders.
     pub audit: Audit,
     /// The time.
@@ -96,6 +101,11 @@ pub(super) fn routes(door: web::Data<Door>, config: &mut web::ServiceConfig) {
         .route("/aside/drop", web::post().to(aside_drop))
         .route("/cluster", web::get().to(cluster))
         .route("/cluster/drain", web::post().to(cluster_drain))
+        .route("/accounts/verify", web::post().to(moving::verify))
+        .route("/accounts/list", web::post().to(moving::list))
+        .route("/accounts/copy", web::post().to(moving::copy))
+        .route("/accounts/export", web::post().to(moving::export))
+        .route("/accounts/import", web::post().to(moving::import))
         .route("/peers/forget", web::post().to(peers::forget))
         .route("/peers/{domain}", web::get().to(peers::standing))
         .route("/incidents", web::get().to(incidents))

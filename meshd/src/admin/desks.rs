@@ -12,6 +12,7 @@ use mesh_backend::{BackendHandle, SystemClock, SystemEntropy};
 
 use super::api::Api;
 use super::audit::Audit;
+use super::moving::Moving;
 use super::peers::PeerDesk;
 use super::token::{Token, TokenError};
 use crate::data_dir::DataDir;
@@ -73,6 +74,7 @@ pub fn open<S: Store>(
         conduct: Arc::new(backend.clone()),
         cluster: Arc::new(backend.clone()),
         peers,
+        moving: Arc::new(Moving::over(backend.store())),
         audit,
         clock: Arc::new(SystemClock),
     })

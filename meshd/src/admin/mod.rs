@@ -9,6 +9,7 @@
 //! | [`door`] | what operators are told before there is an API |
 //! | [`api`], [`desks`] | the API, and the desks behind it |
 //! | [`peers`] | the desk for other services |
+//! | [`moving`] | the desk for accounts as a whole |
 //! | [`audit`] | who did what |
 //!
 //! `/livez` says that the process answers. `/readyz` says whether a request sent now would be served,
@@ -20,6 +21,7 @@ pub mod audit;
 pub mod desks;
 pub mod door;
 mod guard;
+pub mod moving;
 pub mod peers;
 pub mod token;
 

@@ -17,6 +17,16 @@ A destination does not get its messages:
 Exit codes: 0 done, 1 the answer is no, 2 it could not be asked.
 Every order is recorded in admin/audit.jsonl of the data folder, with who gave it.";
 
+const MIGRATE_HELP: &str = "\
+From one machine to a cluster:
+  meshd migrate --to cluster.toml             while the service runs; again, as often as you like
+  systemctl stop meshd
+  meshd migrate --to cluster.toml --finish    what changed since; then the other store has everything
+  meshd run --role backend --config cluster.toml
+
+The same way leads back. What was copied is not copied again, and until the end of --finish the service may go on
+where it was.";
+
 /// Which service is asked, and how the answer is written.
 #[derive(Debug, Clone, Args)]
 pub struct Desk {
@@ -310,6 +320,88 @@ pub enum PeerCommand {
     /// For when you know from its operator that it has another one now. Until then a domain that shows
     /// another service than before gets nothing.
     Forget(Domain),
+}
+
+/// Which service, and whether it runs.
+#[derive(Debug, Clone, Args)]
+pub struct Place {
+    /// Which service.
+    #[command(flatten)]
+    pub desk: Desk,
+    /// The service does not run: open its store instead of asking it.
+    #[arg(long, help_heading = "Service")]
+    pub stopped: bool,
+}
+
+/// `meshd verify`.
+#[derive(Debug, Clone, Args)]
+pub struct Verify {
+    /// Which service.
+    #[command(flatten)]
+    pub place: Place,
+    /// Accounts of this domain alone.
+    #[arg(long, value_name = "DOMAIN")]
+    pub domain: Option<String>,
+    /// A sample: one account in so many, the same ones each time.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub one_in: u64,
+}
+
+/// `meshd export`.
+#[derive(Debug, Clone, Args)]
+pub struct Export {
+    /// Which service.
+    #[command(flatten)]
+    pub place: Place,
+    /// Address of an account, or a domain: then each account has a folder of its own.
+    #[arg(value_name = "ADDRESS|DOMAIN")]
+    pub what: String,
+    /// Folder for what is written, on the host of the service; it must not exist, or be empty.
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+}
+
+/// `meshd import`.
+#[derive(Debug, Clone, Args)]
+pub struct Import {
+    /// Which service.
+    #[command(flatten)]
+    pub place: Place,
+    /// Folders that `meshd export` wrote, one of each account, on the host of the service.
+    #[arg(value_name = "DIR", required = true)]
+    pub folders: Vec<PathBuf>,
+}
+
+/// `meshd migrate`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = MIGRATE_HELP)]
+pub struct Migrate {
+    /// Which service.
+    #[command(flatten)]
+    pub place: Place,
+    /// Configuration whose [store] everything is to go to.
+    #[arg(long, value_name = "FILE")]
+    pub to: PathBuf,
+    /// The service is stopped: copy what changed since, check everything, and hand over.
+    #[arg(long)]
+    pub finish: bool,
+}
+
+/// `meshd restore-check`.
+#[derive(Debug, Clone, Args)]
+pub struct RestoreCheck {
+    /// Which service.
+    #[command(flatten)]
+    pub desk: Desk,
+    /// Recompute the digests of a sample: one account in so many.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub one_in: u64,
+    /// Raise the generation, so that nothing from before the restore can write any more. Once after each restore.
+    #[arg(long)]
+    pub open: bool,
+    /// Open it although something is damaged or missing.
+    #[arg(long, requires = "open")]
+    pub in_spite_of_damage: bool,
 }
 
 /// `meshd health`.

@@ -12,6 +12,7 @@
 //! | [`peers`] | other services |
 //! | [`incidents`] | complaints and what follows |
 //! | [`health`] | whether it is ready |
+//! | [`moving`] | accounts as a whole: verify, export, import, migrate, restore |
 //! | [`page`], [`failure`] | words and columns; why not, and what to do |
 
 pub mod args;
@@ -22,6 +23,7 @@ pub mod health;
 pub mod incidents;
 pub mod leftovers;
 pub mod link;
+pub mod moving;
 pub mod page;
 pub mod peers;
 pub mod queue;
@@ -33,6 +35,7 @@ use serde_json::{Value, json};
 use self::args::{Aside, Cluster, Desk, Explain, Health, Incidents, Peer, Quarantine, Queue};
 use self::failure::{Failure, REFUSED};
 use self::link::{Ask, Link};
+use self::moving::Moving;
 
 /// One of the commands.
 #[derive(Debug, Clone)]
@@ -53,6 +56,8 @@ pub enum Command {
     Health(Health),
     /// `meshd cluster`.
     Cluster(Cluster),
+    /// `meshd verify`, `export`, `import`, `migrate`, `restore-check`.
+    Moving(Moving),
 }
 
 /// A command that was done.
@@ -110,13 +115,17 @@ impl Command {
             Self::Peer(peer) => &peer.desk,
             Self::Health(health) => &health.desk,
             Self::Cluster(cluster) => &cluster.desk,
+            Self::Moving(moving) => moving.desk(),
         }
     }
 
     /// Finds the service, asks it, and says what to print. `now` is what ages are told from.
     #[must_use]
     pub fn run(&self, now: Timestamp) -> Printed {
-        let outcome = Link::open(self.desk()).and_then(|link| self.ask(&link, now));
+        let outcome = match self {
+            Self::Moving(moving) => moving::run(moving, now),
+            other => Link::open(self.desk()).and_then(|link| other.ask(&link, now)),
+        };
         printed(self.desk().json, &outcome)
     }
 
@@ -134,6 +143,7 @@ impl Command {
             Self::Peer(asked) => peers::ask(&asked.command, link, now),
             Self::Health(_) => health::ask(link),
             Self::Cluster(asked) => cluster::ask(&asked.command, link),
+            Self::Moving(moving) => moving::run(moving, now),
         }
     }
 }

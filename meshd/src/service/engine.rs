@@ -7,10 +7,10 @@ use crate::config::{Engine, MeshdConfig, StoreConfig};
 use crate::data_dir::DataDir;
 
 /// An open store, and what must outlive it.
-pub(super) struct Opened {
-    pub(super) store: AnyStore,
+pub(crate) struct Opened {
+    pub(crate) store: AnyStore,
     /// Ends when the last reader of an embedded store is gone.
-    pub(super) released: Option<Released>,
+    pub(crate) released: Option<Released>,
     #[cfg(feature = "foundationdb")]
     network: Option<mesh_backend::store::foundationdb::Network>,
 }
@@ -26,7 +26,7 @@ impl Opened {
     }
 
     /// Keeps what must outlive the store, without the store itself.
-    pub(super) fn into_parts(self) -> (AnyStore, Kept) {
+    pub(crate) fn into_parts(self) -> (AnyStore, Kept) {
         let kept = Kept {
             released: self.released,
             #[cfg(feature = "foundationdb")]
@@ -37,7 +37,7 @@ impl Opened {
 }
 
 /// What is held for as long as anything may use the store.
-pub(super) struct Kept {
+pub(crate) struct Kept {
     released: Option<Released>,
     #[cfg(feature = "foundationdb")]
     _network: Option<mesh_backend::store::foundationdb::Network>,
@@ -45,7 +45,7 @@ pub(super) struct Kept {
 
 impl Kept {
     /// Waits until nothing reads the store any more, if that can be known.
-    pub(super) async fn released(self) {
+    pub(crate) async fn released(self) {
         if let Some(released) = self.released {
             released.wait().await;
         }
@@ -53,7 +53,7 @@ impl Kept {
 }
 
 /// Opens it. That a store elsewhere answers shows with the first transaction.
-pub(super) fn open(config: &MeshdConfig, folder: &DataDir) -> Result<Opened, StartError> {
+pub(crate) fn open(config: &MeshdConfig, folder: &DataDir) -> Result<Opened, StartError> {
     match config.store.engine {
         Engine::Embedded => embedded(&config.store, folder),
         Engine::FoundationDb => foundationdb(&config.store),

@@ -14,7 +14,7 @@
 //! | `error` | why a start fails |
 
 mod alone;
-mod engine;
+pub(crate) mod engine;
 mod error;
 mod front;
 mod ground;

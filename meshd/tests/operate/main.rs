@@ -25,10 +25,12 @@ use std::thread::JoinHandle;
 use clap::Parser;
 use futures_util::future::BoxFuture;
 use mesh_backend::SystemEntropy;
+use mesh_backend::store::MemoryStore;
 use mesh_common::time::{Clock, Timestamp};
 use meshd::admin::api::Api;
 use meshd::admin::audit::Audit;
 use meshd::admin::door::Door;
+use meshd::admin::moving::Moving;
 use meshd::admin::token::{self, Token};
 use meshd::admin::{Admin, Readiness};
 use meshd::args::{self, Arguments};
@@ -95,6 +97,7 @@ impl Office {
             conduct: desks,
             cluster: Arc::<Nodes>::default(),
             peers: Arc::<PeerBook>::default(),
+            moving: Arc::new(Moving::over(MemoryStore::new())),
             audit: Audit::open(&admin).unwrap(),
             clock: Arc::new(Noon),
         };
