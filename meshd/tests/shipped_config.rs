@@ -28,6 +28,34 @@ fn the_shipped_file_is_usable() {
     );
 }
 
+/// The configurations of compose file and manifests, with the role they are run with.
+const DEPLOYED: [(&str, Option<Role>); 8] = [
+    ("compose/frontend.toml", Some(Role::Frontend)),
+    ("compose/backend.toml", Some(Role::Backend)),
+    ("compose/outbound.toml", Some(Role::Outbound)),
+    ("compose/elsewhere.toml", None),
+    ("kubernetes/cluster/frontend.toml", Some(Role::Frontend)),
+    ("kubernetes/cluster/backend.toml", Some(Role::Backend)),
+    ("kubernetes/cluster/outbound.toml", Some(Role::Outbound)),
+    ("kubernetes/one-node/meshd.toml", None),
+];
+
+#[test]
+fn what_compose_file_and_manifests_give_their_processes_is_usable() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
+    for (file, role) in DEPLOYED {
+        let mut config = MeshdConfig::load(Some(&folder.join(file))).unwrap();
+        config.cluster.roles.extend(role);
+        if role.is_some_and(|role| role != Role::Frontend) {
+            // Compose file and manifests set it in the environment.
+            config.cluster.advertise = Some("here.example:8445".to_owned());
+        }
+        config
+            .check()
+            .unwrap_or_else(|error| panic!("{file}: {error}"));
+    }
+}
+
 #[test]
 fn the_files_for_the_roles_of_a_cluster_are_usable_and_say_their_roles() {
     let folder = Path::new(SHIPPED).parent().unwrap();

@@ -246,8 +246,10 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-/// Where an operator finds what there is.
-const ACCOUNTS: &str = "meshd verify --domain DOMAIN lists the accounts there are";
+/// What an operator may type instead.
+const ACCOUNTS: &str = "the same again, once what it says is done";
+const EXPORT: &str = "name a whole address of an account here, and a folder that is not there yet";
+const IMPORT: &str = "name a folder that meshd export wrote, of an account that is not here";
 
 pub(super) async fn verify(open: Open, place: web::Json<Place>) -> HttpResponse {
     answer(open.moving.verify(place.into_inner()).await, ACCOUNTS)
@@ -272,7 +274,7 @@ pub(super) async fn export(
         let exported = open.moving.export(archive, open.clock.now()).await?;
         Ok(json!(exported))
     };
-    ordered(&open, &operator(&request), about, ACCOUNTS, work).await
+    ordered(&open, &operator(&request), about, EXPORT, work).await
 }
 
 pub(super) async fn import(
@@ -283,7 +285,7 @@ pub(super) async fn import(
     let archive = archive.into_inner();
     let about = ("import", about(&archive));
     let work = async { Ok(json!(open.moving.import(archive).await?)) };
-    ordered(&open, &operator(&request), about, ACCOUNTS, work).await
+    ordered(&open, &operator(&request), about, IMPORT, work).await
 }
 
 fn about(archive: &Archive) -> Value {

@@ -24,7 +24,7 @@ From one machine to a cluster:
   meshd migrate --to cluster.toml --finish    what changed since; then the other store has everything
   meshd run --role backend --config cluster.toml
 
-The same way leads back. What was copied is not copied again, and until the end of --finish the service may go on
+The store moves; the identity is files, and goes along: meshd identity copy. The same way leads back. What was copied is not copied again, and until the end of --finish the service may go on
 where it was.";
 
 /// Which service is asked, and how the answer is written.

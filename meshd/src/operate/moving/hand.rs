@@ -84,7 +84,7 @@ impl Direct {
         let open = OpenStore::of(&config).map_err(|error| {
             Failure::not_asked(
                 "the store cannot be opened",
-                "stop the service that has it open, or leave --stopped out to ask it",
+                "stop the service that has it open; what needs no --stopped and no --finish can be asked of it",
             )
             .caused_by(&*error)
         })?;
