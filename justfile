@@ -34,3 +34,7 @@ foundationdb:
 # Stories of the cluster in a bottle, a million unless told otherwise (docs/0008)
 soak SEEDS="1000000":
     cargo run --release -p mesh-bottle --bin soak -- --seeds {{SEEDS}}
+
+# What can be checked of image, compose file, manifests and units without an engine
+deploy:
+    .ci/deploy
