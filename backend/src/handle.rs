@@ -5,10 +5,11 @@
 //! committed, from what its partition shows or, if it is not in memory, from the partition; everything
 //! else (lookups, deciding, reading frames) happens on the caller's time.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod holding;
+mod rounds;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
 
 use actix::prelude::*;
 use mesh_common::account::connect::{Publication, publication, publication_needs};
@@ -16,28 +17,21 @@ use mesh_common::account::{Decision, Lookups, Standing, decide, needs};
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::handle::BoxFuture;
 use mesh_common::cluster::{
-    AccountRequest, Answer, Backend, CallFailure, Fence, Nudge, PartitionId, SigningKeys, Verified,
-    Watch,
+    AccountRequest, Answer, Backend, CallFailure, Fence, PartitionId, SigningKeys, Verified, Watch,
 };
 use mesh_common::delivery::ShardId;
 use mesh_common::error::ServiceError;
-use mesh_common::limits::{INTAKE_POLL_INTERVAL, RELEASE_TIME_MAX};
 use mesh_common::protocol::{Code, Request, Transaction};
 use mesh_common::time::Timestamp;
 use mesh_common::udf::Udf;
 use tokio::sync::{Notify, oneshot};
 
-use crate::bell;
-use crate::cluster::membership::Membership;
 use crate::metrics::Metrics;
-use crate::outbound::{Outbound, abroad, survey};
-use crate::partition::commands::{
-    Beside, Drain, Operation, Outcome, Perform, Stop, Tend, View, Wake, contained_future,
-};
+use crate::outbound::Outbound;
+use crate::partition::commands::{Beside, Operation, Outcome, Perform, View, contained_future};
 use crate::partition::reading::{self, ReadError};
-use crate::partition::shared::{Shared, chain};
-use crate::partition::{PartitionActor, Tended, is_due, too_late};
-use crate::partition::{conduct, contacts};
+use crate::partition::shared::Shared;
+use crate::partition::{PartitionActor, contacts, too_late};
 use crate::store::{Store, TxOptions};
 
 /// A running back-end. Cloning names the same one.
@@ -162,109 +156,16 @@ impl<S: Store> BackendHandle<S> {
     /// The same for the owner of a partition that shows nothing at present.
     pub(crate) async fn commands_taken_in(&self, partition: PartitionId) {
         tokio::task::yield_now().await;
-        let taken = self.inner.send(partition, Wake).await;
+        let taken = self
+            .inner
+            .send(partition, crate::partition::commands::Wake)
+            .await;
         assert!(taken.is_ok(), "the owner takes commands");
     }
 
     /// Whether the partition takes work here.
     pub(crate) fn is_open(&self, partition: PartitionId) -> bool {
         lock(&self.inner.partitions[usize::from(partition.0)]).is_open
-    }
-}
-
-/// What the node's loop has done with partitions.
-impl<S: Store> Inner<S> {
-    /// `partition` is ours by this claim: whoever asks for it next starts an actor.
-    pub(crate) fn begin_partition(
-        &self,
-        membership: &Membership,
-        partition: PartitionId,
-        fence: Fence,
-    ) {
-        let mut slot = lock(&self.partitions[usize::from(partition.0)]);
-        let before = slot.running.take();
-        slot.held = Some(fence);
-        slot.fence = Some(fence);
-        slot.is_open = true;
-        // What an actor of an earlier claim brings yet is not shown.
-        self.shared.shown(partition).begin();
-        membership.begin(partition, fence);
-        drop(slot);
-        wake(before);
-    }
-
-    /// `partition` is not ours any more by this claim: nothing is kept of it.
-    pub(crate) fn end_partition(&self, partition: PartitionId, fence: Fence) {
-        let mut slot = lock(&self.partitions[usize::from(partition.0)]);
-        if slot.held != Some(fence) {
-            return;
-        }
-        slot.held = None;
-        slot.fence = None;
-        slot.is_open = false;
-        let before = slot.running.take();
-        self.forget_partition(partition, fence);
-        drop(slot);
-        // It sends away what waits, and ends.
-        wake(before);
-    }
-
-    /// Has `partition` take nothing more and finish what is being committed, within
-    /// [`RELEASE_TIME_MAX`]; what takes longer is fenced off by the release.
-    pub(crate) async fn let_go_of_partition(&self, partition: PartitionId, fence: Fence) {
-        let running = {
-            let mut slot = lock(&self.partitions[usize::from(partition.0)]);
-            if slot.held != Some(fence) {
-                return;
-            }
-            slot.is_open = false;
-            slot.fence = None;
-            slot.running.take()
-        };
-        if let Some(running) = running.filter(Addr::connected) {
-            let (reply, done) = oneshot::channel();
-            let refusal = self.shared.moved(partition);
-            let stopped = async {
-                if running.send(Stop { refusal, reply }).await.is_ok() {
-                    // An actor that ended otherwise has stopped as well.
-                    let _ended = done.await;
-                }
-            };
-            if tokio::time::timeout(RELEASE_TIME_MAX, stopped)
-                .await
-                .is_err()
-            {
-                tracing::warn!(
-                    partition = partition.0,
-                    "a partition is let go of while it commits"
-                );
-            }
-        }
-        // Before the record is released: from then on others may write.
-        self.forget_partition(partition, fence);
-    }
-
-    fn forget_partition(&self, partition: PartitionId, fence: Fence) {
-        if let Some(membership) = &self.shared.membership {
-            membership.end(partition, fence);
-        }
-        self.shared.shown(partition).begin();
-    }
-
-    /// Has every partition that runs look whether it may go on.
-    pub(crate) fn wake_partitions(&self) {
-        for slot in &self.partitions {
-            wake(lock(slot).running.clone());
-        }
-    }
-}
-
-/// Has an actor look whether it may go on. One whose mailbox is full is looking all the time.
-fn wake<S: Store>(actor: Option<Addr<PartitionActor<S>>>) {
-    if let Some(actor) = actor
-        && actor.try_send(Wake).is_err()
-    {
-        tracing::debug!("a partition was not woken");
     }
 }
 
@@ -510,183 +411,6 @@ impl<S: Store> Inner<S> {
             arbiter.stop();
         }
         ending
-    }
-
-    /// What is due in `partition`, started only if something is.
-    pub(crate) async fn tend(&self, partition: PartitionId) -> Tended {
-        match is_due(&self.shared.store, partition, self.shared.now()).await {
-            Ok(true) => {}
-            Ok(false) => return Tended::default(),
-            Err(error) => {
-                tracing::warn!(cause = chain(&error), "what is due cannot be read");
-                return Tended::default();
-            }
-        }
-        let (reply, done) = oneshot::channel();
-        match self.send(partition, Tend { reply }).await {
-            Ok(()) => done.await.unwrap_or_default(),
-            Err(_) => Tended::default(),
-        }
-    }
-
-    /// Has `partition` drain its intake, started if it does not run. A partition whose mailbox is full
-    /// is told again by the next look.
-    pub(crate) fn nudge(&self, partition: PartitionId) {
-        let told = self
-            .actor(partition)
-            .map(|actor| actor.try_send(Drain { reply: None }));
-        if !matches!(told, Ok(Ok(()))) {
-            tracing::debug!(partition = partition.0, "an owner could not be nudged");
-        }
-    }
-
-    /// Has the owners of `partitions` drain them, whoever they are.
-    fn nudge_owners(&self, partitions: BTreeSet<PartitionId>) {
-        let is_ours = |partition: &PartitionId| self.shared.owns(*partition);
-        let (ours, others): (Vec<_>, Vec<_>) = partitions.into_iter().partition(is_ours);
-        ours.into_iter().for_each(|one| self.nudge(one));
-        if let Some(membership) = self
-            .shared
-            .membership
-            .as_ref()
-            .filter(|_| !others.is_empty())
-        {
-            membership.nudge_owners(Nudge {
-                intakes: others,
-                ..Nudge::default()
-            });
-        }
-    }
-
-    /// Our partitions with something in their intakes.
-    async fn waiting(&self) -> Vec<PartitionId> {
-        let shared = &self.shared;
-        if shared
-            .membership
-            .as_ref()
-            .is_some_and(|one| !one.roles().backend)
-        {
-            return Vec::new();
-        }
-        let now = shared.now();
-        let found = match bell::look(&shared.store).await {
-            Ok(found) => found,
-            Err(error) => {
-                tracing::warn!(cause = chain(&error), "intakes cannot be looked at");
-                return Vec::new();
-            }
-        };
-        let (ours, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            found.into_iter().partition(|(one, _)| shared.owns(*one));
-        if shared.membership.is_some() {
-            shared.left_meanwhile.looked(now, &others);
-        }
-        let metrics = &shared.metrics;
-        let oldest = ours.values().flatten().min();
-        let age = oldest.map_or(Duration::ZERO, |oldest| now.since(*oldest));
-        metrics.intake_age.set(age.as_secs_f64());
-        let waiting = i64::try_from(ours.len()).unwrap_or(i64::MAX);
-        metrics.intake_waiting.set(waiting);
-        ours.into_keys().collect()
-    }
-
-    /// Drains what is in all intakes now, and says how many entries that was.
-    pub(crate) async fn drain(&self) -> usize {
-        let mut entries = 0;
-        for partition in self.waiting().await {
-            let (reply, done) = oneshot::channel();
-            let reply = Some(reply);
-            if self.send(partition, Drain { reply }).await.is_ok() {
-                entries += done.await.unwrap_or_default();
-            }
-        }
-        entries
-    }
-
-    /// Nudges owners for whom something was left, as soon as the bell rings; and looks at the store
-    /// at the start, and every [`INTAKE_POLL_INTERVAL`], for what nobody rang for.
-    fn begin_nudging(self: &Arc<Self>) {
-        let Some(thread) = self.threads.first() else {
-            return;
-        };
-        let weak = Arc::downgrade(self);
-        thread.spawn(async move {
-            let mut polls = tokio::time::interval(INTAKE_POLL_INTERVAL);
-            polls.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            loop {
-                let Some(home) = weak.upgrade() else {
-                    return;
-                };
-                let (shared, unknown) =
-                    (Arc::clone(&home.shared), Arc::clone(&home.intakes_unknown));
-                drop(home);
-                let is_rung = tokio::select! {
-                    () = shared.bell.rung() => true,
-                    () = unknown.notified() => false,
-                    _ = polls.tick() => false,
-                };
-                drop(shared);
-                let Some(inner) = weak.upgrade().filter(|inner| !inner.is_stopping()) else {
-                    return;
-                };
-                if !is_rung {
-                    let waiting = inner.waiting().await;
-                    waiting.into_iter().for_each(|one| inner.nudge(one));
-                }
-                inner.nudge_owners(inner.shared.bell.take());
-            }
-        });
-    }
-
-    /// Tells owners of queues on other nodes what concerns them, and counts what other nodes queue.
-    fn begin_minding_others(self: &Arc<Self>) {
-        let (thread, membership) = (self.threads.first(), &self.shared.membership);
-        let Some((thread, membership)) = thread.zip(membership.as_ref()) else {
-            return;
-        };
-        thread.spawn(abroad::run(Arc::downgrade(self)));
-        if membership.roles().backend {
-            thread.spawn(survey::run(Arc::downgrade(self)));
-        }
-    }
-
-    /// Now and then looks for work that is due in partitions that do not run: those that do look
-    /// themselves.
-    fn begin_rounds(self: &Arc<Self>) {
-        let Some(thread) = self.threads.first() else {
-            return;
-        };
-        let (weak, pause) = (Arc::downgrade(self), self.shared.config.upkeep_interval());
-        thread.spawn(async move {
-            loop {
-                tokio::time::sleep(pause).await;
-                for partition in PartitionId::all() {
-                    let Some(inner) = weak.upgrade().filter(|inner| !inner.is_stopping()) else {
-                        return;
-                    };
-                    let is_idle = {
-                        let slot = lock(&inner.partitions[usize::from(partition.0)]);
-                        slot.is_open && slot.running.is_none()
-                    };
-                    if is_idle {
-                        inner.tend(partition).await;
-                    }
-                }
-                let Some(inner) = weak.upgrade().filter(|inner| !inner.is_stopping()) else {
-                    return;
-                };
-                // One node does it for all.
-                if !inner.shared.owns(PartitionId(0)) {
-                    continue;
-                }
-                if let Err(error) = conduct::forget_old(&inner.shared).await {
-                    tracing::warn!(
-                        cause = chain(&*error),
-                        "old incidents are not forgotten yet"
-                    );
-                }
-            }
-        });
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) fn encode(record: &NodeRecord) -> Vec<u8> {
     Writer::new(NODE)
         .u64(record.seq)
         .u64(u64::try_from(record.lease.as_millis()).unwrap_or(u64::MAX))
-        .u8(u8::from(roles.backend) * BACKEND | u8::from(roles.outbound) * OUTBOUND)
+        .u8((u8::from(roles.backend) * BACKEND) | (u8::from(roles.outbound) * OUTBOUND))
         .u32(record.weight)
         .u8(u8::from(record.draining))
         .u16(record.levels.0)
