@@ -25,11 +25,9 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run_service(&arguments),
         Command::CheckConfig(arguments) => check_config(&arguments),
         Command::DnsRecords(arguments) => dns_records(&arguments),
-        Command::Ca(arguments) => cluster_files::ca(&arguments.command, |line| println!("{line}")),
-        Command::Identity(arguments) => {
-            cluster_files::identity(&arguments.command, |line| println!("{line}"))
-        }
-        Command::Demo(arguments) => return demo::main(&arguments, |line| println!("{line}")),
+        Command::Ca(arguments) => cluster_files::ca(&arguments.command, say),
+        Command::Identity(arguments) => cluster_files::identity(&arguments.command, say),
+        Command::Demo(arguments) => return demo::main(&arguments, say),
         Command::Cluster(one) => return operate(&operate::Command::Cluster(one)),
         Command::Queue(queue) => return operate(&operate::Command::Queue(queue)),
         Command::Explain(explain) => return operate(&operate::Command::Explain(explain)),
@@ -79,7 +77,7 @@ fn run_service(arguments: &RunArguments) -> Result<(), Box<dyn Error>> {
     meshd::install_provider();
     let _telemetry = config.telemetry.start()?;
     let system = actix_rt::System::new();
-    system.block_on(run::run(&config, |line| println!("{line}")))?;
+    system.block_on(run::run(&config, say))?;
     Ok(())
 }
 
@@ -111,6 +109,11 @@ fn dns_records(arguments: &DnsRecordsArguments) -> Result<(), Box<dyn Error>> {
 
 fn load(arguments: &ConfigArguments) -> Result<MeshdConfig, ConfigError> {
     MeshdConfig::load(arguments.config.as_deref())
+}
+
+/// A line for the person at the terminal. A reader that went away has seen enough: that ends nothing.
+fn say(line: &str) {
+    let _unread = std::io::stdout().write_all(format!("{line}\n").as_bytes());
 }
 
 /// The error, then what caused it; a cause that says the same again is left out. Where standard

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use mesh_backend::store::remote::StoreServer;
@@ -24,6 +24,8 @@ const LOOKS_MAX: usize = 100_000;
 /// A process that was started by a line, with what it said of itself. Dropping it kills it.
 struct Running {
     child: Child,
+    /// Read no further, and not closed.
+    _stdout: Option<BufReader<ChildStdout>>,
     said: BTreeMap<String, String>,
 }
 
@@ -48,18 +50,23 @@ fn run(folder: &Path, words: &[String], ports: &[(&str, String)]) -> Running {
         .spawn()
         .expect("the program can be started");
     let stdout = child.stdout.take().expect("standard output is piped");
+    let mut stdout = BufReader::new(stdout);
     let mut running = Running {
         child,
+        _stdout: None,
         said: BTreeMap::new(),
     };
-    for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+    let mut line = String::new();
+    while stdout.read_line(&mut line).is_ok_and(|octets| octets > 0) {
         let mut words = line.split_whitespace();
         let (name, value) = (words.next().unwrap_or_default(), words.next());
         let said = value.unwrap_or_default().to_owned();
         running.said.insert(name.to_owned(), said);
         if name == "data" {
+            running._stdout = Some(stdout);
             return running;
         }
+        line.clear();
     }
     panic!("{words:?} ended before it served");
 }
