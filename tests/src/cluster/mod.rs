@@ -119,10 +119,20 @@ impl Cluster {
     #[must_use]
     pub fn start(plan: Plan) -> Self {
         let mut cluster = Self::laid(plan);
-        for member in &mut cluster.members {
-            member.start();
-        }
+        cluster.start_first(cluster.members.len());
         cluster
+    }
+
+    /// Starts the first `count` members, all at once, and waits until each says that it serves.
+    ///
+    /// # Panics
+    /// If one does not.
+    pub fn start_first(&mut self, count: usize) {
+        std::thread::scope(|scope| {
+            for member in &mut self.members[..count] {
+                scope.spawn(|| member.start());
+            }
+        });
     }
 
     /// The same, and no process is started yet.

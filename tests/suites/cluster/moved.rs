@@ -10,7 +10,7 @@ use super::crowd::{Manner, eventually, moment};
 use super::scene::{Scene, owned, partitions, wait_until_all_is_owned};
 
 /// Partitions that have moved when the short form ends.
-const SOME: f64 = 24.0;
+const SOME: f64 = 12.0;
 
 #[test]
 fn a_third_back_end_takes_its_share_and_no_request_fails() {

@@ -14,7 +14,7 @@ use mesh_tests::peer::{Kind, Settings, Simulator};
 use super::crowd::{Crowd, Totals, eventually, partition_of};
 
 /// Accounts of each back-end that a scene begins with.
-const ACCOUNTS_PER_BACKEND: usize = 3;
+const ACCOUNTS_PER_BACKEND: usize = 2;
 /// Names that are tried until every back-end has its accounts.
 const NAMES_MAX: usize = 10_000;
 
@@ -111,15 +111,18 @@ fn balanced(plan: Plan, simulator: &Simulator) -> Cluster {
         }
         settings
     });
+    if cluster.plan().backends == 1 {
+        cluster.start_first(cluster.members().len());
+        wait_until_all_is_owned(&cluster);
+        return cluster;
+    }
     let first = cluster.add(Role::Backend);
     cluster.member_mut(first).start();
     assert!(
         eventually(|| owned(&cluster, first) == partitions()),
         "nobody owns everything"
     );
-    for number in 0..first {
-        cluster.member_mut(number).start();
-    }
+    cluster.start_first(first);
     let planned = cluster.plan().backends;
     let knows = |number| {
         cluster
