@@ -94,13 +94,16 @@ impl Sky {
 /// How long a read waits for a store that does not answer.
 const READ_TIME_MAX: Duration = Duration::from_secs(4);
 
+/// Ownership records by their keys.
+type Believed = BTreeMap<Vec<u8>, Bytes>;
+
 /// The store, as one node has it.
 #[derive(Clone)]
 pub struct NodeStore {
     sky: Sky,
     node: usize,
     /// With the fence switched off: what the node believes of ownership records, and is told for true.
-    believed: Option<Arc<Mutex<BTreeMap<Vec<u8>, Bytes>>>>,
+    believed: Option<Arc<Mutex<Believed>>>,
 }
 
 impl NodeStore {

@@ -18,12 +18,12 @@ fn tell(seeds: u64, options: Options) -> Vec<Result<Report, Failure>> {
             scope.spawn(move || {
                 for seed in (half..seeds).step_by(2) {
                     let result = story::run(seed, options);
-                    told.lock().unwrap().push(result);
+                    told.lock().expect("no story panics").push(result);
                 }
             });
         }
     });
-    told.into_inner().unwrap()
+    told.into_inner().expect("no story panics")
 }
 
 #[test]

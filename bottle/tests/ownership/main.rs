@@ -6,27 +6,18 @@
 
 mod model;
 
-use std::time::Duration;
-
 use stateright::{Checker, HasDiscoveries, Model};
 
 use self::model::{Bounds, Protocol, Safeguards};
 
-/// Longest time of one check: one that takes longer has not come to its end, and fails.
-const TIME_MAX: Duration = Duration::from_secs(900);
-
-/// Looks at every reachable state.
-fn check_all(bounds: Bounds) -> impl Checker<Protocol> {
+/// Looks at every reachable state, of which there are so many (the table in note 0008).
+fn check_all(bounds: Bounds, states: usize) -> impl Checker<Protocol> {
     let protocol = Protocol {
         safeguards: Safeguards::ALL,
         bounds,
     };
-    let begun = std::time::Instant::now();
-    let checker = protocol.checker().threads(2).timeout(TIME_MAX);
-    let checker = checker.spawn_bfs().join();
-    let (states, depth) = (checker.unique_state_count(), checker.max_depth());
-    println!("{states} states, {depth} deep, {:?}", begun.elapsed());
-    assert!(begun.elapsed() < TIME_MAX, "not checked to its end");
+    let checker = protocol.checker().threads(2).spawn_bfs().join();
+    assert_eq!(checker.unique_state_count(), states);
     checker
 }
 
@@ -36,7 +27,7 @@ fn finds(what: &'static str, safeguards: Safeguards) -> bool {
         safeguards,
         bounds: Bounds::default(),
     };
-    let checker = protocol.checker().threads(2).timeout(TIME_MAX);
+    let checker = protocol.checker().threads(2);
     let only = HasDiscoveries::AnyOf([what].into());
     let checker = checker.finish_when(only).spawn_bfs().join();
     checker.discovery(what).is_some()
@@ -44,16 +35,17 @@ fn finds(what: &'static str, safeguards: Safeguards) -> bool {
 
 #[test]
 fn no_order_of_events_loses_an_acknowledged_write_or_lets_two_owners_write() {
-    check_all(Bounds::default()).assert_properties();
+    check_all(Bounds::default(), 83_467).assert_properties();
 }
 
 #[test]
 fn nor_does_a_second_takeover() {
-    let checker = check_all(Bounds {
+    let bounds = Bounds {
         epochs: [3, 0],
         writes: [1, 0],
         ..Bounds::default()
-    });
+    };
+    let checker = check_all(bounds, 182_180);
     for always in model::ALWAYS {
         checker.assert_no_discovery(always);
     }
@@ -61,13 +53,14 @@ fn nor_does_a_second_takeover() {
 
 #[test]
 fn nor_does_another_partition_of_the_same_nodes() {
-    let checker = check_all(Bounds {
+    let bounds = Bounds {
         epochs: [2, 1],
         writes: [1, 0],
         // A node that is never given another step is as good as dead.
         crashes: 0,
         ..Bounds::default()
-    });
+    };
+    let checker = check_all(bounds, 759_003);
     for always in model::ALWAYS {
         checker.assert_no_discovery(always);
     }
