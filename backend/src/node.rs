@@ -32,8 +32,14 @@ use crate::store::{
     Plan, PlanError, ProbeError, Read, Store, StoreError, Tx, TxOptions, commit_with_probe, keys,
 };
 
-/// Format of the `meta` row.
+/// Format of the `meta` row of a store at feature level 1, which says nothing of levels.
 const META: u8 = 1;
+/// Format of the `meta` row of a store at a higher level.
+const META_WITH_LEVEL: u8 = 2;
+/// The feature levels of the store whose rows this release reads, the lowest and the highest. A release that
+/// brings a new kind of row reads one level more; the level of a store is raised when every process reads it,
+/// so that releases that follow each other run together (cluster §15).
+pub(crate) const LEVELS: (u16, u16) = (1, 1);
 /// Accounts whose signing keys are kept for front-ends.
 const SIGNING_KEYS_CACHED_MAX: u64 = 10_000;
 
@@ -46,26 +52,46 @@ pub struct Meta {
     pub generation: u32,
     /// Number of partitions, fixed for ever.
     pub partitions: u16,
+    /// Which kinds of rows may be in the store (cluster §15).
+    pub level: u16,
 }
 
 impl Meta {
+    /// As the oldest release that may serve from the store reads it.
     pub(crate) fn encode(&self) -> Vec<u8> {
-        Writer::new(META)
+        let has_level = self.level > 1;
+        let row = Writer::new(if has_level { META_WITH_LEVEL } else { META })
             .fixed(&self.cluster_id)
             .u32(self.generation)
-            .u16(self.partitions)
-            .finish()
+            .u16(self.partitions);
+        if has_level {
+            row.u16(self.level).finish()
+        } else {
+            row.finish()
+        }
     }
 
     pub(crate) fn decode(value: &[u8]) -> Result<Self, RowError> {
-        let mut row = Reader::new("meta record", value, META)?;
+        let has_level = value.first() == Some(&META_WITH_LEVEL);
+        let format = if has_level { META_WITH_LEVEL } else { META };
+        let mut row = Reader::new("meta record", value, format)?;
         let meta = Self {
             cluster_id: row.array()?,
             generation: row.u32()?,
             partitions: row.u16()?,
+            level: if has_level { row.u16()? } else { 1 },
         };
         row.finish()?;
         Ok(meta)
+    }
+
+    /// Whether this release may serve from a store of that level.
+    const fn check_level(&self) -> Result<(), StartError> {
+        if LEVELS.0 <= self.level && self.level <= LEVELS.1 {
+            Ok(())
+        } else {
+            Err(StartError::Level { level: self.level })
+        }
     }
 }
 
@@ -90,6 +116,16 @@ pub enum StartError {
     Left {
         /// Where to.
         place: String,
+    },
+    /// The store has rows that this release does not know, or does not read any more.
+    #[error(
+        "the store is at feature level {level}, this release reads {} to {}: {}", LEVELS.0, LEVELS.1,
+        if *level > LEVELS.1 { "use a later release" }
+        else { "use the release before this one until it has raised the level" }
+    )]
+    Level {
+        /// The level of the store.
+        level: u16,
     },
     /// The `meta` row does not read.
     #[error("the store was made by another release")]
@@ -239,6 +275,7 @@ async fn meta<S: Store>(
                     cluster_id: entropy::draw(entropy),
                     generation: 1,
                     partitions: PARTITIONS,
+                    level: LEVELS.0,
                 },
             };
             match commit_with_probe(store, options, &plan).await {
@@ -270,7 +307,11 @@ async fn read_meta<S: Store>(store: &S, options: TxOptions) -> Result<Option<Met
         return Err(StartError::Left { place });
     }
     let found = tx.get(&keys::meta(), Read::Snapshot).await?;
-    Ok(found.map(|row| Meta::decode(&row)).transpose()?)
+    let found = found.map(|row| Meta::decode(&row)).transpose()?;
+    if let Some(meta) = &found {
+        meta.check_level()?;
+    }
+    Ok(found)
 }
 
 /// Writes `meta` where there is none.
@@ -313,6 +354,7 @@ mod tests {
             cluster_id: [0xcc; 16],
             generation: 1,
             partitions: 1_024,
+            level: 1,
         };
         let mut expected = vec![1];
         expected.extend_from_slice(&[0xcc; 16]);
@@ -335,6 +377,26 @@ mod tests {
     }
 
     #[actix::test]
+    async fn a_store_of_a_level_this_release_does_not_read_is_refused() {
+        let later = Meta {
+            cluster_id: [0; 16],
+            generation: 1,
+            partitions: PARTITIONS,
+            level: LEVELS.1 + 1,
+        };
+        assert_eq!(Meta::decode(&later.encode()), Ok(later));
+        let store = MemoryStore::new();
+        let mut tx = store.begin(TxOptions::default());
+        tx.set(&keys::meta(), later.encode());
+        tx.commit().await.unwrap();
+        let error = meta(&store, TxOptions::default(), &mut SeededEntropy::new(1)).await;
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "the store is at feature level 2, this release reads 1 to 1: use a later release"
+        );
+    }
+
+    #[actix::test]
     async fn a_store_made_with_another_number_of_partitions_is_refused() {
         let store = MemoryStore::new();
         let mut tx = store.begin(TxOptions::default());
@@ -342,6 +404,7 @@ mod tests {
             cluster_id: [0; 16],
             generation: 1,
             partitions: 256,
+            level: 1,
         };
         tx.set(&keys::meta(), other.encode());
         tx.commit().await.unwrap();

@@ -16,13 +16,10 @@ use super::membership::{Holdings, Membership};
 use super::{ClusterConfig, Neighbours, Stopwatch};
 use crate::config::BackendConfig;
 use crate::handle::BackendHandle;
-use crate::node::{Parts, StartError};
+use crate::node::{LEVELS, Parts, StartError};
 use crate::partition::shared::SharedEntropy;
 use crate::service_keys::ServiceKeys;
 use crate::store::Store;
-
-/// The feature levels of the store whose rows this release reads, the lowest and the highest.
-const LEVELS: (u16, u16) = (1, 1);
 
 /// The machine's monotonic clock, since the process joined.
 struct MachineTime(std::time::Instant);
