@@ -41,11 +41,11 @@ impl Writer {
     pub(crate) async fn settle(router: &Router, name: &str) -> Self {
         let mut device = Device::of(&format!("{name}@example.com"), name);
         let create = device.create(&Person::named(name));
-        perform(router, create).await.unwrap();
+        insist(router, &create).await;
         device.caller.mode = Mode::Device;
         device.caller.key_udf = connection_key(name);
         let upload = device.upload(CATALOG, vec![first_frame()]);
-        perform(router, upload).await.unwrap();
+        insist(router, &upload).await;
         Self {
             device,
             router: router.clone(),
@@ -60,32 +60,23 @@ impl Writer {
     /// Uploads one more frame, repeating the request under its RequestID until it is done. Returns what
     /// was said before.
     pub(crate) async fn upload(&self) -> Vec<String> {
-        let began = Instant::now();
         let next = self.frames.get();
         let frame = event(next, "New", &format!("id{next}"), "a bookmark");
         let mut device = self.device.clone();
         let request = device.upload(CATALOG, vec![frame]);
-        let mut failures = Vec::new();
-        loop {
-            match perform(&self.router, request.clone()).await {
-                Ok(_) => break,
-                Err(failure) => failures.push(failure),
-            }
-            assert!(began.elapsed() < PATIENCE, "{failures:?}");
-        }
+        let failures = insist(&self.router, &request).await;
         self.frames.set(next + 1);
         failures
     }
 
     /// Uploads one more frame by one request that is sent so many times at once.
-    pub(crate) async fn upload_at_once(&self, times: usize) -> Result<(), String> {
+    pub(crate) async fn upload_at_once(&self, times: usize) {
         let next = self.frames.get();
         let frame = event(next, "New", &format!("id{next}"), "a bookmark");
         let request = self.device.clone().upload(CATALOG, vec![frame]);
-        let tries = (0..times).map(|_| perform(&self.router, request.clone()));
-        let answers = join_all(tries).await;
+        let tries = (0..times).map(|_| insist(&self.router, &request));
+        join_all(tries).await;
         self.frames.set(next + 1);
-        answers.into_iter().try_for_each(|answer| answer.map(drop))
     }
 
     /// Frames that are there, as a Status says.
@@ -102,6 +93,16 @@ impl Writer {
             .find_map(|row| row.index);
         row.ok_or_else(|| "there is no catalog".into())
     }
+}
+
+/// Sends `request` until it is done, under the same RequestID. Returns what was said before.
+async fn insist(router: &Router, request: &AccountRequest) -> Vec<String> {
+    let (began, mut failures) = (Instant::now(), Vec::new());
+    while let Err(failure) = perform(router, request.clone()).await {
+        failures.push(failure);
+        assert!(began.elapsed() < PATIENCE, "{failures:?}");
+    }
+    failures
 }
 
 /// Sends `request` now; a refusal of any kind is an error.
