@@ -17,6 +17,7 @@
 //! | `ledger` | what waits to be committed |
 //! | `records` | what is written of destinations |
 //! | `round` | the slow look at everything |
+//! | `said` | what the log is told |
 //! | `tenures` | shards that come and go |
 //! | `careful` | one item at a time, where owners ended badly |
 //! | `orders` | what operators and others ask |
@@ -28,6 +29,7 @@ mod ledger;
 pub(super) mod orders;
 mod records;
 mod round;
+mod said;
 mod tenures;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -53,6 +55,7 @@ use self::ledger::Ledger;
 use self::orders::Command;
 use self::records::Records;
 use self::round::{Round, RoundPage};
+use self::said::{complain, report};
 use super::bell::{Note, Rung};
 use super::carrier::Carrier;
 use super::config::OutboundConfig;
@@ -65,7 +68,7 @@ use super::takeover::{self, TakeoverError};
 use super::transfer::{self, Carried, Errand};
 use crate::handle::Inner;
 use crate::partition::records::Rows;
-use crate::partition::shared::{Shared, chain};
+use crate::partition::shared::Shared;
 use crate::store::{KeyRange, Store, StoreError, Versionstamp, keys};
 
 /// Items that each of very many destinations may have in memory.
@@ -580,29 +583,4 @@ impl<S: Store> Dispatcher<S> {
             && self.ledger.is_empty()
             && self.pool.poll_timeout().is_none_or(|at| at > now)
     }
-}
-
-/// One line for each change of a message's state (cluster §17). Neither bodies nor accounts are named.
-fn report<S: Store>(
-    shared: &Shared<S>,
-    item: &QueueItem,
-    state: &'static str,
-    reason: Option<&str>,
-) {
-    tracing::info!(
-        message = item.unique_id,
-        item = %item.id,
-        tenant = item.tenant(),
-        destination = item.destination(),
-        attempts = item.attempts,
-        age_s = shared.now().since(item.enqueued_at).as_secs(),
-        reason,
-        state,
-        "delivery"
-    );
-}
-
-/// Says that the store could not be read.
-fn complain(error: &StoreError, what: &'static str) {
-    tracing::warn!(cause = chain(error), what, "the queue cannot be read");
 }
