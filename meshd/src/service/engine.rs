@@ -107,7 +107,10 @@ fn test(config: &StoreConfig) -> Result<Opened, StartError> {
     use mesh_backend::store::remote::{RemoteOptions, RemoteStore};
     let refused = |cause| StartError::Store { cause };
     let options = RemoteOptions {
-        address: config.test.address.ok_or(refused(StoreError::Closed))?,
+        address: config
+            .test
+            .address
+            .ok_or_else(|| refused(StoreError::Closed))?,
         timeout: std::time::Duration::from_millis(config.test.timeout_ms),
     };
     let store = RemoteStore::open(&options).map_err(refused)?;

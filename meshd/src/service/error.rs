@@ -46,7 +46,7 @@ pub enum StartError {
     },
     /// The node of this process never joins.
     #[error(transparent)]
-    Node(std::sync::Arc<StartError>),
+    Node(std::sync::Arc<Self>),
     /// The name of the cluster.
     #[error("cluster.name: {0}")]
     ClusterName(#[from] ClusterNameError),
