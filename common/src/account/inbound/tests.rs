@@ -230,7 +230,7 @@ fn what_remembers_chains_tells_them_apart_by_every_octet() {
     unsigned.enveloped_connection.as_mut().unwrap().trailer = None;
     assert_eq!(ProvenChain::mark_of(&unsigned), None);
     assert!(!known.is_of(&unsigned));
-    let mut forged = one.clone();
+    let mut forged = one;
     let block = &mut forged.trailer.as_mut().unwrap().signatures[0];
     let connection = block.enveloped_connection.as_mut().unwrap();
     let signature = &mut connection.trailer.as_mut().unwrap().signatures[0];
