@@ -254,11 +254,22 @@ impl<S: Store> Keeping<S> {
         let (now, before) = (self.now(), std::mem::replace(&mut self.beaten_at, begun));
         self.membership.has_beaten(begun);
         if self.membership.is_awake() {
-            return self.membership.believe_from(begun);
+            self.membership.believe_from(begun);
+            // A partition may have looked in the moment before, when the last one had just run out.
+            return self.wake_who_waits();
         }
         // A look that is awaited since an earlier heartbeat will do, if there was no gap after that one.
         if self.confirmed_after.is_none() || now >= before + patience {
             self.confirmed_after = Some(now);
+        }
+    }
+
+    /// What is in memory is believed again: whoever could do nothing meanwhile looks again.
+    fn wake_who_waits(&self) {
+        if self.membership.take_awaited()
+            && let Some(home) = self.home.upgrade()
+        {
+            home.wake_partitions();
         }
     }
 
@@ -269,9 +280,7 @@ impl<S: Store> Keeping<S> {
         if self.confirmed_after.is_some_and(|after| after <= begun) {
             self.confirmed_after = None;
             self.membership.believe_from(self.beaten_at);
-            if let Some(home) = self.home.upgrade() {
-                home.wake_partitions();
-            }
+            self.wake_who_waits();
         }
         self.settle_doubts();
         let (census, nodes) = (self.keeper.census(), &self.shared.metrics.cluster.nodes);

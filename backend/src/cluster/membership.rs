@@ -59,6 +59,8 @@ pub(crate) struct Membership {
     epochs: Vec<AtomicU64>,
     /// Until when nobody can have taken what is ours, in microseconds of the stopwatch.
     served_until: AtomicU64,
+    /// Whether a partition waits for that to be later.
+    is_awaited: AtomicBool,
     /// When the last heartbeat began that was committed, in the same measure.
     beaten_at: AtomicU64,
     told: watch::Sender<Told>,
@@ -91,6 +93,7 @@ impl Membership {
             stopwatch,
             epochs: PartitionId::all().map(|_| AtomicU64::new(0)).collect(),
             served_until: AtomicU64::new(0),
+            is_awaited: AtomicBool::new(false),
             beaten_at: AtomicU64::new(0),
             told: watch::Sender::new(Told::default()),
             neighbours,
@@ -130,7 +133,7 @@ impl Membership {
 
     /// Whether nobody can have taken anything from us.
     pub(crate) fn is_awake(&self) -> bool {
-        micros(self.stopwatch.elapsed()) < self.served_until.load(Ordering::Acquire)
+        micros(self.stopwatch.elapsed()) < self.served_until.load(Ordering::SeqCst)
     }
 
     /// `partition` is ours by this claim.
@@ -145,6 +148,21 @@ impl Membership {
         ended.is_ok()
     }
 
+    /// Whether nobody can have taken anything from us; if not, whoever asked is woken once it is so again.
+    pub(crate) fn is_awake_or_told(&self) -> bool {
+        if self.is_awake() {
+            return true;
+        }
+        self.is_awaited.store(true, Ordering::SeqCst);
+        // Said between the two looks, it would be told to nobody.
+        self.is_awake()
+    }
+
+    /// Whether somebody waits to be woken, asked once it is believed again.
+    pub(super) fn take_awaited(&self) -> bool {
+        self.is_awaited.swap(false, Ordering::SeqCst)
+    }
+
     /// A heartbeat is committed that was begun at `begun`.
     pub(super) fn has_beaten(&self, begun: Duration) {
         self.beaten_at.fetch_max(micros(begun), Ordering::AcqRel);
@@ -154,7 +172,7 @@ impl Membership {
     /// patience of it.
     pub(super) fn believe_from(&self, begun: Duration) {
         let until = micros(begun + self.config.times.patience());
-        self.served_until.fetch_max(until, Ordering::AcqRel);
+        self.served_until.fetch_max(until, Ordering::SeqCst);
     }
 
     /// How long ago this node last said that it lives.

@@ -181,10 +181,11 @@ impl<S: Store> Shared<S> {
         membership.is_none_or(|membership| membership.serves(partition))
     }
 
-    /// Whether nobody can have taken anything from us meanwhile.
+    /// Whether nobody can have taken anything from us meanwhile. If somebody can, the partitions that run are
+    /// woken once that is known not to be so.
     pub(crate) fn is_awake(&self) -> bool {
         let membership = self.membership.as_ref();
-        membership.is_none_or(|membership| membership.is_awake())
+        membership.is_none_or(|membership| membership.is_awake_or_told())
     }
 
     /// What tells one of our claims of `partition` from the next; nothing where there is only one owner.
