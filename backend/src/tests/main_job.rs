@@ -250,6 +250,7 @@ async fn a_deadline_in_the_past_is_a_timeout_and_nothing_is_written() {
     assert_eq!(scene.bookmarks(&alice).await.0, 1);
 }
 
+// I-S-11.2-a
 #[actix::test]
 async fn an_operator_lists_the_accounts_of_a_domain_page_by_page() {
     let scene = Scene::new().await;

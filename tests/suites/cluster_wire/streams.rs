@@ -36,6 +36,7 @@ fn who_waits_hears_of_changes_before_and_after_the_owner_changed() {
     });
 }
 
+// I-P-4.3.4-a, X-21/22
 #[test]
 fn the_secrets_of_tickets_come_to_the_front_end() {
     tell(|| async {

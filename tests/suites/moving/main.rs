@@ -108,6 +108,7 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("temporary folders have plain names")
 }
 
+// P-3.1-a
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn accounts_are_verified_exported_and_imported_while_services_run() {
     let (here, there) = (Place::new(SETTINGS), Place::new(SETTINGS));

@@ -55,6 +55,7 @@ async fn an_account_comes_back_as_it_was_at_a_service_that_runs() {
     assert_eq!(verify_all(&there.store).await[0].problems, []);
 }
 
+// I-P-3.1-a
 #[actix::test]
 async fn an_archive_can_be_checked_by_whoever_owns_the_account() {
     let (_, _, folder) = archived().await;
