@@ -40,7 +40,7 @@ impl Listing {
         }
     }
 
-    /// The next addresses, as for [`Self::page`].
+    /// The next addresses, at most `max` and at least one if there is any.
     ///
     /// # Errors
     /// The store gives no answer, or the directory does not read.

@@ -53,7 +53,7 @@ pub struct FoundationSettings {
     /// What every key begins with. Services that share a cluster have different ones, of which none
     /// begins with another.
     pub prefix: String,
-    /// Milliseconds one transaction may take, at most [`TRANSACTION_MS_MAX`]: nothing waits longer for a
+    /// Milliseconds one transaction may take, at most 5,000: nothing waits longer for a
     /// cluster that is away.
     pub timeout_ms: u64,
 }

@@ -379,7 +379,7 @@ pub struct Migrate {
     /// Which service.
     #[command(flatten)]
     pub place: Place,
-    /// Configuration whose [store] everything is to go to.
+    /// Configuration whose `store` everything is to go to.
     #[arg(long, value_name = "FILE")]
     pub to: PathBuf,
     /// The service is stopped: copy what changed since, check everything, and hand over.

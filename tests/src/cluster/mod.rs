@@ -5,7 +5,7 @@
 //!  test ─▶ door ─▶ front-end ═▶ door ─▶ back-end ─▶ way ─▶ store
 //! ```
 //!
-//! Doors and ways are [`Proxy`]s: addresses that stay the same though processes come back elsewhere, and
+//! Doors and ways are [`Proxy`](crate::proxy::Proxy)s: addresses that stay the same though processes come back elsewhere, and
 //! networks that can be bad. The store is the test-only server of decision Q-67 in this process or, with
 //! `MESH_FDB_CLUSTER_FILE` set, that FoundationDB cluster under a prefix of its own.
 

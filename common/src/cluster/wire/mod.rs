@@ -70,7 +70,7 @@ pub fn write<T: Wire>(value: &T) -> Vec<u8> {
 /// Reads the one value that `octets` are.
 ///
 /// # Errors
-/// [`WireError`]: octets that [`write`] does not write.
+/// [`WireError`]: octets that [`write()`] does not write.
 pub fn read<T: Wire>(octets: &[u8]) -> Result<T, WireError> {
     let mut input = Input::new(octets);
     let value = T::take(&mut input)?;
