@@ -4,6 +4,7 @@
 //! woken for each request and each answer. A connection at rest is looked at again when it is used.
 
 use std::future::{Future, poll_fn};
+use std::os::fd::OwnedFd;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
@@ -15,6 +16,8 @@ use hyper::header::HeaderValue;
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use mesh_common::limits::{LINK_ANSWER_BYTES_MAX, LINK_HEADERS_BYTES_MAX};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
 use tokio::time::Instant;
 
 use super::dial::Stream;
@@ -46,6 +49,8 @@ pub(super) struct Open {
     pub(super) since: Instant,
     sender: http1::SendRequest<CallBody>,
     wheels: Wheels,
+    /// The socket once more, to look at it past everything that has to be told of its changes first.
+    line: OwnedFd,
 }
 
 /// What makes a connection go.
@@ -94,8 +99,8 @@ impl Wheels {
 }
 
 impl Open {
-    /// HTTP/1.1 over `stream`.
-    pub(super) async fn new(stream: Stream) -> Result<Self, hyper::Error> {
+    /// HTTP/1.1 over `stream`, whose socket is `line`.
+    pub(super) async fn new(stream: Stream, line: OwnedFd) -> Result<Self, hyper::Error> {
         let (sender, connection) = http1::Builder::new()
             .max_header_size(LINK_HEADERS_BYTES_MAX)
             .handshake(TokioIo::new(stream))
@@ -107,11 +112,26 @@ impl Open {
                 connection,
                 ended: None,
             },
+            line,
         })
+    }
+
+    /// Whether nothing has arrived. At rest a node has nothing to say but that it closes the connection, and the
+    /// runtime may not have been told yet.
+    fn is_quiet(&self) -> bool {
+        let looked = recv(
+            &self.line,
+            &mut [0; 1][..],
+            RecvFlags::PEEK | RecvFlags::DONTWAIT,
+        );
+        matches!(looked, Err(Errno::AGAIN))
     }
 
     /// Whether it takes another request.
     pub(super) async fn is_ready(&mut self) -> bool {
+        if !self.is_quiet() {
+            return false;
+        }
         poll_fn(|context| {
             if self.wheels.is_ended(context) {
                 return Poll::Ready(false);

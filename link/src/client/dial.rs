@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -40,6 +41,7 @@ impl Core {
         let failed = |error: io::Error| trouble(&self.address, &error);
         let stream = self.reach().await.map_err(failed)?;
         stream.set_nodelay(true).map_err(failed)?;
+        let line = stream.as_fd().try_clone_to_owned().map_err(failed)?;
         let stream = match &self.process.security {
             LinkSecurity::PlainOnLoopback => Stream::Plain(stream),
             LinkSecurity::Mutual(tls) => {
@@ -49,7 +51,7 @@ impl Core {
                 Stream::Secured(Box::new(secured.map_err(failed)?))
             }
         };
-        Open::new(stream)
+        Open::new(stream, line)
             .await
             .map_err(|error| LinkFailure::NotSent(format!("{}: {error}", self.address)))
     }

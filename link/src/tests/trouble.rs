@@ -129,7 +129,7 @@ async fn a_node_that_does_not_take_calls_refuses() {
 }
 
 #[tokio::test]
-async fn a_connection_that_the_node_closed_costs_at_most_one_call() {
+async fn a_connection_that_the_node_closed_meanwhile_is_not_used() {
     let (node, server, link) = plain();
     let address = server.address();
     assert!(link.perform(&request()).await.is_ok());
@@ -141,11 +141,7 @@ async fn a_connection_that_the_node_closed_costs_at_most_one_call() {
         traces: None,
     };
     let server = LinkServer::start(address, 1, service, &mut SeededEntropy::new(11)).unwrap();
-    // Its end may come to our notice only while a call is on its way over it; nobody else pays for it then.
-    if let Err(failure) = link.perform(&request()).await {
-        assert!(matches!(failure, LinkFailure::Lost(_)), "{failure:?}");
-        assert!(link.perform(&request()).await.is_ok());
-    }
+    assert!(link.perform(&request()).await.is_ok());
     server.stop().await;
 }
 
