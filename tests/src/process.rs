@@ -434,7 +434,8 @@ impl Process {
         admin::measured(address, name, labels)
     }
 
-    /// Kibibytes of memory it occupies (`VmRSS`).
+    /// Kibibytes of memory it occupies besides its code (`RssAnon`), of which a debug build has far more than
+    /// a release.
     ///
     /// # Panics
     /// If it does not run any more.
@@ -444,7 +445,7 @@ impl Process {
             .expect("a running process has a status");
         status
             .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .find_map(|line| line.strip_prefix("RssAnon:"))
             .and_then(|rest| rest.split_whitespace().next()?.parse().ok())
             .expect("the status says how much memory the process has")
     }
