@@ -15,7 +15,7 @@ use bytes::Bytes;
 use self::faults::Dice;
 pub use self::faults::{Fault, Faults};
 use super::conflict::{HeldRead, History, LiveReads, Verdict};
-use super::pending::{Effects, Pending, Prepared, clamped};
+use super::pending::{Effects, Pending, Prepared, clamped, collects_writes};
 use super::watch::Watches;
 use super::{
     Caps, CommitError, Committed, KeyRange, Limit, Order, Page, Read, Row, Store, StoreError, Tx,
@@ -384,37 +384,7 @@ impl Tx for MemoryTx {
         Ok(self.version(&self.store.lock()))
     }
 
-    fn set_read_version(&mut self, version: Version) {
-        self.pinned = Some(version);
-    }
-
-    fn read_conflict(&mut self, key: &[u8]) {
-        self.pending.read_conflict(key);
-    }
-
-    fn read_conflict_range(&mut self, range: &KeyRange) {
-        self.pending.read_conflict_range(&clamped(range));
-    }
-
-    fn set(&mut self, key: &[u8], value: impl Into<Bytes>) {
-        self.pending.set(key, value.into());
-    }
-
-    fn clear(&mut self, key: &[u8]) {
-        self.pending.clear(key);
-    }
-
-    fn clear_range(&mut self, range: &KeyRange) {
-        self.pending.clear_range(range);
-    }
-
-    fn set_stamped_key(&mut self, prefix: &[u8], suffix: &[u8], value: impl Into<Bytes>) {
-        self.pending.set_stamped_key(prefix, suffix, value.into());
-    }
-
-    fn set_stamped_value(&mut self, key: &[u8], prefix: &[u8], suffix: &[u8]) {
-        self.pending.set_stamped_value(key, prefix, suffix);
-    }
+    collects_writes!();
 
     async fn commit(self) -> Result<Committed, CommitError> {
         let version = self.version(&self.store.lock());

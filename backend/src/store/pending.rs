@@ -1,6 +1,6 @@
 //! What one transaction has asked for so far: its writes, and the keys its commit depends on.
 //!
-//! Shared by the local engines. Reads lay the transaction's own writes over the engine's version
+//! Shared by all engines. Reads lay the transaction's own writes over the engine's version
 //! ([`Pending::page`]); at commit it becomes a [`Prepared`] batch, whose stamped parts are filled in
 //! once the version is known ([`Prepared::resolve`]).
 
@@ -16,6 +16,51 @@ use super::{
     CommitError, KeyRange, Limit, Order, Page, Read, Row, StoreError, TxOptions, Version,
     Versionstamp, limits,
 };
+
+/// What every engine's transaction does alike: writes wait in its field `pending`, a version that is asked for in its
+/// field `pinned`. To be named inside an implementation of [`Tx`](super::Tx).
+macro_rules! collects_writes {
+    () => {
+        fn set_read_version(&mut self, version: $crate::store::Version) {
+            self.pinned = Some(version);
+        }
+
+        fn read_conflict(&mut self, key: &[u8]) {
+            self.pending.read_conflict(key);
+        }
+
+        fn read_conflict_range(&mut self, range: &$crate::store::KeyRange) {
+            self.pending
+                .read_conflict_range(&$crate::store::pending::clamped(range));
+        }
+
+        fn set(&mut self, key: &[u8], value: impl Into<bytes::Bytes>) {
+            self.pending.set(key, value.into());
+        }
+
+        fn clear(&mut self, key: &[u8]) {
+            self.pending.clear(key);
+        }
+
+        fn clear_range(&mut self, range: &$crate::store::KeyRange) {
+            self.pending.clear_range(range);
+        }
+
+        fn set_stamped_key(
+            &mut self,
+            prefix: &[u8],
+            suffix: &[u8],
+            value: impl Into<bytes::Bytes>,
+        ) {
+            self.pending.set_stamped_key(prefix, suffix, value.into());
+        }
+
+        fn set_stamped_value(&mut self, key: &[u8], prefix: &[u8], suffix: &[u8]) {
+            self.pending.set_stamped_value(key, prefix, suffix);
+        }
+    };
+}
+pub(super) use collects_writes;
 
 /// First octet of the keys that belong to the engine.
 pub(super) const RESERVED: u8 = 0xff;

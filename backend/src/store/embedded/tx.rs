@@ -9,7 +9,7 @@ use super::{Inner, engine_error};
 use crate::store::committer::Shared;
 use crate::store::conflict::HeldRead;
 use crate::store::page::Filling;
-use crate::store::pending::{Pending, clamped};
+use crate::store::pending::{Pending, clamped, collects_writes};
 use crate::store::{
     CommitError, Committed, KeyRange, Limit, Order, Page, Read, Row, StoreError, Tx, TxOptions,
     Version, limits,
@@ -178,37 +178,7 @@ impl Tx for EmbeddedTx {
         Ok(self.view().held.version())
     }
 
-    fn set_read_version(&mut self, version: Version) {
-        self.pinned = Some(version);
-    }
-
-    fn read_conflict(&mut self, key: &[u8]) {
-        self.pending.read_conflict(key);
-    }
-
-    fn read_conflict_range(&mut self, range: &KeyRange) {
-        self.pending.read_conflict_range(&clamped(range));
-    }
-
-    fn set(&mut self, key: &[u8], value: impl Into<Bytes>) {
-        self.pending.set(key, value.into());
-    }
-
-    fn clear(&mut self, key: &[u8]) {
-        self.pending.clear(key);
-    }
-
-    fn clear_range(&mut self, range: &KeyRange) {
-        self.pending.clear_range(range);
-    }
-
-    fn set_stamped_key(&mut self, prefix: &[u8], suffix: &[u8], value: impl Into<Bytes>) {
-        self.pending.set_stamped_key(prefix, suffix, value.into());
-    }
-
-    fn set_stamped_value(&mut self, key: &[u8], prefix: &[u8], suffix: &[u8]) {
-        self.pending.set_stamped_value(key, prefix, suffix);
-    }
+    collects_writes!();
 
     async fn commit(self) -> Result<Committed, CommitError> {
         let version = self.view().held.version();

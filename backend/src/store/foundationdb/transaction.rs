@@ -9,7 +9,7 @@ use foundationdb::{FdbError, KeySelector, RangeOption, Transaction};
 
 use super::FoundationStore;
 use super::code::{commit_error, store_error};
-use crate::store::pending::{Operation, Pending, Prepared, clamped};
+use crate::store::pending::{Operation, Pending, Prepared, clamped, collects_writes};
 use crate::store::{
     CommitError, Committed, KeyRange, Limit, Order, Page, Read, Row, StoreError, Tx, TxOptions,
     Version, Versionstamp,
@@ -150,37 +150,7 @@ impl Tx for FoundationTx {
         Ok(version_of(version))
     }
 
-    fn set_read_version(&mut self, version: Version) {
-        self.pinned = Some(version);
-    }
-
-    fn read_conflict(&mut self, key: &[u8]) {
-        self.pending.read_conflict(key);
-    }
-
-    fn read_conflict_range(&mut self, range: &KeyRange) {
-        self.pending.read_conflict_range(&clamped(range));
-    }
-
-    fn set(&mut self, key: &[u8], value: impl Into<Bytes>) {
-        self.pending.set(key, value.into());
-    }
-
-    fn clear(&mut self, key: &[u8]) {
-        self.pending.clear(key);
-    }
-
-    fn clear_range(&mut self, range: &KeyRange) {
-        self.pending.clear_range(range);
-    }
-
-    fn set_stamped_key(&mut self, prefix: &[u8], suffix: &[u8], value: impl Into<Bytes>) {
-        self.pending.set_stamped_key(prefix, suffix, value.into());
-    }
-
-    fn set_stamped_value(&mut self, key: &[u8], prefix: &[u8], suffix: &[u8]) {
-        self.pending.set_stamped_value(key, prefix, suffix);
-    }
+    collects_writes!();
 
     async fn commit(self) -> Result<Committed, CommitError> {
         self.begun().map_err(commit_error)?;

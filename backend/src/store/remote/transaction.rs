@@ -7,7 +7,7 @@ use tokio::sync::OnceCell;
 
 use super::line::{Line, Silence};
 use super::wire::{Answer, Ask};
-use crate::store::pending::{Pending, clamped};
+use crate::store::pending::{Pending, clamped, collects_writes};
 use crate::store::{
     CommitError, Committed, KeyRange, Limit, Order, Page, Read, Row, StoreError, Tx, TxOptions,
     Version,
@@ -132,37 +132,7 @@ impl Tx for RemoteTx {
         self.version().await
     }
 
-    fn set_read_version(&mut self, version: Version) {
-        self.pinned = Some(version);
-    }
-
-    fn read_conflict(&mut self, key: &[u8]) {
-        self.pending.read_conflict(key);
-    }
-
-    fn read_conflict_range(&mut self, range: &KeyRange) {
-        self.pending.read_conflict_range(&clamped(range));
-    }
-
-    fn set(&mut self, key: &[u8], value: impl Into<Bytes>) {
-        self.pending.set(key, value.into());
-    }
-
-    fn clear(&mut self, key: &[u8]) {
-        self.pending.clear(key);
-    }
-
-    fn clear_range(&mut self, range: &KeyRange) {
-        self.pending.clear_range(range);
-    }
-
-    fn set_stamped_key(&mut self, prefix: &[u8], suffix: &[u8], value: impl Into<Bytes>) {
-        self.pending.set_stamped_key(prefix, suffix, value.into());
-    }
-
-    fn set_stamped_value(&mut self, key: &[u8], prefix: &[u8], suffix: &[u8]) {
-        self.pending.set_stamped_value(key, prefix, suffix);
-    }
+    collects_writes!();
 
     async fn commit(self) -> Result<Committed, CommitError> {
         let version = self.version.get().copied().or(self.pinned);
