@@ -1,6 +1,7 @@
 //! The owner of accounts: an ordered transactional store and, over it, the partition actors.
 //!
-//! What it does not do: it opens no socket, checks no signature, and knows nothing of HTTP. Whoever
+//! What it does not do: it opens no socket (but for engines of stores that are elsewhere), checks no signature, and knows
+//! nothing of HTTP. Whoever
 //! asks has established who is asking (architecture A-2); whoever answers has committed first.
 //!
 //! ```text

@@ -224,7 +224,10 @@ fn of_archive(error: &ArchiveError) -> DeskError {
         ArchiveError::NoAccount { .. } => DeskError::NotFound {
             what: error.to_string(),
         },
-        ArchiveError::Store(_) | ArchiveError::Sync(_) | ArchiveError::Busy => unavailable(error),
+        ArchiveError::Store(_)
+        | ArchiveError::Sync(_)
+        | ArchiveError::Settle(_)
+        | ArchiveError::Busy => unavailable(error),
         _ => DeskError::Refused { why: chain(error) },
     }
 }

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::Path;
 
-use mesh_common::account::{AccountId, AccountState};
+use mesh_common::account::{AccountId, AccountState, DirectoryEntry};
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::{Fence, Ownership, PartitionId};
 use mesh_common::dare::manifest::Manifest;
@@ -19,9 +19,12 @@ use super::{ArchiveError, MANIFEST, ROWS, file_error};
 use crate::moving::rows::{self, RowsError, RowsReader};
 use crate::moving::sync::Sync;
 use crate::moving::verify::verify_state;
-use crate::partition::{decode_ownership, encode_ownership, reading, records};
+use crate::partition::{RowError, decode_ownership, encode_ownership, reading, records};
 use crate::store::keys::{self, AccountKeys, Due};
-use crate::store::{CommitError, KeyRange, Read, Row, Store, Tx, TxOptions};
+use crate::store::{
+    KeyRange, Plan, PlanError, ProbeError, Read, Row, Store, StoreError, Tx, TxOptions,
+    commit_with_probe,
+};
 
 /// Octets of rows that one commit writes.
 const COMMIT_BYTES: usize = 512 * 1_024;
@@ -59,6 +62,7 @@ pub async fn import_account<S: Store>(
         options,
     };
     import.refuse_taken(&address_of(&manifest, folder)?).await?;
+    import.refuse_living().await?;
     let written = import.write(entropy).await?;
     let state = import.state().await?;
     match import.check(&state, &manifest).await {
@@ -120,6 +124,10 @@ fn account_of(path: &Path) -> Result<AccountId, ArchiveError> {
     while let Some(row) = reader.next_row().map_err(failed)? {
         let of = keys::account_of(&row.key).or_else(|| Due::parse(&row.key).map(|due| due.account));
         let of = of.ok_or_else(|| foreign("it has rows that are of no account"))?;
+        // The account's own rows begin with its id, what is due with its partition.
+        if row.key.get(1..3) != Some(&of.octets()[..2]) {
+            return Err(foreign("it has rows of another partition"));
+        }
         if *account.get_or_insert(of) != of {
             return Err(foreign("it has rows of several accounts"));
         }
@@ -144,6 +152,30 @@ impl<S: Store> Import<'_, S> {
                 address: address.canonical().to_owned(),
             }),
         }
+    }
+
+    /// Rows are written before they are checked: none may be of an account that is here, whatever address the
+    /// manifest has. What an import left that was broken off is of none.
+    async fn refuse_living(&self) -> Result<(), ArchiveError> {
+        let tx = self.store.begin(TxOptions::default());
+        let record = AccountKeys::of(self.account).record();
+        let Some(found) = tx.get(&record, Read::Snapshot).await? else {
+            return Ok(());
+        };
+        let address = records::account(&found)?.address;
+        let Some(entry) = tx.get(&keys::dir(&address), Read::Snapshot).await? else {
+            return Ok(());
+        };
+        let living = match records::directory(&entry)? {
+            DirectoryEntry::Account(account) => account,
+            DirectoryEntry::Reserved(tombstone) => tombstone.account,
+        };
+        if living == self.account {
+            return Err(ArchiveError::Taken {
+                address: address.canonical().to_owned(),
+            });
+        }
+        Ok(())
     }
 
     const fn sync(&self) -> Sync<'_, S, S> {
@@ -220,36 +252,19 @@ impl<S: Store> Import<'_, S> {
 
     /// Gives the account its address, unless somebody has it by now.
     async fn settle(&self, address: &AccountAddress) -> Result<(), ArchiveError> {
-        const ATTEMPTS_MAX: usize = 5;
-        let mut last = CommitError::Conflict;
-        for _ in 0..ATTEMPTS_MAX {
-            let mut tx = self.store.begin(self.options);
-            let place = keys::dir(address);
-            let entry = records::live_entry(self.account);
-            match tx.get(&place, Read::Serializable).await? {
-                None => {}
-                // An attempt before this one, whose answer was lost.
-                Some(found) if found == entry => return Ok(()),
-                Some(_) => {
-                    return Err(ArchiveError::Taken {
-                        address: address.canonical().to_owned(),
-                    });
-                }
-            }
-            tx.set(&place, entry);
-            let part = keys::part(PartitionId::of(address));
-            if let Some(record) = tx.get(&part, Read::Serializable).await? {
-                tx.set(
-                    &part,
-                    encode_ownership(&without_owner(decode_ownership(&record)?)),
-                );
-            }
-            last = match tx.commit().await {
-                Ok(_) => return Ok(()),
-                Err(error) => error,
-            };
+        let plan = SettlePlan {
+            place: keys::dir(address),
+            part: keys::part(PartitionId::of(address)),
+            entry: records::live_entry(self.account),
+        };
+        match commit_with_probe(self.store, self.options, &plan).await {
+            Ok(_) => Ok(()),
+            Err(ProbeError::Refused(Unsettled::Taken)) => Err(ArchiveError::Taken {
+                address: address.canonical().to_owned(),
+            }),
+            Err(ProbeError::Refused(Unsettled::Row(error))) => Err(error.into()),
+            Err(error) => Err(ArchiveError::Settle(Box::new(error))),
         }
-        Err(ArchiveError::Commit(last))
     }
 
     /// Removes what was written.
@@ -269,5 +284,49 @@ const fn without_owner(record: Ownership) -> Ownership {
         },
         is_active: false,
         ..record
+    }
+}
+
+/// Why an address was not given.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unsettled {
+    /// Somebody has it.
+    #[error("the address is taken")]
+    Taken,
+    /// The ownership record does not read.
+    #[error("the ownership record does not read")]
+    Row(#[source] RowError),
+}
+
+/// The address, and the fence of whoever knew before that nobody has it.
+struct SettlePlan {
+    place: Vec<u8>,
+    part: Vec<u8>,
+    entry: Vec<u8>,
+}
+
+impl<S: Store> Plan<S> for SettlePlan {
+    type Refusal = Unsettled;
+
+    fn fence_key(&self) -> &[u8] {
+        &self.part
+    }
+
+    async fn fill(&self, tx: &mut S::Tx) -> Result<(), PlanError<Unsettled>> {
+        if tx.get(&self.place, Read::Serializable).await?.is_some() {
+            return Err(PlanError::Refused(Unsettled::Taken));
+        }
+        tx.set(&self.place, self.entry.clone());
+        if let Some(record) = tx.get(&self.part, Read::Serializable).await? {
+            let record = decode_ownership(&record);
+            let record = record.map_err(|error| PlanError::Refused(Unsettled::Row(error)))?;
+            tx.set(&self.part, encode_ownership(&without_owner(record)));
+        }
+        Ok(())
+    }
+
+    async fn has_landed(&self, tx: &S::Tx) -> Result<bool, StoreError> {
+        let found = tx.get(&self.place, Read::Snapshot).await?;
+        Ok(found.as_deref() == Some(self.entry.as_slice()))
     }
 }

@@ -27,7 +27,7 @@ use super::rows::RowsError;
 use super::sync::SyncError;
 use crate::partition::RowError;
 use crate::partition::reading::ReadError;
-use crate::store::{CommitError, StoreError};
+use crate::store::StoreError;
 
 /// The file of the manifest.
 const MANIFEST: &str = "manifest.json";
@@ -114,9 +114,9 @@ pub enum ArchiveError {
     /// The store takes no writes.
     #[error(transparent)]
     Sync(#[from] SyncError),
-    /// Somebody changed what the account is made from at the same moment.
-    #[error("the account could not be put in its place")]
-    Commit(#[source] CommitError),
+    /// Its rows are there, and its address was not given: nobody sees them.
+    #[error("the account could not be given its address")]
+    Settle(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl From<ReadError> for ArchiveError {

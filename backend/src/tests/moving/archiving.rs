@@ -10,7 +10,7 @@ use mesh_common::entropy::SeededEntropy;
 use super::*;
 use crate::moving::archive::{ArchiveError, Exported, Imported, export_account, import_account};
 use crate::moving::restored::{self, RestoreError};
-use crate::store::keys;
+use crate::store::{Fault, keys};
 
 async fn export(scene: &Scene<MemoryStore>, person: &Person, folder: &Path) -> Exported {
     let exported = export_account(&scene.store, &person.address, folder, scene.now());
@@ -129,6 +129,85 @@ async fn rows_of_another_day_than_the_manifest_are_not_imported_and_leave_nothin
     };
     assert_eq!(what, "mmm_Bookmark has not the apex of the manifest");
     assert_eq!(rows(&there.store, keys::accounts()).await, []);
+}
+
+/// The manifest of an archive, as of another address.
+fn rename(folder: &Path, address: &str) {
+    let path = folder.join("manifest.json");
+    let mut manifest: Manifest = json::parse(&std::fs::read(&path).unwrap()).unwrap();
+    manifest.account = address.to_owned();
+    std::fs::write(&path, json::write(&manifest)).unwrap();
+}
+
+#[actix::test]
+async fn rows_of_an_account_that_lives_here_are_not_written_over_under_another_address() {
+    let (here, alice, folder) = archived().await;
+    let upload = alice.upload(here.now(), 3, &[b"newer than the archive"]);
+    assert_eq!(here.ask(upload).await.0, Code::Ok);
+    rename(folder.path(), "somebody@example.com");
+    let before = rows(&here.store, KeyRange::all()).await;
+    let refused = import(&here, folder.path()).await;
+    let Err(ArchiveError::Taken { address }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(address, alice.address.canonical());
+    assert_eq!(rows(&here.store, KeyRange::all()).await, before);
+}
+
+#[actix::test]
+async fn an_archive_under_another_address_is_not_imported_and_leaves_nothing() {
+    let (_, _, folder) = archived().await;
+    rename(folder.path(), "somebody@example.com");
+    let there = Scene::new().await;
+    let refused = import(&there, folder.path()).await;
+    assert!(
+        matches!(refused, Err(ArchiveError::Differs { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(rows(&there.store, keys::accounts()).await, []);
+}
+
+#[actix::test]
+async fn an_import_that_broke_off_shows_nobody_half_an_account_and_is_repeated() {
+    let (here, alice, folder) = archived().await;
+    let before = here.payloads(&alice).await;
+    let there = Scene::new().await;
+    // At the first commit; and at the last, when everything is written and no address leads there.
+    for faults in [
+        &[Fault::ReadOnly][..],
+        &[Fault::UnknownApplied, Fault::ReadOnly],
+    ] {
+        faults.iter().for_each(|fault| there.store.inject(*fault));
+        let broken = import(&there, folder.path()).await;
+        assert!(broken.is_err(), "{broken:?}");
+        assert_ne!(
+            code_of(&there.perform(alice.status(there.now())).await),
+            Code::Ok
+        );
+    }
+    import(&there, folder.path()).await.unwrap();
+    assert_eq!(there.payloads(&alice).await, before);
+}
+
+#[actix::test]
+async fn lost_and_late_answers_of_the_store_import_an_account_once() {
+    let (here, alice, folder) = archived().await;
+    let before = here.payloads(&alice).await;
+    for fault in [
+        Fault::UnknownApplied,
+        Fault::UnknownLost,
+        Fault::LandsAfter(1),
+        Fault::Conflict,
+    ] {
+        for place in 0..3 {
+            let there = Scene::new().await;
+            // Commits before the one that meets the fault only lose a race, and are tried again.
+            (0..place).for_each(|_| there.store.inject(Fault::Conflict));
+            there.store.inject(fault);
+            import(&there, folder.path()).await.unwrap();
+            assert_eq!(there.payloads(&alice).await, before, "{fault:?} {place}");
+        }
+    }
 }
 
 #[actix::test]
