@@ -117,6 +117,14 @@ pub enum StartError {
         /// Where to.
         place: String,
     },
+    /// Another store is being copied into this one.
+    #[error(
+        "this store is being filled by a migration to {place}: meshd migrate --finish ends it; until then the service is in the store it comes from"
+    )]
+    Arriving {
+        /// What the migration is called.
+        place: String,
+    },
     /// The store has rows that this release does not know, or does not read any more.
     #[error(
         "the store is at feature level {level}, this release reads {} to {}: {}", LEVELS.0, LEVELS.1,
@@ -307,6 +315,10 @@ async fn read_meta<S: Store>(store: &S, options: TxOptions) -> Result<Option<Met
         return Err(StartError::Left { place });
     }
     let found = tx.get(&keys::meta(), Read::Snapshot).await?;
+    if let (None, Some(place)) = (&found, tx.get(&keys::arriving(), Read::Snapshot).await?) {
+        let place = String::from_utf8_lossy(&place).into_owned();
+        return Err(StartError::Arriving { place });
+    }
     let found = found.map(|row| Meta::decode(&row)).transpose()?;
     if let Some(meta) = &found {
         meta.check_level()?;

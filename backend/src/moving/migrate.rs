@@ -5,14 +5,17 @@
 //! ended is none yet. Only the rest needs the service to be stopped: [`Migration::finish`] copies what changed since,
 //! then what belongs to no account, and checks each account by its digests.
 //!
-//! The row `meta` is written last of all, with a higher generation (so that nothing from before ever sorts behind what
-//! comes, or holds a fence), and then the store that was left says where everything went, and is not served from any
-//! more. A migration that ended anywhere before begins again and finds what is done.
+//! At most one of the two is ever served from. A store that is copied into has a row `arriving`, which names the
+//! migration, and no service is begun in it. When everything is there, the store it came from gets a row `left` with the
+//! same name, and is not served from any more; then the other one gets its row `meta`, with a higher generation (so that
+//! nothing from before ever sorts behind what comes, or holds a fence), and loses `arriving`. A migration that ended
+//! anywhere, between these two as well, begins again and finds what is done.
 //!
 //! Ownership records, nodes and routes stay where they are: they are of one store's processes.
 
+use bytes::Bytes;
 use mesh_common::account::AccountId;
-use mesh_common::entropy::Entropy;
+use mesh_common::entropy::{self, Entropy};
 use serde::{Deserialize, Serialize};
 
 use super::listing::{Listed, Listing};
@@ -30,12 +33,15 @@ pub enum MigrateError {
     /// Nothing can come of a store without `meta`.
     #[error("the store that is to be copied holds no service")]
     Empty,
-    /// It was left before.
+    /// It was left before, for another store than this.
     #[error("the store that is to be copied was left before: everything went to {place}")]
     Left {
         /// Where to.
         place: String,
     },
+    /// Somebody else began to copy into the same store meanwhile.
+    #[error("another migration into the same store began meanwhile")]
+    Overtaken,
     /// The other end is somebody else's, or in use.
     #[error(
         "the store that is to be written to holds a service already: name an empty one, or another prefix"
@@ -109,32 +115,56 @@ pub struct Migration<F, T> {
     from: F,
     to: T,
     options: TxOptions,
+    /// What `arriving` and `left` say.
+    name: Bytes,
 }
 
 impl<F: Store, T: Store> Migration<F, T> {
-    /// Looks at both ends.
+    /// Looks at both ends, and says in the store that is copied into that it is. `place` is what the store that is
+    /// left will say of where everything went, unless a migration into the same store was begun before.
     ///
     /// # Errors
     /// [`MigrateError::Empty`], [`MigrateError::Left`], [`MigrateError::Occupied`], or that an end
-    /// cannot be read.
-    pub async fn begin(from: F, to: T, options: TxOptions) -> Result<Self, MigrateError> {
-        let migration = Self { from, to, options };
+    /// cannot be read, or the other one not written.
+    pub async fn begin(
+        from: F,
+        to: T,
+        place: &str,
+        options: TxOptions,
+        entropy: &mut (dyn Entropy + Send),
+    ) -> Result<Self, MigrateError> {
+        let mut migration = Self {
+            from,
+            to,
+            options,
+            name: Bytes::new(),
+        };
+        let arriving = get(&migration.to, &keys::arriving()).await;
+        let arriving = arriving.map_err(SyncError::To)?;
+        migration.name = arriving.clone().unwrap_or_else(|| name(place, entropy));
         migration.meta().await?;
-        let tx = migration.to.begin(TxOptions::default());
-        let found = tx.get(&keys::meta(), Read::Snapshot).await;
-        if found.map_err(SyncError::To)?.is_some() {
+        let occupied = get(&migration.to, &keys::meta()).await;
+        if occupied.map_err(SyncError::To)?.is_some() {
             return Err(MigrateError::Occupied);
         }
-        drop(tx);
+        if arriving.is_none() {
+            let row = Row {
+                key: keys::arriving().into(),
+                value: migration.name.clone(),
+            };
+            migration.sync().set(vec![row], entropy).await?;
+        }
         Ok(migration)
     }
 
+    /// What the store that is to be copied is, unless it was left by another migration.
     async fn meta(&self) -> Result<Meta, MigrateError> {
-        let tx = self.from.begin(TxOptions::default());
-        let found = tx.get(&keys::meta(), Read::Snapshot).await;
+        let found = get(&self.from, &keys::meta()).await;
         let row = found.map_err(SyncError::From)?.ok_or(MigrateError::Empty)?;
-        let left = tx.get(&keys::left(), Read::Snapshot).await;
-        if let Some(place) = left.map_err(SyncError::From)? {
+        let left = get(&self.from, &keys::left()).await;
+        if let Some(place) = left.map_err(SyncError::From)?
+            && place != self.name
+        {
             return Err(MigrateError::Left {
                 place: String::from_utf8_lossy(&place).into_owned(),
             });
@@ -237,14 +267,13 @@ impl<F: Store, T: Store> Migration<F, T> {
 
     /// Copies what is left, checks each account, and hands the service over to the other store. The
     /// service must be stopped: nodes whose records differ from those in `ended`, which were read
-    /// longer ago than any lease, are at work. `place` is what the store that is left will say of where
-    /// everything went; `told` is called with the accounts checked so far.
+    /// longer ago than any lease, are at work. `told` is called with the accounts checked so far.
     ///
     /// # Errors
-    /// [`MigrateError`]: the service may go on where it was, or this be tried again.
+    /// [`MigrateError`]: this may be tried again, or the service go on where it was if that does not say
+    /// that it was left.
     pub async fn finish(
         &self,
-        place: &str,
         ended: &Heartbeats,
         entropy: &mut (dyn Entropy + Send),
         mut told: impl FnMut(u64),
@@ -271,13 +300,39 @@ impl<F: Store, T: Store> Migration<F, T> {
             told(finished.accounts);
         }
         meta.generation += 1;
-        let row = Row {
+        self.hand_over(meta, entropy).await?;
+        Ok(finished)
+    }
+
+    /// Says in the store that is left where everything went, and only then lets the other one be served from.
+    async fn hand_over(
+        &self,
+        meta: Meta,
+        entropy: &mut (dyn Entropy + Send),
+    ) -> Result<(), MigrateError> {
+        let arriving = get(&self.to, &keys::arriving()).await;
+        if arriving.map_err(SyncError::To)?.as_ref() != Some(&self.name) {
+            return Err(MigrateError::Overtaken);
+        }
+        let back = Sync {
+            from: &self.to,
+            to: &self.from,
+            options: self.options,
+        };
+        let left = Row {
+            key: keys::left().into(),
+            value: self.name.clone(),
+        };
+        back.set(vec![left], entropy).await?;
+        let meta = Row {
             key: keys::meta().into(),
             value: meta.encode().into(),
         };
-        self.sync().set(vec![row], entropy).await?;
-        self.leave(place, entropy).await?;
-        Ok(finished)
+        let opened = self.sync();
+        opened
+            .set_and_clear(meta, keys::arriving(), entropy)
+            .await?;
+        Ok(())
     }
 
     /// Everything of an account that may differ under the same tip, then its digests.
@@ -341,25 +396,17 @@ impl<F: Store, T: Store> Migration<F, T> {
         }
         Ok(())
     }
+}
 
-    /// Says in the store that was left where everything went.
-    async fn leave(
-        &self,
-        place: &str,
-        entropy: &mut (dyn Entropy + Send),
-    ) -> Result<(), MigrateError> {
-        let back = Sync {
-            from: &self.to,
-            to: &self.from,
-            options: self.options,
-        };
-        let row = Row {
-            key: keys::left().into(),
-            value: place.as_bytes().to_vec().into(),
-        };
-        back.set(vec![row], entropy).await?;
-        Ok(())
-    }
+/// What a migration is called: where to, and which of those that may have gone there.
+fn name(place: &str, entropy: &mut (dyn Entropy + Send)) -> Bytes {
+    let drawn: [u8; 8] = entropy::draw(entropy);
+    format!("{place} (migration {:016x})", u64::from_be_bytes(drawn)).into()
+}
+
+async fn get<S: Store>(store: &S, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+    let tx = store.begin(TxOptions::default());
+    tx.get(key, Read::Snapshot).await
 }
 
 /// `range` without `key`.

@@ -127,6 +127,19 @@ impl<F: Store, T: Store> Sync<'_, F, T> {
         self.commit(writes, entropy).await
     }
 
+    /// Sets `row` and clears `key` in one commit.
+    pub(super) async fn set_and_clear(
+        &self,
+        row: Row,
+        key: Vec<u8>,
+        entropy: &mut (dyn Entropy + Send),
+    ) -> Result<Synced, SyncError> {
+        let mut writes = Writes::default();
+        writes.set(row);
+        writes.cleared.push(key.into());
+        self.commit(writes, entropy).await
+    }
+
     /// Clears `range`, page by page.
     pub(super) async fn clear(
         &self,

@@ -48,9 +48,10 @@
 //! | `36` once | `s versionstamp n` | an order of an operator that the owner of `s` carries out once |
 //! | `40` admin | `'o' hash16` | a standing order of an operator: messages that are held or take another way |
 //! | `40` admin | `'v'` | versionstamp of the last change of a standing order |
+//! | `41` migration | name | what copying a store notes for itself in the other one |
 //!
 //! Reserved: `11`–`13` domains, `20` acct `'g'` gate,
-//! `'e'` EARL content, `22` wake-in, `41` migrations.
+//! `'e'` EARL content, `22` wake-in.
 //!
 //! `s` is the shard of the destination. Shards are owned as partitions are: table `02` has them behind
 //! the partitions. `queue` builds the keys of tables 30 to 36.
@@ -117,10 +118,16 @@ pub fn meta() -> Vec<u8> {
     concat(&[&[META], b"meta"])
 }
 
-/// Says that everything in this store went to another one, and where to. Nothing is served from it.
+/// Says that everything in this store went to another one, and by which migration. Nothing is served from it.
 #[must_use]
 pub fn left() -> Vec<u8> {
     concat(&[&[META], b"left"])
+}
+
+/// Says that another store is being copied into this one, and by which migration. Nothing is served from it yet.
+#[must_use]
+pub fn arriving() -> Vec<u8> {
+    concat(&[&[MIGRATION], b"arriving"])
 }
 
 /// The mark of whoever copies another store into this one.

@@ -120,7 +120,9 @@ impl<S: Store> Moving<S> {
         let refused =
             |error: &(dyn std::error::Error + 'static)| DeskError::Refused { why: chain(error) };
         let open = OpenStore::of_file(config).map_err(|error| refused(&*error))?;
-        let begun = Migration::begin(self.store.clone(), open.store(), options()).await;
+        let (place, mut entropy) = (place_of(config), SystemEntropy);
+        let (from, to) = (self.store.clone(), open.store());
+        let begun = Migration::begin(from, to, &place, options(), &mut entropy).await;
         let migration = Arc::new(begun.map_err(|error| refused(&error))?);
         *target = Some(Target {
             config: config.to_owned(),
@@ -195,6 +197,11 @@ impl<S: Store> MovingDesk for Moving<S> {
             })
         })
     }
+}
+
+/// What a store that was left says of where everything went: to that of the configuration `config`.
+pub(crate) fn place_of(config: &Path) -> String {
+    format!("the store of {}", config.display())
 }
 
 /// How what is written here is written.

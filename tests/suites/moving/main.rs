@@ -38,6 +38,15 @@ impl Transcript {
         output.status.code()
     }
 
+    /// A service there does not start, and says why.
+    fn is_refused(&mut self, place: &Place) {
+        let refused = place.try_start().expect_err("its store is not served from");
+        let errors = refused.stderr.lines();
+        let errors = errors.skip_while(|line| !line.starts_with("error:"));
+        self.0.extend(errors.flat_map(|line| [line, "\n"]));
+        self.0.push('\n');
+    }
+
     /// Compares with a golden file; `GOLDEN=write` rewrites it.
     #[track_caller]
     fn check(&self, name: &str, folders: &[&Path]) {
@@ -70,6 +79,14 @@ fn plain(text: &str, folders: &[&Path]) -> String {
         let line = match line.split_once("127.0.0.1:") {
             Some((before, _)) => format!("{before}127.0.0.1:PORT"),
             None => line.to_owned(),
+        };
+        // The name that a migration drew.
+        let line = match line
+            .split_once("(migration ")
+            .map(|(before, after)| (before, after.split_once(')')))
+        {
+            Some((before, Some((_, after)))) => format!("{before}(migration NAME){after}"),
+            _ => line,
         };
         let mut words: Vec<&str> = line.split(' ').collect();
         for place in 1..words.len() {
@@ -160,19 +177,13 @@ async fn a_service_moves_into_another_store_and_devices_notice_nothing() {
     );
     let before = alice.frames(CATALOG).await;
     assert!(process.stop().success());
+    said.is_refused(&there);
     assert_eq!(
         said.types(&here, &["migrate", "--to", text(&to), "--finish"]),
         Some(0)
     );
     said.types(&here, &["migrate", "--to", text(&to), "--finish"]);
-    let refused = here
-        .try_start()
-        .expect_err("a store that was left is not served from");
-    let errors = refused
-        .stderr
-        .lines()
-        .skip_while(|line| !line.starts_with("error:"));
-    said.0.extend(errors.flat_map(|line| [line, "\n"]));
+    said.is_refused(&here);
     // Identity and certificates are files, and go along.
     for part in ["identity", "tls"] {
         copy(&here.data().join(part), &there.data().join(part));

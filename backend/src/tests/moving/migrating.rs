@@ -3,6 +3,7 @@
 use mesh_common::entropy::SeededEntropy;
 
 use super::*;
+use crate::SystemEntropy;
 use crate::moving::migrate::{Copied, Heartbeats, MigrateError, Migration};
 use crate::node::StartError;
 use crate::store::keys::AccountKeys;
@@ -12,8 +13,15 @@ const PLACE: &str = "another store";
 
 async fn begin<T: Store>(scene: &Scene<MemoryStore>, to: &T) -> Migration<MemoryStore, T> {
     let (from, to) = (scene.store.clone(), to.clone());
-    let options = TxOptions::default();
-    Migration::begin(from, to, options).await.unwrap()
+    try_begin(from, to).await.unwrap()
+}
+
+async fn try_begin<T: Store>(
+    from: MemoryStore,
+    to: T,
+) -> Result<Migration<MemoryStore, T>, MigrateError> {
+    let (options, mut entropy) = (TxOptions::default(), SystemEntropy);
+    Migration::begin(from, to, PLACE, options, &mut entropy).await
 }
 
 /// One pass over all accounts while the service runs.
@@ -32,7 +40,7 @@ async fn pass<T: Store>(migration: &Migration<MemoryStore, T>) -> Copied {
 
 async fn finish<T: Store>(migration: &Migration<MemoryStore, T>) -> Result<u64, MigrateError> {
     let (mut entropy, none) = (SeededEntropy::new(2), Heartbeats::default());
-    let finished = migration.finish(PLACE, &none, &mut entropy, |_| {}).await?;
+    let finished = migration.finish(&none, &mut entropy, |_| {}).await?;
     Ok(finished.changed)
 }
 
@@ -171,28 +179,74 @@ async fn a_store_that_was_left_says_where_everything_went() {
     let migration = begin(&scene, &to).await;
     scene.backend.stop().await;
     finish(&migration).await.unwrap();
-    let clock: Arc<dyn Clock> = Arc::<StoryClock>::clone(&scene.clock);
-    let (config, entropy) = (BackendConfig::default(), SeededEntropy::new(4));
-    let started = BackendHandle::start(config, scene.store.clone(), clock, entropy, service_keys());
-    let Err(StartError::Left { place }) = started.await else {
+    let Some(StartError::Left { place }) = refused(&scene, &scene.store).await else {
         panic!("the store is served from");
     };
-    assert_eq!(place, PLACE);
-    let again = Migration::begin(
-        scene.store.clone(),
-        MemoryStore::new(),
-        TxOptions::default(),
-    );
-    assert!(matches!(again.await.err(), Some(MigrateError::Left { .. })));
+    assert!(place.starts_with("another store (migration "), "{place}");
+    for other in [to, MemoryStore::new()] {
+        let again = try_begin(scene.store.clone(), other).await;
+        assert!(matches!(again.err(), Some(MigrateError::Left { .. })));
+    }
+}
+
+/// Why no service is begun over `store`; nothing if one is.
+async fn refused<S: Store>(scene: &Scene<MemoryStore>, store: &S) -> Option<StartError> {
+    let clock: Arc<dyn Clock> = Arc::<StoryClock>::clone(&scene.clock);
+    let (config, entropy) = (BackendConfig::default(), SeededEntropy::new(4));
+    let started = BackendHandle::start(config, store.clone(), clock, entropy, service_keys()).await;
+    match started {
+        Ok(backend) => {
+            backend.stop().await;
+            None
+        }
+        Err(error) => Some(error),
+    }
+}
+
+#[actix::test]
+async fn at_no_moment_are_both_stores_served_from() {
+    let scene = Scene::new().await;
+    let [alice, _] = two_people(&scene).await;
+    let before = scene.payloads(&alice).await;
+    scene.backend.stop().await;
+    let to = MemoryStore::new();
+    let migration = begin(&scene, &to).await;
+    let arriving = |error: &_| matches!(error, Some(StartError::Arriving { .. }));
+    let left = |error: &_| matches!(error, Some(StartError::Left { .. }));
+
+    // It ends when everything is there, and before the store it came from was left.
+    scene.store.inject(Fault::ReadOnly);
+    assert!(finish(&migration).await.is_err());
+    assert!(refused(&scene, &scene.store).await.is_none());
+    assert!(arriving(&refused(&scene, &to).await));
+
+    // It ends after that store was left, and before the other one was opened.
+    pass(&migration).await;
+    to.inject(Fault::ReadOnly);
+    assert!(finish(&migration).await.is_err());
+    assert!(left(&refused(&scene, &scene.store).await));
+    assert!(arriving(&refused(&scene, &to).await));
+    let elsewhere = try_begin(scene.store.clone(), MemoryStore::new()).await;
+    assert!(matches!(elsewhere.err(), Some(MigrateError::Left { .. })));
+
+    // Another process ends it.
+    finish(&begin(&scene, &to).await).await.unwrap();
+    assert!(left(&refused(&scene, &scene.store).await));
+    let moved = Scene {
+        backend: start(&to, BackendConfig::default(), &scene.clock).await,
+        clock: Arc::clone(&scene.clock),
+        store: to,
+    };
+    assert_eq!(moved.payloads(&alice).await, before);
+    moved.backend.stop().await;
 }
 
 #[actix::test]
 async fn a_store_with_a_service_is_not_written_over() {
     let (scene, other) = (Scene::new().await, Scene::new().await);
-    let options = TxOptions::default();
-    let begun = Migration::begin(scene.store.clone(), other.store.clone(), options).await;
+    let begun = try_begin(scene.store.clone(), other.store.clone()).await;
     assert!(matches!(begun.err(), Some(MigrateError::Occupied)));
-    let begun = Migration::begin(MemoryStore::new(), MemoryStore::new(), options).await;
+    let begun = try_begin(MemoryStore::new(), MemoryStore::new()).await;
     assert!(matches!(begun.err(), Some(MigrateError::Empty)));
 }
 
@@ -213,7 +267,7 @@ async fn a_store_that_others_serve_from_is_not_left() {
     // It did not change for longer than any lease: whoever wrote it has ended.
     let ended = migration.heartbeats().await.unwrap();
     let mut entropy = SeededEntropy::new(2);
-    let finished = migration.finish(PLACE, &ended, &mut entropy, |_| {});
+    let finished = migration.finish(&ended, &mut entropy, |_| {});
     assert!(finished.await.is_ok());
 }
 

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::hand::Direct;
 use super::passes::{Progress, Totals, problems};
-use crate::admin::moving::{PAGE_ADDRESSES, options};
+use crate::admin::moving::{PAGE_ADDRESSES, options, place_of};
 use crate::operate::Done;
 use crate::operate::args::{Migrate, RestoreCheck};
 use crate::operate::failure::Failure;
@@ -58,12 +58,11 @@ async fn hand_over(
     asked: &Migrate,
     progress: &Progress,
 ) -> Result<Finished, MigrateError> {
-    let place = format!("the store of {}", asked.to.display());
-    let migration = Migration::begin(from, to, options()).await?;
+    let (place, mut entropy) = (place_of(&asked.to), SystemEntropy);
+    let migration = Migration::begin(from, to, &place, options(), &mut entropy).await?;
     let ended = ended(&migration, progress).await?;
     let tell = |accounts| progress.tell(&format!("{} checked", counted(accounts, "account")));
-    let mut entropy = SystemEntropy;
-    migration.finish(&place, &ended, &mut entropy, tell).await
+    migration.finish(&ended, &mut entropy, tell).await
 }
 
 /// The records of nodes that have ended without taking them away: those that do not change for longer than
@@ -86,15 +85,16 @@ fn told(error: &MigrateError) -> Failure {
             "name the configuration of the service that is to be moved with --config"
         }
         MigrateError::Occupied => "use an empty database, or another store.foundationdb.prefix",
+        MigrateError::Overtaken => "let the other one end, then the same again",
         MigrateError::Served { .. } => "stop every process of the service, then the same again",
         MigrateError::Differs { .. } => {
-            "meshd verify shows what is damaged; nothing was handed over, the service may go on where it was"
+            "meshd verify shows what is damaged; the service may go on where it was"
         }
         MigrateError::Row(_) | MigrateError::Sync(_) => {
             "the same again: what was copied is not copied twice"
         }
     };
-    Failure::refused("nothing was handed over", advice).caused_by(error)
+    Failure::refused("the service was not handed over", advice).caused_by(error)
 }
 
 /// `meshd restore-check`.
