@@ -33,12 +33,16 @@ use crate::store::{MemoryStore, Read, Store as _, Tx as _, TxOptions, Version, l
 /// Octets of one request: a transaction at its bound, and what is written around each part of it.
 const REQUEST_BYTES_MAX: usize = 8 * limits::TX_BYTES_MAX;
 
+/// Its tasks end where they wait; none does anything for long.
+const ENDED_WITHIN: Duration = Duration::from_secs(30);
+
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 /// A store server that runs until it is dropped.
 #[derive(Debug)]
 pub struct StoreServer {
-    /// Ended without waiting for what it does, from wherever it is dropped.
+    /// Ended with everything that runs on it before the server is gone, so that its address is free then and no
+    /// connection is answered any more.
     runtime: Option<Runtime>,
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -130,7 +134,10 @@ impl StoreServer {
 impl Drop for StoreServer {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+            // On a thread of its own, since it may be dropped where nothing may block a runtime.
+            let ending = std::thread::spawn(move || runtime.shutdown_timeout(ENDED_WITHIN));
+            // A panic there ends no task later than it would have ended.
+            let _ = ending.join();
         }
     }
 }
