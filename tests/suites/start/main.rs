@@ -11,8 +11,9 @@ use std::time::Instant;
 use mesh_tests::device::{Account, Answered as _, Device, Reach, first_frame};
 use mesh_tests::process::{Place, Process};
 
-/// Kibibytes of memory that the service has at rest besides its code, at most.
-const RESIDENT_KIB_MAX: u64 = 52 * 1_024;
+/// Kibibytes of memory that the service has at rest besides its code, at most: 96 MiB are asked for, code included,
+/// which no test build keeps small. Here it takes about 50, with the tables that the engine fills from its journal.
+const RESIDENT_KIB_MAX: u64 = 72 * 1_024;
 const CATALOG: &str = "mmm_Bookmark";
 const SETTINGS: &str = "limits.rate.enabled = false\n";
 
