@@ -363,6 +363,9 @@ pub const SUPERSEDED_PATIENCE: Duration = Duration::from_millis(500);
 pub const OWNER_PAUSE_MIN: Duration = Duration::from_millis(50);
 /// The same at most; it doubles with each question.
 pub const OWNER_PAUSE_MAX: Duration = Duration::from_millis(400);
+/// Requests that one node has passed on to their owners at once, for front-ends that cannot reach them
+/// (cluster §18, row 4). Above: busy.
+pub const PASSED_ON_MAX: usize = 512;
 /// How long a node that takes nothing from this process is not asked again.
 pub const NODE_REFUSES_PAUSE: Duration = Duration::from_secs(5);
 /// Nodes that a front-end keeps links to. Further ones are not asked.

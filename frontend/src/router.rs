@@ -19,17 +19,15 @@
 //! * **Repetition.** `asking` has the table: what may be asked for again, and why that is safe.
 //! * **Handovers.** Writes wait at most three seconds for an owner, so many for a partition and in all
 //!   (`parking`), and go on in turn when one is there. Reads and posts never wait for one.
+//! * **Networks cut in part.** A write whose owner others can reach goes through one of them (`passing`).
 //! * **Memory.** Links, places, watches and all tables are bounded; bodies of requests that wait count
 //!   among those that the front-end holds.
-//!
-//! Draft: cluster §18 row 4 lets a request to an owner that is alive, but cannot be reached from here, go
-//! through another back-end. Here it waits and is refused (503), as when the owner is gone: a second
-//! way would be used only when networks are cut in part, and would add a hop that nobody measures.
 //!
 //! | module | holds |
 //! | --- | --- |
 //! | `routing` | what is known of nodes and owners; sans-IO |
 //! | `asking` | how one request is asked for |
+//! | `passing` | what goes to its owner through another node |
 //! | `parking` | where writes wait |
 //! | `links` | the links, and what they tell |
 //! | `watches` | who waits for which account |
@@ -42,6 +40,7 @@ mod finder;
 mod links;
 mod measures;
 mod parking;
+mod passing;
 mod routing;
 mod tickets;
 mod watches;

@@ -14,8 +14,8 @@ use mesh_common::account::connect::Publication;
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::handle::BoxFuture;
 use mesh_common::cluster::{
-    AccountRequest, Answer, Backend, CallFailure, Evidence, NodeService, Nudge, SigningKeys, Told,
-    Verified, Watch, wire,
+    AccountRequest, Answer, Backend, CallFailure, Evidence, NodeService, Nudge, PassFailure, Route,
+    SigningKeys, Told, Verified, Watch, wire,
 };
 use mesh_common::dare::Envelope;
 use mesh_common::entropy::SeededEntropy;
@@ -100,6 +100,14 @@ impl NodeService for Idle {
     }
 
     fn nudged(&self, _nudge: Nudge) {}
+
+    fn pass_on(
+        &self,
+        _route: Route,
+        request: Verified<AccountRequest>,
+    ) -> BoxFuture<'_, Result<Answer, PassFailure>> {
+        Box::pin(async move { Ok(self.perform(request).await?) })
+    }
 }
 
 struct Now;

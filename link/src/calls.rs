@@ -24,16 +24,22 @@ pub(crate) enum Call {
     Published,
     Watch,
     Nudge,
+    /// Of a front-end to a node: to bring a request to its owner.
+    PassOn,
+    /// Of a node to the owner: what it passes on.
+    PassedOn,
 }
 
 impl Call {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 8] = [
         Self::Perform,
         Self::Receive,
         Self::SigningKeys,
         Self::Published,
         Self::Watch,
         Self::Nudge,
+        Self::PassOn,
+        Self::PassedOn,
     ];
 
     pub(crate) const fn path(self) -> &'static str {
@@ -44,6 +50,8 @@ impl Call {
             Self::Published => "/mesh-link/1/published",
             Self::Watch => "/mesh-link/1/watch",
             Self::Nudge => "/mesh-link/1/nudge",
+            Self::PassOn => "/mesh-link/1/pass-on",
+            Self::PassedOn => "/mesh-link/1/passed-on",
         }
     }
 
@@ -52,11 +60,19 @@ impl Call {
     }
 
     /// Whether a process with `roles` may ask it (decision Q-61).
+    ///
+    /// Draft: Q-61 lets front-ends alone send what was verified. What a back-end passes on was verified by
+    /// a front-end that showed it its certificate, and the back-end vouches for that with its own. It could
+    /// do no more by lying than without: whoever may own partitions may write into them.
     pub(crate) const fn is_for(self, roles: LinkRoles) -> bool {
         match self {
-            Self::Perform | Self::Receive | Self::SigningKeys | Self::Published | Self::Watch => {
-                roles.frontend
-            }
+            Self::Perform
+            | Self::Receive
+            | Self::SigningKeys
+            | Self::Published
+            | Self::Watch
+            | Self::PassOn => roles.frontend,
+            Self::PassedOn => roles.backend,
             Self::Nudge => roles.any(),
         }
     }
@@ -90,6 +106,8 @@ pub(crate) const NO_LENGTH: StatusCode = StatusCode::LENGTH_REQUIRED;
 pub(crate) const TOO_LARGE: StatusCode = StatusCode::PAYLOAD_TOO_LARGE;
 /// More streams than one node sends.
 pub(crate) const NO_STREAM: StatusCode = StatusCode::TOO_MANY_REQUESTS;
+/// What was to be passed on could not be brought to anybody, and nothing was carried out.
+pub(crate) const NOT_PASSED_ON: StatusCode = StatusCode::BAD_GATEWAY;
 
 #[cfg(test)]
 mod tests {
@@ -106,19 +124,26 @@ mod tests {
 
     //
     #[test]
-    fn only_front_ends_send_what_was_verified() {
+    fn only_front_ends_send_what_was_verified_and_back_ends_what_front_ends_sent_them() {
         let frontend = LinkRoles {
             frontend: true,
             ..LinkRoles::default()
         };
-        let node = LinkRoles {
-            backend: true,
+        let outbound = LinkRoles {
             outbound: true,
             ..LinkRoles::default()
         };
+        let node = LinkRoles {
+            backend: true,
+            ..outbound
+        };
         for call in Call::ALL {
-            assert!(call.is_for(frontend));
-            assert_eq!(call.is_for(node), call == Call::Nudge);
+            assert_eq!(call.is_for(frontend), call != Call::PassedOn);
+            assert_eq!(
+                call.is_for(node),
+                matches!(call, Call::Nudge | Call::PassedOn)
+            );
+            assert_eq!(call.is_for(outbound), call == Call::Nudge);
             assert!(!call.is_for(LinkRoles::default()));
         }
     }

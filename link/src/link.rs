@@ -10,8 +10,11 @@ use mesh_common::account::connect::Publication;
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::handle::BoxFuture;
 use mesh_common::cluster::{
-    AccountRequest, Answer, CallFailure, Nudge, SigningKeys, Told, Verified, Watch,
+    AccountRequest, Answer, CallFailure, Nudge, PassFailure, Route, SigningKeys, Told, Verified,
+    Watch,
 };
+use mesh_common::error::ServiceError;
+use mesh_common::protocol::Code;
 use mesh_common::time::Timestamp;
 use mesh_common::udf::Udf;
 use tokio::sync::watch;
@@ -82,6 +85,17 @@ pub trait NodeLink: Send + Sync + 'static {
     /// # Errors
     /// [`LinkFailure`]. Nothing is lost by it: the node looks by itself before long.
     fn nudge(&self, nudge: Nudge) -> BoxFuture<'_, Result<(), LinkFailure>>;
+
+    /// Has the node bring `request` to its owner, which this process cannot reach and believes to be by
+    /// `route`: [`NodeService::pass_on`](mesh_common::cluster::NodeService::pass_on).
+    ///
+    /// # Errors
+    /// [`LinkFailure`]; a node that passes nothing on refuses.
+    fn pass_on<'a>(
+        &'a self,
+        route: Route,
+        request: &'a Verified<AccountRequest>,
+    ) -> BoxFuture<'a, Result<Answer, LinkFailure>>;
 }
 
 /// What makes links.
@@ -113,6 +127,9 @@ pub enum LinkFailure {
     /// Nothing was carried out, since the node did not get it: another may be asked at once.
     #[error("not sent: {0}")]
     NotSent(String),
+    /// The node got it, and could not bring it to whom it was to pass it on. Nothing was carried out.
+    #[error("not passed on: {0}")]
+    NotPassedOn(String),
     /// It was sent, and the connection broke before the answer: whether it was carried out is not
     /// known.
     #[error("sent, and no answer: {0}")]
@@ -134,7 +151,10 @@ impl LinkFailure {
     #[must_use]
     pub const fn is_nothing_done(&self) -> bool {
         match self {
-            Self::NotSent(_) | Self::Refused(_) | Self::Deadline { begun: false } => true,
+            Self::NotSent(_)
+            | Self::NotPassedOn(_)
+            | Self::Refused(_)
+            | Self::Deadline { begun: false } => true,
             Self::Call(failure) => match failure {
                 CallFailure::Refused(_)
                 | CallFailure::Moved(_)
@@ -147,6 +167,27 @@ impl LinkFailure {
     }
 }
 
+impl LinkFailure {
+    /// What it is to the front-end for which a node passed a request on.
+    #[must_use]
+    pub fn into_pass_failure(self) -> PassFailure {
+        match self {
+            Self::Call(failure) => PassFailure::Call(failure),
+            Self::NotSent(why) | Self::NotPassedOn(why) | Self::Refused(why) => {
+                PassFailure::Unreached(why)
+            }
+            Self::Lost(why) => CallFailure::Away(
+                ServiceError::unavailable("the owner did not answer").with_context(why),
+            )
+            .into(),
+            Self::Deadline { .. } => {
+                let sentence = "the transaction took too long, repeat the request";
+                CallFailure::Refused(ServiceError::new(Code::Timeout, sentence)).into()
+            }
+        }
+    }
+}
+
 impl From<CallFailure> for LinkFailure {
     fn from(failure: CallFailure) -> Self {
         Self::Call(failure)
@@ -155,8 +196,6 @@ impl From<CallFailure> for LinkFailure {
 
 #[cfg(test)]
 mod tests {
-    use mesh_common::error::ServiceError;
-
     use super::*;
 
     #[test]
@@ -171,6 +210,7 @@ mod tests {
         }
         for failure in [
             LinkFailure::NotSent("no route".into()),
+            LinkFailure::NotPassedOn("no route from there".into()),
             LinkFailure::Deadline { begun: false },
             LinkFailure::Refused("of another cluster".into()),
             CallFailure::Moved(None).into(),

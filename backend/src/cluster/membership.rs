@@ -15,8 +15,9 @@ use mesh_common::cluster::{
     Fence, NodeId, Nudge, PartitionId, Roles, Route, RoutingTable, TicketSecret, Told, Unit,
 };
 use mesh_common::delivery::ShardId;
+use mesh_common::limits::PASSED_ON_MAX;
 use mesh_common::time::Timestamp;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use super::{ClusterConfig, Neighbours, Stopwatch};
 use crate::metrics::cluster::ClusterMetrics;
@@ -64,7 +65,9 @@ pub(crate) struct Membership {
     /// When the last heartbeat began that was committed, in the same measure.
     beaten_at: AtomicU64,
     told: watch::Sender<Told>,
-    neighbours: Arc<dyn Neighbours>,
+    pub(super) neighbours: Arc<dyn Neighbours>,
+    /// Places of requests that are passed on.
+    pub(crate) passing: Semaphore,
     reports: Mutex<Reports>,
     reported: Notify,
     is_leaving: AtomicBool,
@@ -97,6 +100,7 @@ impl Membership {
             beaten_at: AtomicU64::new(0),
             told: watch::Sender::new(Told::default()),
             neighbours,
+            passing: Semaphore::new(PASSED_ON_MAX),
             reports: Mutex::default(),
             reported: Notify::new(),
             is_leaving: AtomicBool::new(false),

@@ -26,6 +26,7 @@
 //! | `keeping` | the loop around the Keeper |
 //! | `claims` | what is committed for it, and the look at the tables |
 //! | `service` | what other nodes and front-ends are told |
+//! | `passing` | what a front-end cannot bring to the owner itself |
 //! | `rows` | table 01 |
 //! | `view` | the cluster as its operator sees it |
 //!
@@ -36,13 +37,17 @@ pub(crate) mod claims;
 mod join;
 pub(crate) mod keeping;
 pub(crate) mod membership;
+mod passing;
 mod rows;
 mod service;
 mod view;
 
 use std::time::Duration;
 
-use mesh_common::cluster::{Nudge, Roles, Times, TimesError};
+use mesh_common::cluster::handle::BoxFuture;
+use mesh_common::cluster::{
+    AccountRequest, Answer, Nudge, PassFailure, Roles, Times, TimesError, Verified,
+};
 use mesh_common::limits::{NODE_TEXT_BYTES_MAX, NODE_WEIGHT_MAX};
 
 pub use self::membership::Holdings;
@@ -128,6 +133,17 @@ pub trait Neighbours: Send + Sync + 'static {
     /// names. Returns at once, and promises nothing: whoever is not reached looks at the store
     /// regularly.
     fn nudge(&self, address: &str, nudge: Nudge);
+
+    /// Has the node that answers at `address` carry out what a front-end sent here, if it is the owner;
+    /// it brings it to nobody else (cluster §18, row 4).
+    ///
+    /// # Errors
+    /// [`PassFailure`].
+    fn pass_on<'a>(
+        &'a self,
+        address: &'a str,
+        request: &'a Verified<AccountRequest>,
+    ) -> BoxFuture<'a, Result<Answer, PassFailure>>;
 }
 
 /// No way to any other node: everybody finds what concerns them when they look.
@@ -136,6 +152,17 @@ pub struct NoNeighbours;
 
 impl Neighbours for NoNeighbours {
     fn nudge(&self, _address: &str, _nudge: Nudge) {}
+
+    fn pass_on<'a>(
+        &'a self,
+        _address: &'a str,
+        _request: &'a Verified<AccountRequest>,
+    ) -> BoxFuture<'a, Result<Answer, PassFailure>> {
+        let why = "there is no way to other nodes";
+        Box::pin(std::future::ready(Err(PassFailure::Unreached(
+            why.to_owned(),
+        ))))
+    }
 }
 
 /// Time since a beginning of its own choice, which only grows: what leases are measured by. It is never

@@ -2,7 +2,9 @@
 //! (decisions ).
 
 use mesh_common::cluster::handle::BoxFuture;
-use mesh_common::cluster::{Backend as _, NodeService, Nudge, Told};
+use mesh_common::cluster::{
+    AccountRequest, Answer, Backend as _, NodeService, Nudge, PassFailure, Route, Told, Verified,
+};
 
 use crate::handle::BackendHandle;
 use crate::store::Store;
@@ -47,5 +49,12 @@ impl<S: Store> NodeService for BackendHandle<S> {
         for domain in nudge.heard {
             self.heard_from(&domain);
         }
+    }
+    fn pass_on(
+        &self,
+        route: Route,
+        request: Verified<AccountRequest>,
+    ) -> BoxFuture<'_, Result<Answer, PassFailure>> {
+        Box::pin(self.bring(route, request))
     }
 }

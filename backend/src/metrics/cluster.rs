@@ -44,6 +44,11 @@ const CLOCK_SKEW: Row = (
     &[],
     "How far the wall clock has gone from where the monotonic clock says since the start.",
 );
+const PASSED_ON: Row = (
+    "mesh_passed_on_total",
+    &["result"],
+    "Requests passed on to their owner for front-ends that cannot reach it: answered, refused or busy (refused), of a node that is not the owner (moved), without an answer (lost), brought to nobody (unreached).",
+);
 
 /// Every measure of this module.
 pub(super) const TABLE: &[Row] = &[
@@ -54,6 +59,7 @@ pub(super) const TABLE: &[Row] = &[
     NODES,
     FAILOVER_BOUND,
     CLOCK_SKEW,
+    PASSED_ON,
 ];
 
 /// The measures of one node. Cloning names the same values.
@@ -66,6 +72,7 @@ pub(crate) struct ClusterMetrics {
     pub(crate) nodes: IntGaugeVec,
     pub(crate) failover_bound: Gauge,
     pub(crate) clock_skew: Gauge,
+    pub(crate) passed_on: IntCounterVec,
 }
 
 impl ClusterMetrics {
@@ -81,6 +88,7 @@ impl ClusterMetrics {
             nodes: IntGaugeVec::new(Opts::new(NODES.0, NODES.2), NODES.1)?,
             failover_bound: Gauge::new(FAILOVER_BOUND.0, FAILOVER_BOUND.2)?,
             clock_skew: Gauge::new(CLOCK_SKEW.0, CLOCK_SKEW.2)?,
+            passed_on: IntCounterVec::new(Opts::new(PASSED_ON.0, PASSED_ON.2), PASSED_ON.1)?,
         })
     }
 
@@ -91,6 +99,7 @@ impl ClusterMetrics {
         registry.register(Box::new(self.heartbeat_age.clone()))?;
         registry.register(Box::new(self.nodes.clone()))?;
         registry.register(Box::new(self.failover_bound.clone()))?;
-        registry.register(Box::new(self.clock_skew.clone()))
+        registry.register(Box::new(self.clock_skew.clone()))?;
+        registry.register(Box::new(self.passed_on.clone()))
     }
 }

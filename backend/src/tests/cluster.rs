@@ -7,11 +7,13 @@
 mod balance;
 mod failures;
 mod memory;
+mod passing;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 
-use mesh_common::cluster::{NodeService as _, Nudge, Roles, Times, Unit};
+use mesh_common::cluster::handle::BoxFuture;
+use mesh_common::cluster::{NodeService as _, Nudge, PassFailure, Roles, Times, Unit};
 
 use super::gated::GatedStore;
 use super::*;
@@ -56,6 +58,18 @@ impl<S: Store> Neighbours for Streets<S> {
         if let Some(node) = node {
             node.nudged(nudge);
         }
+    }
+
+    fn pass_on<'a>(
+        &'a self,
+        address: &'a str,
+        request: &'a Verified<AccountRequest>,
+    ) -> BoxFuture<'a, Result<Answer, PassFailure>> {
+        let node = self.0.lock().unwrap().get(address).cloned();
+        Box::pin(async move {
+            let nobody = || PassFailure::Unreached("there is no such street".to_owned());
+            Ok(node.ok_or_else(nobody)?.perform(request.clone()).await?)
+        })
     }
 }
 

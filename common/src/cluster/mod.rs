@@ -36,6 +36,6 @@ pub use partition::PartitionId;
 pub use placement::{Candidate, Placement};
 pub use routes::{Route, RoutedNode, RoutingTable};
 pub use secret::{CLUSTER_SECRET_BYTES, ClusterSecret, NoSecret, NotOurs};
-pub use service::{NodeService, Nudge, TicketSecret, Told};
+pub use service::{NodeService, Nudge, PassFailure, TicketSecret, Told};
 pub use times::{Times, TimesError};
 pub use unit::Unit;

@@ -1,14 +1,15 @@
 //! What a node of a cluster does for the others over the internal link, besides what [`Backend`] says:
-//! tell where everything is, take nudges, hand out the secrets of tickets (decisions ).
+//! tell where everything is, take nudges, hand out the secrets of tickets, pass on what a front-end
+//! cannot bring to its owner (cluster §18, decisions ).
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::handle::{Backend, BoxFuture};
+use super::handle::{AccountRequest, Answer, Backend, BoxFuture, CallFailure, Verified};
 use super::partition::PartitionId;
-use super::routes::RoutingTable;
+use super::routes::{Route, RoutingTable};
 use super::unit::Unit;
 use crate::delivery::ShardId;
 
@@ -53,6 +54,23 @@ pub struct Told {
     pub ticket_secrets: Arc<Vec<TicketSecret>>,
 }
 
+/// Why a request that was to be passed on has no answer of the owner.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum PassFailure {
+    /// Whoever was asked answered so: the owner, or the node that was to pass it on.
+    #[error("the request was answered by a refusal")]
+    Call(CallFailure),
+    /// Nothing was carried out: the owner cannot be reached from that node either.
+    #[error("not passed on: {0}")]
+    Unreached(String),
+}
+
+impl From<CallFailure> for PassFailure {
+    fn from(failure: CallFailure) -> Self {
+        Self::Call(failure)
+    }
+}
+
 /// A node, as the server of its internal link holds it.
 pub trait NodeService: Backend {
     /// What is told now.
@@ -63,4 +81,16 @@ pub trait NodeService: Backend {
 
     /// Looks at what `nudge` names. Returns at once.
     fn nudged(&self, nudge: Nudge);
+
+    /// Has the owner carry out `request`, for a front-end that cannot reach it and believes it to be
+    /// by `route` (cluster §18, row 4). Never further than that: whoever is asked and is not the owner
+    /// answers [`CallFailure::Moved`].
+    ///
+    /// # Errors
+    /// [`PassFailure`].
+    fn pass_on(
+        &self,
+        route: Route,
+        request: Verified<AccountRequest>,
+    ) -> BoxFuture<'_, Result<Answer, PassFailure>>;
 }

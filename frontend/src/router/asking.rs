@@ -7,8 +7,8 @@
 //! | --- | --- | --- |
 //! | Status, Download, Complete, keys, fetches | the next node | once more: nothing is written |
 //! | Post of another service | the next node | once more, elsewhere: an entry of an intake has an id that follows from the message, and whoever drains knows what was appended |
-//! | a device's write | wait for the owner | once more, of the owner there is then: the RequestID is in the replay table since the commit, which happened under a fence, before the new owner's claim or not at all |
-//! | a write in interop mode | wait for the owner | never: nobody authenticated it, so no retry of it is recognized |
+//! | a device's write | through another node, if the owner is alive (`passing`), else wait for it | once more, of the owner there is then: the RequestID is in the replay table since the commit, which happened under a fence, before the new owner's claim or not at all |
+//! | a write in interop mode | the same | never: nobody authenticated it, so no retry of it is recognized |
 //!
 //! So each request reaches nodes at most [`ROUTED_TRIES_MAX`] times, apart from `Moved`, which costs a
 //! node nothing and is bounded by the time that writes may wait. Everything ends with the deadline.
@@ -99,9 +99,11 @@ impl Ask for PublishedBy<'_> {
 }
 
 /// What became of one question.
-enum Ended<T> {
+pub(super) enum Ended<T> {
     /// It is answered.
     For(Result<T, CallFailure>),
+    /// Nothing was carried out, since it never got there.
+    Unreached,
     /// Nothing was carried out. Whoever was asked may have known who is to be asked instead.
     Nothing,
     /// Nobody knows whether it was carried out, and why not.
@@ -125,6 +127,8 @@ struct Writing<'a> {
     place: Option<Place<'a>>,
     /// Its turn among those that waited, and at which node.
     turn: Option<(Address, UnparkTurn)>,
+    /// Whether it could not be brought to the owner a moment ago.
+    is_unreached: bool,
     /// How often it was sent without an answer.
     sent: usize,
 }
@@ -187,7 +191,7 @@ impl Inner {
                     self.mark_slow(&tried, &linked.address, !under_way.is_empty());
                     return answer;
                 }
-                Ended::Nothing => {
+                Ended::Nothing | Ended::Unreached => {
                     sent -= 1;
                     last = away("no back-end that is known can be reached");
                 }
@@ -242,12 +246,17 @@ impl Inner {
                 Some(target) => target,
                 None => Box::pin(self.park(partition, &mut writing)).await?,
             };
-            let ended = self.ask_owner(&target, partition.into(), request).await;
+            let unit = partition.into();
+            let ended = match &target.through {
+                None => self.ask_owner(&target, unit, request).await,
+                Some(through) => self.ask_through((&target, through), unit, request).await,
+            };
             writing.turn = None;
+            writing.is_unreached = matches!(ended, Ended::Unreached);
             match ended {
                 Ended::For(answer) => return answer,
                 // From now on it waits where it has to.
-                Ended::Nothing => writing.begin_to_wait(),
+                Ended::Nothing | Ended::Unreached => writing.begin_to_wait(),
                 Ended::Open(why) => {
                     writing.sent += 1;
                     if writing.sent >= ROUTED_TRIES_MAX || !may_be_repeated(request) {
@@ -280,12 +289,15 @@ impl Inner {
             () = self.superseded(unit, target) => {
                 Ended::Open("another node owns the partition by now".into())
             }
+            () = self.unheard(&linked, (target, unit), request) => {
+                Ended::Open("the owner is not heard any more".into())
+            }
         }
     }
 
     /// Ready when another claim of `unit` than that of `target` is known, and `target` has had time to
     /// answer.
-    async fn superseded(&self, unit: Unit, target: &Target) {
+    pub(super) async fn superseded(&self, unit: Unit, target: &Target) {
         let Unit::Partition(partition) = unit else {
             return std::future::pending().await;
         };
@@ -319,7 +331,8 @@ impl Inner {
             tokio::pin!(bell);
             bell.as_mut().enable();
             let now = self.now();
-            let may_ask = self.routing_mut().turn(partition.into(), now);
+            let is_unreached = std::mem::take(&mut writing.is_unreached);
+            let may_ask = self.routing_mut().turn(partition.into(), is_unreached, now);
             let hurdle = match may_ask {
                 Turn::Probe(target) => return Ok(target),
                 Turn::Ask(target) => match self.turns_at(&target, writing) {
@@ -359,13 +372,14 @@ impl Inner {
     /// The node whose turns a write for `target` has to wait for; none once it has one, or if there is
     /// nothing to wait for.
     fn turns_at(&self, target: &Target, writing: &mut Writing<'_>) -> Option<Arc<Linked>> {
-        let here = |(address, _): &(Address, UnparkTurn)| *address == target.address;
+        let asked = target.asked();
+        let here = |(address, _): &(Address, UnparkTurn)| address == asked;
         if writing.turn.as_ref().is_some_and(here) {
             return None;
         }
-        let linked = self.links.get(&target.address)?;
+        let linked = self.links.get(asked)?;
         let turn = linked.turns.at_once();
-        writing.turn = turn.map(|turn| (Address::clone(&target.address), turn));
+        writing.turn = turn.map(|turn| (Address::clone(asked), turn));
         writing.turn.is_none().then_some(linked)
     }
 
@@ -383,7 +397,7 @@ impl Inner {
         let address = &linked.address;
         let failure = match outcome {
             Ok(got) => {
-                self.is_there(address, unit, target);
+                self.is_there(address, target.map(|target| (unit, target)));
                 return Ended::For(Ok(got));
             }
             Err(failure) => failure,
@@ -397,7 +411,7 @@ impl Inner {
                 Ended::Open(error.context.unwrap_or(error.message))
             }
             LinkFailure::Call(failure) => {
-                self.is_there(address, unit, target);
+                self.is_there(address, target.map(|target| (unit, target)));
                 Ended::For(Err(failure))
             }
             LinkFailure::Deadline { .. } => Ended::For(Err(too_late())),
@@ -405,9 +419,11 @@ impl Inner {
                 tracing::debug!(node = %address, why, "a node could not be asked");
                 let now = self.now();
                 self.routing_mut().doubt(address, now);
-                Ended::Nothing
+                Ended::Unreached
             }
-            LinkFailure::Refused(why) => self.is_refused(linked, target, &why),
+            LinkFailure::Refused(why) | LinkFailure::NotPassedOn(why) => {
+                self.is_refused(linked, target, &why)
+            }
             LinkFailure::Lost(why) => {
                 tracing::debug!(node = %address, why, "a node was asked and did not answer");
                 let now = self.now();
@@ -434,18 +450,21 @@ impl Inner {
         }
     }
 
-    /// A node answered; as the owner, if it is `target`.
-    fn is_there(&self, address: &Address, unit: Unit, target: Option<&Target>) {
-        if self.routing().is_settled(address, target.map(|_| unit)) {
+    /// A node answered; as the owner of a unit, if one is named.
+    pub(super) fn is_there(&self, address: &Address, owned: Option<(Unit, &Target)>) {
+        if self
+            .routing()
+            .is_settled(address, owned.map(|(unit, _)| unit))
+        {
             return;
         }
-        let owned = target.map(|target| (unit, target.fence));
+        let owned = owned.map(|(unit, target)| (unit, target.fence));
         let changed = self.routing_mut().answered(address, owned);
         self.wake(&changed);
     }
 
     /// A node answered that it is not the owner.
-    fn is_not_owner(
+    pub(super) fn is_not_owner(
         &self,
         address: &Address,
         unit: Unit,
@@ -489,7 +508,7 @@ fn away(why: &str) -> CallFailure {
 }
 
 /// As the front-end says it that waits for its own back-end.
-fn too_late() -> CallFailure {
+pub(super) fn too_late() -> CallFailure {
     let sentence = "the transaction took too long, repeat the request";
     CallFailure::Refused(ServiceError::new(Code::Timeout, sentence))
 }

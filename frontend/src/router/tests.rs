@@ -3,6 +3,7 @@
 
 mod calls;
 mod nodes;
+mod passing;
 mod streams;
 
 use mesh_common::cluster::{Evidence, Fence, Route, RoutingTable};

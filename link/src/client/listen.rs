@@ -55,6 +55,10 @@ pub(super) async fn listen(core: Arc<Core>) {
         if was_open {
             pause = LINK_REOPEN_PAUSE_MIN;
         }
+        if matches!(lost, Lost::Silent) {
+            // Whatever goes over connections of before may wait for an answer until its deadline.
+            core.pool.clear();
+        }
         core.pool.sweep(core.process.reloads(), Instant::now());
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LINK_REOPEN_PAUSE_MAX);

@@ -18,10 +18,10 @@ use mesh_common::account::connect::Publication;
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::handle::BoxFuture;
 use mesh_common::cluster::wire::{
-    self, KeysQuestion, PublishedQuestion, WatchOrder, WatchReply, Wire,
+    self, KeysQuestion, PassOnOrder, PublishedQuestion, WatchOrder, WatchReply, Wire,
 };
 use mesh_common::cluster::{
-    AccountRequest, Answer, CallFailure, Changes, Nudge, SigningKeys, Verified, Watch,
+    AccountRequest, Answer, CallFailure, Changes, Nudge, Route, SigningKeys, Verified, Watch,
 };
 use mesh_common::entropy::{self, Entropy};
 use mesh_common::limits::{
@@ -36,7 +36,7 @@ use tokio::time::{Instant, timeout_at};
 
 pub use nudges::Nudges;
 
-use crate::calls::{Call, DEADLINE, EVENTS_PATH, LATE, PROCESS, TRACEPARENT};
+use crate::calls::{Call, DEADLINE, EVENTS_PATH, LATE, NOT_PASSED_ON, PROCESS, TRACEPARENT};
 use crate::link::{Connector, Heard, LinkFailure, NodeLink};
 use crate::tls::LinkSecurity;
 use crate::trace::Traces;
@@ -349,6 +349,34 @@ impl NodeLink for LinkClient {
         let deadline = self.core.process.clock.now() + LINK_NUDGE_TIME_MAX;
         Box::pin(async move { self.core.call(Call::Nudge, &nudge, deadline).await })
     }
+
+    fn pass_on<'a>(
+        &'a self,
+        route: Route,
+        request: &'a Verified<AccountRequest>,
+    ) -> BoxFuture<'a, Result<Answer, LinkFailure>> {
+        let deadline = request.deadline;
+        let order = PassOnOrder {
+            route,
+            request: request.clone(),
+        };
+        Box::pin(async move { self.core.call(Call::PassOn, &order, deadline).await })
+    }
+}
+
+impl LinkClient {
+    /// Has the node carry out what a front-end sent to this one: as the owner, or not at all. For nodes;
+    /// see [`NodeLink::pass_on`].
+    ///
+    /// # Errors
+    /// [`LinkFailure`].
+    pub async fn passed_on(
+        &self,
+        request: &Verified<AccountRequest>,
+    ) -> Result<Answer, LinkFailure> {
+        let deadline = request.deadline;
+        self.core.call(Call::PassedOn, request, deadline).await
+    }
 }
 
 /// What an answer over HTTP says.
@@ -360,6 +388,7 @@ fn told<T: Wire>(answer: &HttpAnswer) -> Result<T, LinkFailure> {
             answer.map_err(LinkFailure::Call)
         }
         LATE => Err(LinkFailure::Deadline { begun: false }),
+        NOT_PASSED_ON => Err(LinkFailure::NotPassedOn(reason(answer))),
         status if status.is_client_error() => Err(LinkFailure::Refused(reason(answer))),
         status => Err(LinkFailure::Lost(format!("HTTP {status}"))),
     }

@@ -1,16 +1,17 @@
-//! Nudges to other nodes, for whoever cannot wait for them: at most one is on its way to each node, and
-//! what comes meanwhile goes together with the next.
+//! The way of a node to others: nudges, for whoever cannot wait for them, and requests that a front-end could
+//! not bring to their owner. At most one nudge is on its way to each node, and what comes meanwhile goes
+//! together with the next.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mesh_common::cluster::Nudge;
+use mesh_common::cluster::{AccountRequest, Answer, Nudge, Verified};
 use mesh_common::limits::{LINK_HEARD_PER_NUDGE_MAX, LINK_NODES_MAX};
 
 use super::{LinkClient, LinkConnector};
-use crate::link::NodeLink as _;
+use crate::link::{LinkFailure, NodeLink as _};
 
-/// The way by which a node nudges others.
+/// The way by which a node reaches others.
 #[derive(Clone)]
 pub struct Nudges {
     shared: Arc<NudgesShared>,
@@ -45,31 +46,47 @@ impl Nudges {
     pub fn nudge(&self, address: &str, nudge: Nudge) {
         let shared = &self.shared;
         let mut nodes = shared.nodes();
-        if let Some(node) = nodes.get_mut(address) {
-            match &mut node.waiting {
-                Some(waiting) => merge(waiting, nudge),
-                None => {
-                    node.waiting = Some(Nudge::default());
-                    shared.send(address, Arc::clone(&node.link), nudge);
-                }
+        let node = shared.node(&mut nodes, address);
+        match &mut node.waiting {
+            Some(waiting) => merge(waiting, nudge),
+            None => {
+                node.waiting = Some(Nudge::default());
+                shared.send(address, Arc::clone(&node.link), nudge);
             }
-            return;
         }
-        if nodes.len() >= LINK_NODES_MAX {
-            // Links to nodes that are no more; a new one is made for those that are.
-            nodes.retain(|_, node| node.waiting.is_some());
-        }
-        let link = Arc::new(shared.connector.silent_link(address));
-        let node = Node {
-            link: Arc::clone(&link),
-            waiting: Some(Nudge::default()),
+    }
+
+    /// Has the node at `address` carry out what a front-end sent here, if it is the owner
+    /// ([`LinkClient::passed_on`]).
+    ///
+    /// # Errors
+    /// [`LinkFailure`].
+    pub async fn pass_on(
+        &self,
+        address: &str,
+        request: &Verified<AccountRequest>,
+    ) -> Result<Answer, LinkFailure> {
+        let link = {
+            let mut nodes = self.shared.nodes();
+            Arc::clone(&self.shared.node(&mut nodes, address).link)
         };
-        nodes.insert(address.to_owned(), node);
-        shared.send(address, link, nudge);
+        link.passed_on(request).await
     }
 }
 
 impl NudgesShared {
+    /// What is on its way to the node at `address`, and the link to it, made if there is none.
+    fn node<'n>(&self, nodes: &'n mut HashMap<String, Node>, address: &str) -> &'n mut Node {
+        if !nodes.contains_key(address) && nodes.len() >= LINK_NODES_MAX {
+            // Links to nodes that are no more; a new one is made for those that are.
+            nodes.retain(|_, node| node.waiting.is_some());
+        }
+        nodes.entry(address.to_owned()).or_insert_with(|| Node {
+            link: Arc::new(self.connector.silent_link(address)),
+            waiting: None,
+        })
+    }
+
     fn nodes(&self) -> MutexGuard<'_, HashMap<String, Node>> {
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }

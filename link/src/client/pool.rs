@@ -69,6 +69,11 @@ impl Pool {
         });
     }
 
+    /// Closes all: the network between is not what it was.
+    pub(super) fn clear(&self) {
+        self.idle().clear();
+    }
+
     fn idle(&self) -> MutexGuard<'_, HashMap<ThreadId, Vec<Idle>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -6,8 +6,10 @@ use bytes::Bytes;
 use hyper::body::{Body, Incoming};
 use hyper::header::{HeaderMap, HeaderName};
 use hyper::{Method, Request, Response, StatusCode};
-use mesh_common::cluster::wire::{self, KeysQuestion, PublishedQuestion, Wire, WireError};
-use mesh_common::cluster::{AccountRequest, CallFailure, Nudge, Verified};
+use mesh_common::cluster::wire::{
+    self, KeysQuestion, PassOnOrder, PublishedQuestion, Wire, WireError,
+};
+use mesh_common::cluster::{AccountRequest, CallFailure, Nudge, PassFailure, Verified};
 use mesh_common::error::ServiceError;
 use mesh_common::limits::{LINK_BUSY_PAUSE, LINK_CALL_BYTES_MAX, TRANSACTION_TIME_MAX};
 use mesh_common::time::Timestamp;
@@ -17,8 +19,8 @@ use super::body::{self, AnswerBody};
 use super::bounds::Pair;
 use super::connection::Connection;
 use crate::calls::{
-    Call, DEADLINE, EVENTS_PATH, LATE, NO_LENGTH, PROCESS, TOO_LARGE, TRACEPARENT, UNKNOWN,
-    UNREADABLE, WRONG_ROLE,
+    Call, DEADLINE, EVENTS_PATH, LATE, NO_LENGTH, NOT_PASSED_ON, PROCESS, TOO_LARGE, TRACEPARENT,
+    UNKNOWN, UNREADABLE, WRONG_ROLE,
 };
 
 /// Target of the spans that make up a trace, as in the other crates.
@@ -110,7 +112,8 @@ impl Connection {
     async fn carry_out(&self, call: Call, octets: &[u8]) -> Result<Vec<u8>, Refusal> {
         let service = &self.shared.service;
         Ok(match call {
-            Call::Perform => {
+            // Whoever is not the owner says so, and brings it to nobody else.
+            Call::Perform | Call::PassedOn => {
                 let request: Verified<AccountRequest> = wire::read(octets)?;
                 answer(service.perform(request).await)
             }
@@ -129,6 +132,16 @@ impl Connection {
                     deadline,
                 } = wire::read(octets)?;
                 refusable(service.published(&account, &id, deadline).await)
+            }
+            Call::PassOn => {
+                let PassOnOrder { route, request } = wire::read(octets)?;
+                answer(match service.pass_on(route, request).await {
+                    Ok(got) => Ok(got),
+                    Err(PassFailure::Call(failure)) => Err(failure),
+                    Err(PassFailure::Unreached(why)) => {
+                        return Err(Refusal::status(NOT_PASSED_ON, why));
+                    }
+                })
             }
             Call::Watch => answer(Ok(self.watch(wire::read(octets)?).await?)),
             Call::Nudge => answer(Ok(self.nudge(wire::read(octets)?)?)),

@@ -2,6 +2,7 @@
 
 mod calls;
 mod events;
+mod passing;
 mod security;
 mod trouble;
 
@@ -14,7 +15,7 @@ use mesh_common::address::AccountAddress;
 use mesh_common::cluster::handle::BoxFuture;
 use mesh_common::cluster::{
     AccountRequest, Answer, Backend, CallFailure, Changes, Evidence, NodeService, Nudge,
-    SigningKeys, Told, Verified, Watch,
+    PassFailure, Route, SigningKeys, Told, Verified, Watch,
 };
 use mesh_common::entropy::SeededEntropy;
 use mesh_common::error::ServiceError;
@@ -58,6 +59,8 @@ enum Manner {
     With(CallFailure),
     /// Once a permit is there for each call.
     Slowly(Arc<Semaphore>),
+    /// Well, but it reaches no other node.
+    Lonely,
 }
 
 /// A node that answers as it is told to, and remembers what it was asked.
@@ -68,6 +71,8 @@ struct SimpleNode {
     nudges: watch::Sender<Vec<Nudge>>,
     asked: AtomicUsize,
     last: Mutex<Option<AccountRequest>>,
+    /// What it was to pass on, and to whom.
+    passed_on: Mutex<Vec<Route>>,
 }
 
 impl SimpleNode {
@@ -82,6 +87,7 @@ impl SimpleNode {
             nudges: watch::Sender::default(),
             asked: AtomicUsize::new(0),
             last: Mutex::default(),
+            passed_on: Mutex::default(),
         })
     }
 
@@ -97,7 +103,7 @@ impl SimpleNode {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let manner = self.manner.lock().unwrap().clone();
         match manner {
-            Manner::Well => Ok(()),
+            Manner::Well | Manner::Lonely => Ok(()),
             Manner::With(failure) => Err(failure),
             Manner::Slowly(permits) => {
                 permits.acquire().await.unwrap().forget();
@@ -175,6 +181,20 @@ impl NodeService for SimpleNode {
 
     fn nudged(&self, nudge: Nudge) {
         self.nudges.send_modify(|all| all.push(nudge));
+    }
+
+    fn pass_on(
+        &self,
+        route: Route,
+        request: Verified<AccountRequest>,
+    ) -> BoxFuture<'_, Result<Answer, PassFailure>> {
+        Box::pin(async move {
+            self.passed_on.lock().unwrap().push(route);
+            if matches!(*self.manner.lock().unwrap(), Manner::Lonely) {
+                return Err(PassFailure::Unreached("no way to the owner".into()));
+            }
+            Ok(self.perform(request).await?)
+        })
     }
 }
 

@@ -18,14 +18,14 @@ fn today() -> Timestamp {
 }
 
 /// An authority, and the folder for what it issues.
-struct Authority {
+pub(super) struct Authority {
     folder: TempDir,
     cluster: ClusterName,
     issued: Issued,
 }
 
 impl Authority {
-    fn new(cluster: &str) -> Self {
+    pub(super) fn new(cluster: &str) -> Self {
         let cluster: ClusterName = cluster.parse().unwrap();
         Self {
             folder: tempfile::tempdir().unwrap(),
@@ -49,25 +49,25 @@ impl Authority {
         }
     }
 
-    fn tls(&self, roles: &[LinkRole]) -> Arc<LinkTls> {
+    pub(super) fn tls(&self, roles: &[LinkRole]) -> Arc<LinkTls> {
         let name = roles.iter().map(|role| role.as_str()).collect::<String>();
         let files = self.files(&name, roles, today(), NODE_LIFE);
         Arc::new(LinkTls::from_files(self.cluster.clone(), files).unwrap())
     }
 }
 
-fn secure_node(tls: Arc<LinkTls>) -> (Arc<SimpleNode>, LinkServer) {
+pub(super) fn secure_node(tls: Arc<LinkTls>) -> (Arc<SimpleNode>, LinkServer) {
     let node = SimpleNode::new();
     let server = serve(&node, LinkSecurity::Mutual(tls), Standing::at(NOW)).unwrap();
     (node, server)
 }
 
-fn link_from(tls: Arc<LinkTls>, server: &LinkServer) -> LinkClient {
+pub(super) fn link_from(tls: Arc<LinkTls>, server: &LinkServer) -> LinkClient {
     let connector = connector(LinkSecurity::Mutual(tls), Standing::at(NOW), 5);
     connector.listening_link(&server.address().to_string())
 }
 
-fn assert_refused<T: std::fmt::Debug>(ended: Result<T, LinkFailure>, node: &SimpleNode) {
+pub(super) fn assert_refused<T: std::fmt::Debug>(ended: Result<T, LinkFailure>, node: &SimpleNode) {
     assert!(matches!(ended, Err(LinkFailure::Refused(_))), "{ended:?}");
     assert_eq!(node.asked(), 0);
 }

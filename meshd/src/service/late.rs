@@ -9,8 +9,8 @@ use mesh_common::account::connect::Publication;
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::handle::BoxFuture;
 use mesh_common::cluster::{
-    AccountRequest, Answer, Backend, CallFailure, NodeService, Nudge, SigningKeys, Told, Verified,
-    Watch,
+    AccountRequest, Answer, Backend, CallFailure, NodeService, Nudge, PassFailure, Route,
+    SigningKeys, Told, Verified, Watch,
 };
 use mesh_common::error::ServiceError;
 use mesh_common::time::Timestamp;
@@ -116,6 +116,19 @@ impl NodeService for LateNode {
     fn nudged(&self, nudge: Nudge) {
         if let Some(node) = self.get() {
             node.nudged(nudge);
+        }
+    }
+
+    fn pass_on(
+        &self,
+        route: Route,
+        request: Verified<AccountRequest>,
+    ) -> BoxFuture<'_, Result<Answer, PassFailure>> {
+        match self.get() {
+            Some(node) => node.pass_on(route, request),
+            None => Box::pin(std::future::ready(Err(PassFailure::Unreached(
+                "this node has not joined its cluster yet".to_owned(),
+            )))),
         }
     }
 }

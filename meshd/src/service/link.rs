@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use mesh_backend::cluster::Neighbours;
 use mesh_backend::{SystemClock, SystemEntropy};
-use mesh_common::cluster::Nudge;
+use mesh_common::cluster::handle::BoxFuture;
+use mesh_common::cluster::{AccountRequest, Answer, Nudge, PassFailure, Verified};
 use mesh_link::trace::Traces;
 use mesh_link::{
-    ClusterName, LinkConnector, LinkFiles, LinkSecurity, LinkTls, LinkTlsError, Nudges,
+    ClusterName, LinkConnector, LinkFailure, LinkFiles, LinkSecurity, LinkTls, LinkTlsError, Nudges,
 };
 
 use super::error::StartError;
@@ -60,17 +61,28 @@ impl Link {
         }
     }
 
-    /// The way by which this node nudges others.
+    /// The way by which this node reaches others.
     pub(super) fn neighbours(&self) -> Arc<dyn Neighbours> {
         Arc::new(OverLinks(Nudges::new(self.connector.clone())))
     }
 }
 
-/// Nudges over links.
+/// Nudges, and what is passed on, over links.
 struct OverLinks(Nudges);
 
 impl Neighbours for OverLinks {
     fn nudge(&self, address: &str, nudge: Nudge) {
         self.0.nudge(address, nudge);
+    }
+
+    fn pass_on<'a>(
+        &'a self,
+        address: &'a str,
+        request: &'a Verified<AccountRequest>,
+    ) -> BoxFuture<'a, Result<Answer, PassFailure>> {
+        Box::pin(async move {
+            let answer = self.0.pass_on(address, request).await;
+            answer.map_err(LinkFailure::into_pass_failure)
+        })
     }
 }

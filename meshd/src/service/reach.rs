@@ -6,7 +6,8 @@ use mesh_common::account::connect::Publication;
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::handle::BoxFuture;
 use mesh_common::cluster::{
-    AccountRequest, Answer, Backend as _, NodeService as _, Nudge, SigningKeys, Verified, Watch,
+    AccountRequest, Answer, Backend as _, NodeService as _, Nudge, Route, SigningKeys, Verified,
+    Watch,
 };
 use mesh_common::error::ServiceError;
 use mesh_common::time::Timestamp;
@@ -137,5 +138,17 @@ impl NodeLink for OwnLink {
     fn nudge(&self, nudge: Nudge) -> BoxFuture<'_, Result<(), LinkFailure>> {
         self.node.nudged(nudge);
         Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// Whatever this process cannot reach, its own node cannot reach either.
+    fn pass_on<'a>(
+        &'a self,
+        _: Route,
+        _: &'a Verified<AccountRequest>,
+    ) -> BoxFuture<'a, Result<Answer, LinkFailure>> {
+        let why = "the node of this process stands where this process stands";
+        Box::pin(std::future::ready(Err(LinkFailure::Refused(
+            why.to_owned(),
+        ))))
     }
 }

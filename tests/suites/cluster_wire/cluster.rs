@@ -6,8 +6,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use mesh_backend::store::MemoryStore;
 use mesh_backend::{
-    BackendConfig, BackendHandle, ClusterConfig, NoNeighbours, ServiceKeys, ServiceSecrets,
-    SystemClock, SystemEntropy,
+    BackendConfig, BackendHandle, ClusterConfig, ServiceKeys, ServiceSecrets, SystemClock,
+    SystemEntropy,
 };
 use mesh_common::account::testing::udf;
 use mesh_common::cluster::{Roles, Times};
@@ -17,13 +17,16 @@ use mesh_common::time::Clock as _;
 use mesh_frontend::router::{Components, Listed, Measures, Router};
 use mesh_link::ca::{self, AUTHORITY_LIFE, Issued, NODE_LIFE};
 use mesh_link::{
-    ClusterName, LinkConnector, LinkFiles, LinkRole, LinkSecurity, LinkServer, LinkService, LinkTls,
+    ClusterName, LinkConnector, LinkFiles, LinkRole, LinkSecurity, LinkServer, LinkService,
+    LinkTls, Nudges,
 };
 use mesh_tests::proxy::Proxy;
 use mesh_tests::service::loopback;
 use prometheus::Registry;
 use tempfile::TempDir;
 use tokio::time::{Instant, interval};
+
+use crate::roads::{Roads, Street};
 
 /// Time for what should take little.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -47,6 +50,8 @@ pub(crate) struct Node {
 
 /// A router, and where it puts what it is told.
 pub(crate) struct Routed {
+    /// Its own way to each node.
+    pub(crate) roads: Vec<Arc<Proxy>>,
     pub(crate) router: Router,
     pub(crate) tickets: Arc<ArcSwap<TicketKeys>>,
     registry: Registry,
@@ -78,8 +83,7 @@ impl Cluster {
 
     /// Starts another back-end.
     pub(crate) async fn add(&mut self) {
-        // It has a runtime of its own, which no thread of another one may begin.
-        let network = std::thread::spawn(Proxy::new).join().unwrap().unwrap();
+        let network = road();
         let config = ClusterConfig {
             address: network.address().to_string(),
             roles: Roles {
@@ -89,6 +93,9 @@ impl Cluster {
             times: quick(),
             ..ClusterConfig::default()
         };
+        let security = self.security(LinkRole::Backend);
+        let clock = Arc::new(SystemClock);
+        let links = LinkConnector::new(security, clock, None, &mut SystemEntropy);
         let keys = ServiceKeys::single(ServiceSecrets {
             online: Arc::clone(&self.keys),
             reading: Vec::new(),
@@ -100,7 +107,7 @@ impl Cluster {
             Arc::new(SystemClock),
             SystemEntropy,
             keys,
-            Arc::new(NoNeighbours),
+            Arc::new(Street(Nudges::new(links))),
         );
         let backend = backend.await.unwrap();
         let link = LinkService {
@@ -141,6 +148,16 @@ impl Cluster {
         let security = self.security(LinkRole::Frontend);
         let clock = Arc::new(SystemClock);
         let connector = LinkConnector::new(security, clock, None, &mut SystemEntropy);
+        let addresses = self.nodes.iter().map(|node| node.network.address());
+        let roads = addresses.map(|address| {
+            let road = Arc::new(road());
+            road.lead_to(Some(address));
+            (address.to_string(), road)
+        });
+        let roads: Vec<_> = roads.collect();
+        let by_node = roads.iter().cloned().collect();
+        let roads = roads.into_iter().map(|(_, road)| road).collect();
+        let connector = Roads { connector, by_node };
         let tickets = TicketKeys::new(udf("service"));
         let tickets = Arc::new(ArcSwap::from_pointee(tickets));
         let registry = Registry::new();
@@ -159,6 +176,7 @@ impl Cluster {
         })
         .await;
         Routed {
+            roads,
             router,
             tickets,
             registry,
@@ -193,6 +211,25 @@ impl Routed {
         let metric = &family.unwrap().get_metric()[0];
         metric.get_gauge().get_value() + metric.get_counter().get_value()
     }
+
+    /// The present value of a count for one value of its label.
+    pub(crate) fn labelled(&self, name: &str, value: &str) -> f64 {
+        let families = self.registry.gather();
+        let family = families.iter().find(|family| family.name() == name);
+        let metrics = family.into_iter().flat_map(|family| family.get_metric());
+        let of_value = metrics.filter(|metric| {
+            let labels = metric.get_label();
+            labels.iter().any(|label| label.value() == value)
+        });
+        of_value
+            .map(|metric| metric.get_counter().get_value())
+            .sum()
+    }
+}
+
+/// A network that leads nowhere yet. It has a runtime of its own, which no thread of another one may begin.
+fn road() -> Proxy {
+    std::thread::spawn(Proxy::new).join().unwrap().unwrap()
 }
 
 /// Times by which a node is missed within seconds, and not because the machine has other work.

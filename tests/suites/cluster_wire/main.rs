@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod cluster;
+mod cut;
 mod devices;
 mod handovers;
+mod roads;
 mod streams;

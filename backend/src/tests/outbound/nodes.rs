@@ -5,7 +5,8 @@ mod fates;
 
 use std::sync::Weak;
 
-use mesh_common::cluster::{NodeService as _, Nudge, Roles};
+use mesh_common::cluster::handle::BoxFuture;
+use mesh_common::cluster::{NodeService as _, Nudge, PassFailure, Roles};
 
 use super::*;
 use crate::cluster::keeping::Keeping;
@@ -35,6 +36,14 @@ impl Neighbours for Street {
         if let Some(inner) = home {
             BackendHandle { inner }.nudged(nudge);
         }
+    }
+
+    fn pass_on<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a Verified<AccountRequest>,
+    ) -> BoxFuture<'a, Result<Answer, PassFailure>> {
+        unreachable!("nothing is passed on among these nodes")
     }
 }
 

@@ -4,7 +4,9 @@ use super::basic::wire_lists;
 use super::{Input, Wire, WireError, wire_enum, wire_struct};
 use crate::account::connect::Publication;
 use crate::address::AccountAddress;
-use crate::cluster::{Answer, CallFailure, Fence, NodeId, Nudge, PartitionId, Route, Unit};
+use crate::cluster::{
+    AccountRequest, Answer, CallFailure, Fence, NodeId, Nudge, PartitionId, Route, Unit, Verified,
+};
 use crate::delivery::ShardId;
 use crate::limits::{OUTBOUND_SHARDS, PARTITIONS};
 use crate::time::Timestamp;
@@ -28,6 +30,15 @@ pub struct PublishedQuestion {
     pub id: Udf,
     /// When the answer is of no use any more.
     pub deadline: Timestamp,
+}
+
+/// Has a node pass a request on to its owner.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PassOnOrder {
+    /// Who the front-end believes to be the owner.
+    pub route: Route,
+    /// The request.
+    pub request: Verified<AccountRequest>,
 }
 
 /// One stream of events, as the node that sends it calls it.
@@ -108,6 +119,7 @@ wire_enum!(Unit {
 });
 wire_struct!(Fence { generation, epoch });
 wire_struct!(Route { node, fence });
+wire_struct!(PassOnOrder { route, request });
 wire_struct!(Nudge {
     intakes,
     queues,

@@ -14,7 +14,8 @@
 //! **Versions.** A change of anything here raises [`VERSION`]. The version stands in the path of each
 //! call and in the greeting of the stream of events; a release answers its own version and the one
 //! before, so that neighbours of two releases understand each other (cluster §15). The octets of
-//! `golden.txt` must stay as they are meanwhile.
+//! `golden.txt` must stay as they are meanwhile. A call that is new changes nothing that was there: who
+//! does not know it says so, and whoever asks does without.
 //!
 //! | module | holds |
 //! | --- | --- |
@@ -38,7 +39,7 @@ mod tests;
 mod transactions;
 mod verified;
 
-pub use calls::{KeysQuestion, PublishedQuestion, StreamId, WatchOrder, WatchReply};
+pub use calls::{KeysQuestion, PassOnOrder, PublishedQuestion, StreamId, WatchOrder, WatchReply};
 pub use input::{Input, WireError};
 
 /// Counts the changes of what is written here.

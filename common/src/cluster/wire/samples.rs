@@ -7,11 +7,13 @@ use crate::account::connect::Publication;
 use crate::account::intake::{ForwardingService, MessageSender};
 use crate::address::AccountAddress;
 use crate::assertion::Permission;
-use crate::cluster::wire::{KeysQuestion, PublishedQuestion, StreamId, WatchOrder, WatchReply};
+use crate::cluster::wire::{
+    KeysQuestion, PassOnOrder, PublishedQuestion, StreamId, WatchOrder, WatchReply,
+};
 use crate::cluster::{
     AccountRequest, Answer, CallFailure, ConnectEvidence, ContentEvidence, CreateEvidence,
     DeviceEvidence, DeviceFacts, Evidence, Fence, MessageEvidence, MessageSigners, NodeId, Nudge,
-    PartitionId, Route, SigningDevice, SigningKeys, Unit,
+    PartitionId, Route, SigningDevice, SigningKeys, Unit, Verified,
 };
 use crate::dare::Envelope;
 use crate::delivery::ShardId;
@@ -313,6 +315,13 @@ pub(super) fn published_question() -> PublishedQuestion {
         account: address("a@b"),
         id: udf("name"),
         deadline: Timestamp::from_secs(1),
+    }
+}
+
+pub(super) fn pass_on_order() -> PassOnOrder {
+    PassOnOrder {
+        route: route(),
+        request: Verified::declare(calls().swap_remove(2)),
     }
 }
 

@@ -67,6 +67,7 @@ fn samples() -> Vec<Sample> {
     for (number, answer) in answers().into_iter().enumerate() {
         all.push(sample(format!("answer-{number}"), &answer));
     }
+    all.push(sample("pass-on-order", &pass_on_order()));
     all
 }
 
@@ -294,7 +295,7 @@ fn damaged(mut octets: Vec<u8>, damage: &[Damage]) -> Vec<u8> {
 }
 
 /// Reads what `octets` may be, and says what was read writes.
-fn read_all(octets: &[u8]) -> [Option<Vec<u8>>; 4] {
+fn read_all(octets: &[u8]) -> [Option<Vec<u8>>; 5] {
     fn again<T: Wire>(octets: &[u8]) -> Option<Vec<u8>> {
         read::<T>(octets).ok().map(|value| write(&value))
     }
@@ -303,6 +304,7 @@ fn read_all(octets: &[u8]) -> [Option<Vec<u8>>; 4] {
         again::<Answered<Answer>>(octets),
         again::<Nudge>(octets),
         again::<WatchOrder>(octets),
+        again::<PassOnOrder>(octets),
     ]
 }
 

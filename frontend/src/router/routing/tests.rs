@@ -53,6 +53,7 @@ fn target(name: u8, epoch: u64) -> Target {
     Target {
         address: at(name),
         fence: fence(epoch),
+        through: None,
     }
 }
 
@@ -93,17 +94,17 @@ fn whoever_is_restored_is_later_than_everything_before() {
 #[test]
 fn an_owner_that_denies_it_is_asked_again_by_one_after_a_pause() {
     let mut routing = routing();
-    assert_eq!(routing.turn(UNIT, START), Turn::Ask(target(1, 5)));
+    assert_eq!(routing.turn(UNIT, false, START), Turn::Ask(target(1, 5)));
     assert!(!routing.moved(UNIT, fence(5), None, START));
     assert_eq!(routing.owner(UNIT), None);
     let due = START + OWNER_PAUSE_MIN;
-    assert_eq!(routing.turn(UNIT, START), Turn::Wait(Some(due)));
-    assert_eq!(routing.turn(UNIT, due), Turn::Probe(target(1, 5)));
+    assert_eq!(routing.turn(UNIT, false, START), Turn::Wait(Some(due)));
+    assert_eq!(routing.turn(UNIT, false, due), Turn::Probe(target(1, 5)));
     let next = due + OWNER_PAUSE_MIN;
-    assert_eq!(routing.turn(UNIT, due), Turn::Wait(Some(next)));
+    assert_eq!(routing.turn(UNIT, false, due), Turn::Wait(Some(next)));
     let changed = routing.answered(&at(1), Some((UNIT, fence(5))));
     assert!(changed.contains(&UNIT), "others wait for this");
-    assert_eq!(routing.turn(UNIT, due), Turn::Ask(target(1, 5)));
+    assert_eq!(routing.turn(UNIT, false, due), Turn::Ask(target(1, 5)));
 }
 
 #[test]
@@ -112,12 +113,12 @@ fn pauses_grow_and_end() {
     routing.moved(UNIT, fence(5), None, START);
     let (mut now, mut pauses) = (START, Vec::new());
     for _ in 0..6 {
-        let Turn::Wait(Some(until)) = routing.turn(UNIT, now) else {
+        let Turn::Wait(Some(until)) = routing.turn(UNIT, false, now) else {
             panic!("it was asked a moment ago");
         };
         pauses.push((until - now).as_millis());
         now = until;
-        assert_eq!(routing.turn(UNIT, now), Turn::Probe(target(1, 5)));
+        assert_eq!(routing.turn(UNIT, false, now), Turn::Probe(target(1, 5)));
     }
     assert_eq!(pauses, [50, 50, 100, 200, 400, 400]);
 }
@@ -156,10 +157,10 @@ fn an_owner_nobody_lists_as_alive_is_not_asked() {
     routing.silent(&at(1), START);
     routing.told(&at(2), table(&[2, 3], Some((1, 5))), START);
     assert_eq!(routing.owner(UNIT), None);
-    assert_eq!(routing.turn(UNIT, START), Turn::Wait(None));
+    assert_eq!(routing.turn(UNIT, false, START), Turn::Wait(None));
     let changed = routing.told(&at(2), table(&[1, 2, 3], Some((1, 5))), START);
     assert!(changed.contains(&UNIT), "it is alive after all");
-    assert!(matches!(routing.turn(UNIT, START), Turn::Probe(_)));
+    assert!(matches!(routing.turn(UNIT, false, START), Turn::Probe(_)));
 }
 
 #[test]
@@ -168,7 +169,7 @@ fn what_was_told_last_holds_while_nobody_is_heard() {
     routing.silent(&at(1), START);
     assert!(!routing.is_heard());
     assert_eq!(routing.back_ends(), 3);
-    assert!(matches!(routing.turn(UNIT, START), Turn::Probe(_)));
+    assert!(matches!(routing.turn(UNIT, false, START), Turn::Probe(_)));
     assert!(routing.anybody(PARTITION, &[], START).is_some());
 }
 
@@ -178,14 +179,14 @@ fn a_node_in_doubt_is_left_to_one_request_at_a_time() {
     routing.doubt(&at(1), START);
     assert_eq!(routing.owner(UNIT), None);
     // The first time at once: the connection may have been idle for too long.
-    assert_eq!(routing.turn(UNIT, START), Turn::Probe(target(1, 5)));
-    let Turn::Wait(Some(due)) = routing.turn(UNIT, START) else {
+    assert_eq!(routing.turn(UNIT, false, START), Turn::Probe(target(1, 5)));
+    let Turn::Wait(Some(due)) = routing.turn(UNIT, false, START) else {
         panic!("one asks already");
     };
     assert_eq!(due, START + OWNER_PAUSE_MIN);
     let changed = routing.answered(&at(1), None);
     assert!(changed.contains(&UNIT), "all its units are there again");
-    assert_eq!(routing.turn(UNIT, START), Turn::Ask(target(1, 5)));
+    assert_eq!(routing.turn(UNIT, false, START), Turn::Ask(target(1, 5)));
 }
 
 #[test]
@@ -194,7 +195,7 @@ fn a_node_that_refuses_us_is_left_alone_for_longer() {
     let until = START + Duration::from_secs(5);
     routing.doubt_until(&at(1), until);
     routing.doubt(&at(1), START);
-    assert_eq!(routing.turn(UNIT, START), Turn::Wait(Some(until)));
+    assert_eq!(routing.turn(UNIT, false, START), Turn::Wait(Some(until)));
 }
 
 #[test]
@@ -294,6 +295,9 @@ enum Heard {
         epoch: Option<u64>,
     },
     Slow(u8),
+    Passed(u8),
+    NotPassed(u8),
+    PassesNothing(u8, u8),
     Later(u64),
 }
 
@@ -319,6 +323,9 @@ fn heard() -> impl Strategy<Value = Heard> {
         (name(), proptest::option::of(epoch()))
             .prop_map(|(by, epoch)| Heard::Answered { by, epoch }),
         name().prop_map(Heard::Slow),
+        name().prop_map(Heard::Passed),
+        name().prop_map(Heard::NotPassed),
+        (name(), name()).prop_map(|(by, to)| Heard::PassesNothing(by, to)),
         (1..500_u64).prop_map(Heard::Later),
     ]
 }
@@ -347,6 +354,15 @@ fn take(routing: &mut Routing, heard: &Heard, now: &mut Duration) -> BTreeSet<Un
             routing.slow(&at(*name), *now);
             BTreeSet::new()
         }
+        Heard::Passed(name) => routing.passed(&at(*name)),
+        Heard::NotPassed(name) => {
+            routing.not_passed(&at(*name), *now);
+            BTreeSet::new()
+        }
+        Heard::PassesNothing(by, to) => {
+            routing.passes_nothing(&at(*by), &at(*to), *now);
+            BTreeSet::new()
+        }
         Heard::Later(millis) => {
             *now += Duration::from_millis(*millis);
             BTreeSet::new()
@@ -363,10 +379,20 @@ fn highest(all: &[Heard]) -> Option<u64> {
     told.max()
 }
 
+/// Whether `asked` goes through another node than its owner, which is heard and lists the owner.
+fn goes_aside(routing: &Routing, asked: &Target) -> bool {
+    asked.through.as_ref().is_some_and(|through| {
+        let view = routing.views.get(&through.by).filter(|view| view.is_open);
+        let lists = |view: &View| view.table.nodes.contains_key(&through.route.node);
+        through.by != asked.address && through.route.fence == asked.fence && view.is_some_and(lists)
+    })
+}
+
 proptest! {
     /// Whatever comes in whatever order: the highest claim that was told is the one that counts;
-    /// writes ask it or nobody, one at a time unless all is well; whoever waits is woken when that
-    /// becomes so, or by the time it was told; reads find somebody as long as there is anybody.
+    /// writes ask it or nobody, one at a time unless there is a way that is known, and through another
+    /// node only if it is alive and cannot be asked; whoever waits is woken when that becomes so, or by
+    /// the time it was told; reads find somebody as long as there is anybody.
     #[test]
     fn nothing_that_is_heard_leads_astray(all in prop::collection::vec(heard(), 1..60)) {
         let mut routing = Routing::new("");
@@ -380,15 +406,23 @@ proptest! {
             if can_ask.is_some() && can_ask != could_ask {
                 prop_assert!(changed.contains(&UNIT), "those who wait are not woken by {one:?}");
             }
-            match routing.turn(UNIT, now) {
+            match routing.turn(UNIT, false, now) {
                 Turn::Ask(asked) => {
                     prop_assert_eq!(Some(asked.fence), counts);
-                    prop_assert_eq!(Some(asked), can_ask);
+                    match &asked.through {
+                        None => prop_assert_eq!(Some(asked), can_ask),
+                        Some(_) => prop_assert!(can_ask.is_none() && goes_aside(&routing, &asked)),
+                    }
                 }
                 Turn::Probe(asked) => {
                     prop_assert_eq!(Some(asked.fence), counts);
                     prop_assert_eq!(can_ask, None);
-                    let is_alone = matches!(routing.turn(UNIT, now), Turn::Wait(Some(_)));
+                    prop_assert!(asked.through.is_none() || goes_aside(&routing, &asked));
+                    let is_alone = match routing.turn(UNIT, false, now) {
+                        Turn::Wait(until) => until.is_some(),
+                        Turn::Ask(asked) => asked.through.is_some(),
+                        Turn::Probe(_) => false,
+                    };
                     prop_assert!(is_alone, "two ask what one can find out");
                 }
                 Turn::Wait(until) => {
@@ -424,4 +458,82 @@ proptest! {
         };
         prop_assert_eq!(told(&one), told(&other));
     }
+}
+
+/// Node 1 is the owner of [`UNIT`] in the zone "a", and all others stand where `zones` says.
+fn zoned(here: &str, zones: [&str; 3]) -> Routing {
+    let nodes = [1_u8, 2, 3].into_iter().zip(zones);
+    let nodes = nodes.map(|(name, zone)| (node(name), routed(name, zone)));
+    let table = Arc::new(RoutingTable {
+        nodes: nodes.collect(),
+        owners: [(UNIT, route(1, 5))].into(),
+    });
+    let mut routing = Routing::new(here);
+    for name in [1, 2, 3] {
+        routing.told(&at(name), Arc::clone(&table), START);
+    }
+    routing
+}
+
+/// Who brings a write to its owner, if anybody is to.
+fn passer(routing: &mut Routing, now: Duration) -> Option<Address> {
+    match routing.turn(UNIT, true, now) {
+        Turn::Ask(target) | Turn::Probe(target) => target.through.map(|through| through.by),
+        Turn::Wait(_) => None,
+    }
+}
+
+#[test]
+fn a_node_of_the_own_zone_brings_a_write_to_an_owner_that_is_not_reached() {
+    for near in [2, 3] {
+        let zones = [1, 2, 3].map(|name| if name == near { "b" } else { "a" });
+        let mut routing = zoned("b", zones);
+        assert_eq!(passer(&mut routing, START), None, "it can be reached");
+        routing.doubt(&at(1), START);
+        assert_eq!(passer(&mut routing, START), Some(at(near)));
+        // While the nearer one cannot be reached either, another one does.
+        routing.doubt(&at(near), START);
+        routing.pass_otherwise(&at(1));
+        assert_eq!(passer(&mut routing, START), Some(at(5 - near)));
+    }
+}
+
+#[test]
+fn of_equal_nodes_the_next_in_the_order_of_rendezvous_brings_it() {
+    let mut routing = zoned("a", ["a"; 3]);
+    let order = routing.placement.order(UNIT);
+    let next = order.iter().find(|id| **id != node(1)).unwrap();
+    routing.doubt(&at(1), START);
+    assert_eq!(passer(&mut routing, START), Some(at(next.0[0])));
+}
+
+#[test]
+fn one_finds_out_whether_there_is_a_way_and_then_everybody_goes() {
+    let mut routing = zoned("a", ["a"; 3]);
+    routing.silent(&at(1), START);
+    let aside = |turn: Turn| match turn {
+        Turn::Ask(target) => Some((true, target.through?)),
+        Turn::Probe(target) => Some((false, target.through?)),
+        Turn::Wait(_) => None,
+    };
+    let first = aside(routing.turn(UNIT, false, START));
+    let (is_known, through) = first.expect("one looks");
+    assert!(!is_known);
+    assert_eq!(through.route, route(1, 5));
+    assert_eq!(aside(routing.turn(UNIT, false, START)), None, "alone");
+    let news = routing.passed(&at(1));
+    assert!(news.contains(&UNIT), "others wait for this");
+    for _ in 0..3 {
+        let turn = routing.turn(UNIT, false, START);
+        assert_eq!(aside(turn), Some((true, through.clone())));
+    }
+    // That node does not reach it any more.
+    routing.not_passed(&at(1), START);
+    assert_eq!(aside(routing.turn(UNIT, false, START)), None);
+    let due = START + OWNER_PAUSE_MIN;
+    let turn = routing.turn(UNIT, false, due);
+    assert_eq!(aside(turn), Some((false, through)));
+    // It can be reached from here again.
+    routing.answered(&at(1), None);
+    assert_eq!(routing.turn(UNIT, false, due), Turn::Ask(target(1, 5)));
 }

@@ -38,12 +38,12 @@ fn request(id: u16, account: AccountAddress, mode: Mode, request: Request) -> Ac
     }
 }
 
-fn write(id: u16) -> AccountRequest {
+pub(super) fn write(id: u16) -> AccountRequest {
     let upload = Request::Upload(UploadRequest::default());
     request(id, alice(), Mode::Profile, upload)
 }
 
-fn read(id: u16) -> AccountRequest {
+pub(super) fn read(id: u16) -> AccountRequest {
     let status = Request::Status(StatusRequest::default());
     request(id, alice(), Mode::Profile, status)
 }
@@ -66,26 +66,26 @@ async fn timed(
     (by, began.elapsed())
 }
 
-async fn perform(
+pub(super) async fn perform(
     router: &Router,
     request: AccountRequest,
 ) -> (Result<String, CallFailure>, Duration) {
     timed(router.perform(Verified::declare(request))).await
 }
 
-fn by(name: u8) -> Result<String, CallFailure> {
+pub(super) fn by(name: u8) -> Result<String, CallFailure> {
     Ok(format!("node {name}"))
 }
 
-fn not_sent() -> Reply {
+pub(super) fn not_sent() -> Reply {
     Reply::Fails(LinkFailure::NotSent("nobody listens".into()))
 }
 
-fn lost() -> Reply {
+pub(super) fn lost() -> Reply {
     Reply::Fails(LinkFailure::Lost("the connection broke".into()))
 }
 
-fn moved(hint: Option<Route>) -> Reply {
+pub(super) fn moved(hint: Option<Route>) -> Reply {
     Reply::Fails(CallFailure::Moved(hint).into())
 }
 
@@ -93,7 +93,7 @@ fn busy(wait: u64) -> CallFailure {
     CallFailure::Busy(Duration::from_secs(wait))
 }
 
-const AT_ONCE: Duration = Duration::ZERO;
+pub(super) const AT_ONCE: Duration = Duration::ZERO;
 
 #[tokio::test(start_paused = true)]
 async fn everything_goes_to_the_owner() {

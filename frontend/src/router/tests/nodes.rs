@@ -37,6 +37,8 @@ pub(super) struct Node {
     script: Mutex<VecDeque<Reply>>,
     /// When the script is over.
     usual: Mutex<Reply>,
+    /// What comes of a request that it is to pass on.
+    passing: Mutex<Reply>,
     /// What it was asked, one after the other.
     asked: Mutex<Vec<(&'static str, RequestId)>>,
     /// How often it carried out each request.
@@ -185,6 +187,7 @@ impl Node {
             changes: Arc::default(),
             script: Mutex::default(),
             usual: Mutex::new(Reply::Done),
+            passing: Mutex::new(Reply::Fails(LinkFailure::NotPassedOn("no way".into()))),
             asked: Mutex::default(),
             carried_out: Mutex::default(),
             open: Mutex::default(),
@@ -201,6 +204,11 @@ impl Node {
     /// What it answers when the script is over.
     pub(super) fn usually(&self, reply: Reply) {
         *self.usual.lock().unwrap() = reply;
+    }
+
+    /// What comes of requests that it is to pass on; of itself it reaches nobody.
+    pub(super) fn passes_on(&self, reply: Reply) {
+        *self.passing.lock().unwrap() = reply;
     }
 
     pub(super) fn asked(&self) -> Vec<&'static str> {
@@ -264,6 +272,29 @@ impl Node {
         self.asked.lock().unwrap().push((what, id));
         let next = self.script.lock().unwrap().pop_front();
         let reply = next.unwrap_or_else(|| self.usual.lock().unwrap().clone());
+        self.reply(reply, id, got).await
+    }
+
+    /// Brings a request to `owner`, or does not.
+    async fn pass_on(
+        &self,
+        owner: Option<&Arc<Node>>,
+        id: RequestId,
+    ) -> Result<Answer, LinkFailure> {
+        self.asked.lock().unwrap().push(("pass-on", id));
+        let reply = self.passing.lock().unwrap().clone();
+        match owner {
+            Some(owner) => owner.reply(reply, id, answer).await,
+            None => Err(LinkFailure::NotPassedOn("nobody knows it".into())),
+        }
+    }
+
+    async fn reply<T>(
+        &self,
+        reply: Reply,
+        id: RequestId,
+        got: impl FnOnce(String) -> T,
+    ) -> Result<T, LinkFailure> {
         let _open = Open::begin(self);
         let carry_out = || {
             let mut carried_out = self.carried_out.lock().unwrap();
@@ -314,6 +345,7 @@ impl Connector for Plugs {
         let node = node.expect("only addresses of the cluster are told");
         *node.links.lock().unwrap() += 1;
         Arc::new(Plug {
+            cluster: Arc::clone(&self.0),
             node: Arc::clone(node),
             address: address.to_owned(),
         })
@@ -321,6 +353,7 @@ impl Connector for Plugs {
 }
 
 struct Plug {
+    cluster: Arc<Cluster>,
     node: Arc<Node>,
     address: String,
 }
@@ -393,5 +426,15 @@ impl NodeLink for Plug {
     fn nudge(&self, nudge: Nudge) -> BoxFuture<'_, Result<(), LinkFailure>> {
         self.node.nudges.lock().unwrap().push(nudge);
         Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn pass_on<'a>(
+        &'a self,
+        route: Route,
+        request: &'a Verified<AccountRequest>,
+    ) -> BoxFuture<'a, Result<Answer, LinkFailure>> {
+        let mut nodes = self.cluster.nodes.values();
+        let owner = nodes.find(|node| node_id(node.name) == route.node);
+        Box::pin(self.node.pass_on(owner, request.request_id))
     }
 }
