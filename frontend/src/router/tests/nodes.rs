@@ -278,7 +278,7 @@ impl Node {
     /// Brings a request to `owner`, or does not.
     async fn pass_on(
         &self,
-        owner: Option<&Arc<Node>>,
+        owner: Option<&Arc<Self>>,
         id: RequestId,
     ) -> Result<Answer, LinkFailure> {
         self.asked.lock().unwrap().push(("pass-on", id));
