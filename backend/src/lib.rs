@@ -31,6 +31,7 @@ pub mod bottled;
 pub mod cluster;
 pub mod config;
 pub mod desk;
+mod escrow;
 pub mod handle;
 mod inbound;
 pub mod metrics;

@@ -4,6 +4,7 @@
 
 pub(crate) mod cluster;
 mod destinations;
+mod escrow;
 pub(crate) mod outbound;
 
 use prometheus::{
@@ -12,6 +13,7 @@ use prometheus::{
 };
 
 use self::cluster::ClusterMetrics;
+use self::escrow::EscrowMetrics;
 use self::outbound::OutboundMetrics;
 
 /// One measure: name, labels, help.
@@ -165,6 +167,8 @@ pub struct Metrics {
     pub(crate) forwarded: IntCounterVec,
     /// Who owns what.
     pub(crate) cluster: ClusterMetrics,
+    /// Limits that nodes share.
+    pub(crate) escrow: EscrowMetrics,
     /// What leaves for other services.
     pub(crate) outbound: OutboundMetrics,
 }
@@ -212,6 +216,7 @@ impl Metrics {
             intake_set_aside: IntCounter::new(INTAKE_SET_ASIDE.0, INTAKE_SET_ASIDE.2)?,
             forwarded: counts(FORWARDED)?,
             cluster: ClusterMetrics::new()?,
+            escrow: EscrowMetrics::new()?,
             outbound: OutboundMetrics::new()?,
         })
     }
@@ -242,12 +247,14 @@ impl Metrics {
         registry.register(Box::new(self.intake_set_aside.clone()))?;
         registry.register(Box::new(self.forwarded.clone()))?;
         self.cluster.register(registry)?;
+        self.escrow.register(registry)?;
         self.outbound.register(registry)
     }
 
     /// Name, labels and help of every measure, for the operator's documentation.
     pub fn table() -> impl Iterator<Item = (&'static str, &'static [&'static str], &'static str)> {
-        let parts = cluster::TABLE.iter().chain(outbound::TABLE);
+        let parts = cluster::TABLE.iter().chain(escrow::TABLE);
+        let parts = parts.chain(outbound::TABLE);
         TABLE.iter().chain(parts).copied()
     }
 }
@@ -268,6 +275,9 @@ mesh_clock_skew_seconds
 mesh_cluster_nodes state
 mesh_commit_seconds result
 mesh_controller_changes_total rule
+mesh_escrow_grants_total
+mesh_escrow_stranded
+mesh_escrow_unspent
 mesh_failover_bound_seconds
 mesh_fence_rejections_total
 mesh_forwarded_total status
@@ -291,6 +301,7 @@ mesh_partition_takeovers_total cause
 mesh_partitions_owned
 mesh_partitions_started
 mesh_quarantine_items
+mesh_quota_refusals_total scope
 mesh_retention_frames_total reason
 mesh_retention_octets_total
 mesh_retry_budget_exhausted_total
@@ -335,6 +346,7 @@ mesh_upkeep_total kind
         let cluster = &metrics.cluster;
         cluster.takeovers.with_label_values(&["free"]).inc();
         cluster.nodes.with_label_values(&["active"]).set(1);
+        metrics.escrow.refusals.with_label_values(&["tenant"]).inc();
         outbound::tests::exercise(&metrics.outbound);
         let frames = &metrics.retention_frames;
         frames.with_label_values(&["deleted"]).inc();

@@ -16,6 +16,7 @@ use crate::cluster::ClusterConfigError;
 use crate::cluster::membership::Membership;
 use crate::config::{BackendConfig, ConfigError};
 use crate::desk::standing::StandingOrders;
+use crate::escrow::Escrow;
 use crate::handle::BackendHandle;
 use crate::inbound::LeftMeanwhile;
 use crate::metrics::Metrics;
@@ -200,6 +201,8 @@ impl<S: Store> Parts<S> {
             Some(_) => (Shards::one_by_one(), QueueBell::of_none()),
         };
         let chains = VersionChains::new(self.config.version_chain);
+        let mut entropy = self.entropy.clone();
+        let escrow = membership.as_ref().map(|_| Escrow::new(&mut entropy));
         Ok(Shared {
             store: self.store,
             clock: self.clock,
@@ -219,6 +222,7 @@ impl<S: Store> Parts<S> {
             shards,
             queue_bell,
             depths,
+            escrow,
             doubts: Doubts::default(),
             chains,
             heard: Bell::default(),

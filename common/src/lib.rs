@@ -38,6 +38,7 @@ pub mod discovery;
 pub mod encoding;
 pub mod entropy;
 pub mod error;
+pub mod escrow;
 pub mod limits;
 pub mod message;
 pub mod protocol;

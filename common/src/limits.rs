@@ -401,6 +401,17 @@ pub const QUEUE_TENANT_SHARE: u64 = 4;
 pub const QUEUE_BOUND_MAX: u64 = 1_000_000;
 /// How long a device waits that met one of these bounds: a queue that is full empties slowly.
 pub const QUEUE_FULL_PAUSE: Duration = Duration::from_secs(60);
+/// Of what remains of a limit that nodes share one part in this many is granted at once (cluster §9), within
+/// the bounds of what the limit counts.
+pub const ESCROW_PARTS: u64 = 64;
+/// Messages that wait, of which as many are granted to a node at once: at least, and at most.
+pub const ESCROW_ITEMS: (u64, u64) = (8, 1_024);
+/// How long a node keeps what it does not spend of a limit that nodes share (cluster §9).
+pub const ESCROW_IDLE: Duration = Duration::from_secs(60);
+/// How long after somebody met such a limit the others give back at once what they do not need.
+pub const ESCROW_WANTED: Duration = Duration::from_secs(10);
+/// Limits of which something is given back in one commit.
+pub const ESCROW_GIVEN_BACK_MAX: usize = 64;
 /// Shards that destinations are divided into; fixed when a service is first started.
 pub const OUTBOUND_SHARDS: u16 = 256;
 /// Destinations with a label of their own in measures: the busiest.

@@ -6,7 +6,7 @@
 //! unchanged for the whole lease. So what is in memory is what is committed, and a process that slept
 //! believes nothing of it when it wakes. Writes do not rest on this: they carry the fence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -273,6 +273,11 @@ impl Membership {
         for (address, nudge) in nudges {
             self.neighbours.nudge(address, nudge);
         }
+    }
+
+    /// The nodes that live, as far as is known here.
+    pub(crate) fn alive(&self) -> BTreeSet<NodeId> {
+        self.told.borrow().routes.nodes.keys().copied().collect()
     }
 
     /// Tells `successor`, if it is known, what it may claim now.

@@ -82,6 +82,8 @@ impl<S: Store> OutboundDesk<S> {
         let item = QueueItem {
             attempts_internal: 0,
             due_at: shared.now(),
+            // Nobody was granted it: an operator's order is not measured by the bounds of the queue.
+            charged_to: None,
             ..item
         };
         let mut queued = Rows::default();

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mesh_common::delivery::{Due, QueueItem, ShardId};
+use mesh_common::escrow::HolderId;
 use mesh_common::limits::OUTBOUND_RUNG_MAX;
 use tokio::sync::Notify;
 
@@ -23,6 +24,8 @@ use crate::store::Versionstamp;
 pub(crate) struct Note {
     pub(crate) destination: String,
     pub(crate) due: Due,
+    /// Who has the grants that it is charged to.
+    pub(crate) charged_to: Option<HolderId>,
 }
 
 impl Note {
@@ -30,6 +33,7 @@ impl Note {
         Self {
             destination: item.destination().to_owned(),
             due: Due::of(item),
+            charged_to: item.charged_to,
         }
     }
 
@@ -243,6 +247,7 @@ mod tests {
                 due_at: Timestamp::from_secs(0),
                 is_retry: false,
             },
+            charged_to: None,
         }
     }
 

@@ -1,17 +1,15 @@
 //! How much waits, by destination and by tenant: what a Post is refused by before it is stored
 //! (cluster §14), and what operators and measures are told.
 //!
-//! The counts are in memory alone, and exact. They grow before the commit that queues an item, if the
+//! The counts are in memory alone, and exact where one process has the store alone. They grow before the commit that queues an item, if the
 //! bounds allow it, and shrink with the one that ends it; what was there before this life is counted
 //! once, before anything is taken in. Where it is unknown whether a commit landed, what it would have
 //! queued counts on until the partition is claimed again, which tells.
 //!
-//! Draft: cluster §9 has grants from row to row, which keep the bounds exactly however many nodes there
-//! are. Here a node of a cluster counts what it queues itself at once, and what others queue and what
-//! leaves every 30 s, when it looks through the whole queue ([`super::survey`]); and within two seconds
-//! when a bound is met, so that nobody is refused for long over what has left. So one node alone never
-//! exceeds a bound; `n` nodes that take in posts exceed it by what the other `n - 1` take in between two
-//! looks, and together never hold more than `n` times the bound.
+//! A node of a cluster counts what it queues itself at once, and what others queue and what leaves every
+//! 30 s, when it looks through the whole queue ([`super::survey`]); and within two seconds when a bound is
+//! met. There these counts are what operators and measures are told, no more: what may be queued is what the
+//! node was granted ([`crate::escrow`]), which keeps the bounds exactly however many nodes there are.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -196,6 +194,11 @@ impl Survey {
     pub(crate) fn count(&mut self, item: &QueueItem) {
         self.0.add(Note::of(item).counted(), 1);
     }
+
+    /// Adds what was counted elsewhere.
+    pub(crate) fn absorb(&mut self, Self(other): Self) {
+        self.0.absorb(other);
+    }
 }
 
 /// The counts of one node.
@@ -248,20 +251,12 @@ impl Depths {
         state.counts.absorb(meanwhile);
     }
 
-    /// Has what waits counted again soon if a bound of `policy` is met by `waiting`.
-    pub(crate) fn look_again_if_full(
-        &self,
-        waiting: &BTreeMap<QueueScope, u64>,
-        policy: &QueuePolicy,
-        tenants: usize,
-    ) {
-        let is_full = |(scope, count): (&QueueScope, &u64)| *count >= policy.max_of(scope, tenants);
-        if waiting.iter().any(is_full) {
-            self.full.notify_one();
-        }
+    /// Has what waits counted again soon: a bound is met, or nearly so.
+    pub(crate) fn look_again(&self) {
+        self.full.notify_one();
     }
 
-    /// Waits until a bound is met.
+    /// Waits until somebody wants it counted again.
     pub(crate) async fn full(&self) {
         self.full.notified().await;
     }
@@ -404,14 +399,8 @@ mod tests {
     #[actix::test]
     async fn who_meets_a_bound_has_the_queue_counted_again() {
         let depths = Depths::default();
-        let policy = QueuePolicy {
-            per_tenant_max: 2,
-            ..QueuePolicy::default()
-        };
-        let scope = QueueScope::Tenant("here.example".to_owned());
-        depths.look_again_if_full(&[(scope.clone(), 1)].into(), &policy, 1);
         assert!(depths.full().now_or_never().is_none());
-        depths.look_again_if_full(&[(scope, 2)].into(), &policy, 1);
+        depths.look_again();
         assert!(depths.full().now_or_never().is_some());
     }
 

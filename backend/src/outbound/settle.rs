@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use mesh_common::cluster::{Ownership, PartitionId};
 use mesh_common::delivery::{ItemId, QueueItem, ShardId, Trouble};
+use mesh_common::escrow::CountStamp;
 use mesh_common::spool::MessageState;
 use mesh_common::time::Timestamp;
 use tokio::sync::oneshot;
@@ -20,6 +21,7 @@ use super::bell::Note;
 use super::load::Unreadable;
 use super::rows;
 use super::transfer::Errand;
+use crate::escrow::Escrow;
 use crate::partition::records::Rows;
 use crate::partition::shared::Shared;
 use crate::partition::{Fenced, check_held, commit, encode_ownership};
@@ -268,13 +270,14 @@ pub(crate) async fn settle<S: Store>(
         generation: shared.claimant.generation,
         filled: Mutex::default(),
     };
+    let stamp = shared.escrow.as_ref().map(Escrow::stamp);
     let result = commit(shared, &plan).await;
     let filled = plan
         .filled
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
     match result {
-        Ok(_) => Ok(tell(shared, settlements, filled)),
+        Ok(_) => Ok(tell(shared, settlements, filled, stamp)),
         Err(error) => {
             if matches!(error, ProbeError::Refused(Fenced)) {
                 lost = lost_of(shared, held, &settlements).await;
@@ -289,7 +292,12 @@ pub(crate) async fn settle<S: Store>(
 }
 
 /// Counts what has left the queue, and rings for whom something was left.
-fn tell<S: Store>(shared: &Shared<S>, settlements: Vec<Settlement>, filled: Filled) -> Settled {
+fn tell<S: Store>(
+    shared: &Shared<S>,
+    settlements: Vec<Settlement>,
+    filled: Filled,
+    stamp: Option<CountStamp>,
+) -> Settled {
     for partition in filled.left_for {
         shared.bell.ring(partition);
     }
@@ -302,6 +310,9 @@ fn tell<S: Store>(shared: &Shared<S>, settlements: Vec<Settlement>, filled: Fill
     for (one, _) in settlements.iter().filter(|(_, done)| *done) {
         if let Some(note) = &one.leaves {
             shared.depths.leave(note.counted());
+            if let Some((escrow, stamp)) = shared.escrow.as_ref().zip(stamp) {
+                escrow.left(note, stamp);
+            }
         }
     }
     Settled { settlements }

@@ -7,16 +7,21 @@
 //!                    └─▶ answers that depend on nothing planned           └─▶ Failure
 //! ```
 //!
+//! What is queued for other services is spent of what this node was granted (`crate::escrow`), where other nodes
+//! queue too: what a batch is short of is asked for before it is planned.
+//!
 //! One client's conflict is decided before the batch is built, so it never aborts another's write. A
 //! refusal that rests on something planned is held back until that is durable.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use mesh_common::account::{Decision, Lookups, Standing, Tip, Transition, decide, needs};
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::{CallFailure, Fence, PartitionId};
+use mesh_common::delivery::QueueScope;
 use mesh_common::error::ServiceError;
+use mesh_common::escrow::HolderId;
 use mesh_common::limits::BATCH_BYTES_MAX;
 use mesh_common::protocol::Code;
 
@@ -25,12 +30,14 @@ use super::ownership::{Fenced, check_fence};
 use super::reading;
 use super::records::{self, BatchId, Rows};
 use super::shared::Shared;
-use crate::outbound::bell::Note;
+use crate::escrow::{self, Unspent};
 use crate::store::keys::{self, AccountKeys};
 use crate::store::{
     self, CommitError, Landing, Plan, PlanError, ProbeError, Read, Store, StoreError, Tx,
     TxOptions, commit_with_probe,
 };
+
+mod spending;
 
 /// An account while a batch is planned.
 struct Working {
@@ -51,6 +58,16 @@ pub(crate) struct Draft {
     left: Vec<Operation>,
     /// Accounts in whose handling something panicked.
     tainted: Vec<AccountAddress>,
+    /// Whom what it queues is charged to, where other nodes queue too.
+    holder: Option<HolderId>,
+}
+
+/// What became of an operation that was to be added.
+enum Added {
+    /// It is in the batch, or waits for the next one, or is refused.
+    Done,
+    /// These limits are met: it is decided again, knowing that.
+    Full(Operation, BTreeSet<QueueScope>),
 }
 
 /// What became of a batch.
@@ -91,6 +108,7 @@ pub(crate) async fn run<S: Store>(
     standings: HashMap<AccountAddress, Arc<Standing>>,
 ) -> Finished {
     let mut draft = Draft::new(BatchId::draw(&mut shared.entropy.clone()), standings);
+    draft.prepare(shared, &operations).await;
     let mut operations = operations.into_iter();
     let tx = shared.store.begin(TxOptions::default());
     for operation in operations.by_ref() {
@@ -121,6 +139,7 @@ impl Draft {
             held: Vec::new(),
             left: Vec::new(),
             tainted: Vec::new(),
+            holder: None,
         }
     }
 
@@ -143,13 +162,40 @@ impl Draft {
                 return operation.refuse(error.to_refusal());
             }
         };
+        let mut lookups = lookups;
+        let mut operation = operation;
+        // Once more where a limit is met that only the store knew of: then it is refused.
+        for _ in 0..2 {
+            match self.decide(shared, operation, &lookups).await {
+                Added::Done => return,
+                Added::Full(refused, scopes) => {
+                    let met = scopes.into_iter().map(|scope| (scope, u64::MAX / 2));
+                    lookups.waiting.extend(met);
+                    operation = refused;
+                }
+            }
+        }
+        self.left.push(operation);
+    }
+
+    /// Decides one operation by what it needed to know.
+    async fn decide<S: Store>(
+        &mut self,
+        shared: &Shared<S>,
+        operation: Operation,
+        lookups: &Lookups,
+    ) -> Added {
+        let Some(working) = self.working.get(operation.account()) else {
+            self.left.push(operation);
+            return Added::Done;
+        };
         let decided = contained(|| {
             #[cfg(test)]
             shared.trip(&operation);
             decide(
                 &working.standing,
                 operation.request(),
-                &lookups,
+                lookups,
                 shared.config.policy_of(operation.account()),
                 shared.now(),
                 &mut shared.entropy.clone(),
@@ -163,24 +209,34 @@ impl Draft {
                 self.hold(shared, operation, Ok(*answer));
             }
             Some(Decision::Stale) => self.hold(shared, operation, Err(CallFailure::Stale)),
-            Some(Decision::Commit(transition)) => self.add(shared, operation, *transition),
+            Some(Decision::Commit(transition)) => {
+                return self.add(shared, operation, *transition).await;
+            }
             Some(Decision::Read(_)) => operation.refuse(ServiceError::internal(
                 "a request that reads frames came to the queue of writes",
             )),
         }
+        Added::Done
     }
 
     /// Adds a transition, or leaves its operation for the next batch when this one is full.
-    fn add<S: Store>(&mut self, shared: &Shared<S>, operation: Operation, transition: Transition) {
+    async fn add<S: Store>(
+        &mut self,
+        shared: &Shared<S>,
+        operation: Operation,
+        mut transition: Transition,
+    ) -> Added {
         let bytes = transition.bytes();
         if !self.rows.is_empty() && self.bytes + bytes > BATCH_BYTES_MAX {
-            return self.left.push(operation);
+            self.left.push(operation);
+            return Added::Done;
         }
-        let Some(working) = self.working.get_mut(operation.account()) else {
-            return self.left.push(operation);
+        let Some(working) = self.working.get(operation.account()) else {
+            self.left.push(operation);
+            return Added::Done;
         };
-        let tip_before = tip_of(&working.standing);
-        let (id, rows) = (self.id, &mut self.rows);
+        spending::charge(&mut transition, self.holder);
+        let (id, tip_before) = (self.id, tip_of(&working.standing));
         let applied = contained(|| {
             let mut next = Standing::clone(&working.standing);
             next.apply(&transition);
@@ -190,28 +246,35 @@ impl Draft {
             (next, more)
         });
         let Some((next, more)) = applied else {
-            return self.panicked(shared, operation);
+            self.panicked(shared, operation);
+            return Added::Done;
         };
         if !more.queued().is_empty() {
-            let policy = shared.config.policy_of(operation.account());
-            let tenants = policy.domains_served.len();
-            // Another partition took the room since this was decided: it is decided again.
-            if !shared
-                .depths
-                .try_enter(more.queued(), &policy.queue, tenants)
-            {
-                return self.left.push(operation);
+            match self.spend(shared, &operation, more.queued()).await {
+                Ok(()) => {}
+                Err(Unspent::Full(scopes)) => return Added::Full(operation, scopes),
+                Err(Unspent::Again) => {
+                    self.left.push(operation);
+                    return Added::Done;
+                }
+                Err(Unspent::Store(cause)) => {
+                    operation.refuse(ServiceError::unavailable(cause));
+                    return Added::Done;
+                }
             }
             let (partition, tip) = (transition.account.partition(), transition.account);
             let (tip, notes) = (AccountKeys::of(tip).tip(), more.queued().to_vec());
             shared.doubts.begin(partition, id, tip, notes);
         }
-        rows.extend(more);
+        self.rows.extend(more);
         self.bytes += bytes;
         let answer = transition.answer.clone();
-        working.standing = Arc::new(next);
-        working.transitions.push(transition);
+        if let Some(working) = self.working.get_mut(operation.account()) {
+            working.standing = Arc::new(next);
+            working.transitions.push(transition);
+        }
         self.held.push((operation, Ok(answer)));
+        Added::Done
     }
 
     /// Answers at once, or with the commit when the answer rests on something planned. What rests on
@@ -266,12 +329,13 @@ impl Draft {
                 shared,
                 rows: &self.rows,
                 mark: touched.map(|one| Mark::Tip(AccountKeys::of(one.account).tip(), self.id)),
+                holder: self.holder.filter(|_| !self.rows.queued().is_empty()),
             };
             let operations = self.held.len();
             shared.metrics.batch_operations.observe(operations as f64);
             shared.metrics.batch_bytes.observe(self.rows.bytes() as f64);
             let landing = commit(shared, &plan).await;
-            tell_queues(shared, partition, self.id, &self.rows, &landing);
+            spending::tell_queues(shared, partition, self.id, &self.rows, &landing);
             result = landing.map(|_| ());
         }
         if result.is_ok() {
@@ -304,30 +368,6 @@ impl Draft {
     }
 }
 
-/// Tells the owners of the destinations what was queued for other services, or counts it no longer.
-fn tell_queues<S: Store>(
-    shared: &Shared<S>,
-    partition: PartitionId,
-    batch: BatchId,
-    rows: &Rows,
-    landing: &Result<Landing, ProbeError<Fenced>>,
-) {
-    let stamp = match landing {
-        Ok(Landing::Answered(committed)) => committed.stamp,
-        Ok(Landing::Found) => None,
-        Err(ProbeError::Unresolved(_)) => {
-            let shards = rows.queued().iter().map(Note::shard);
-            return shared.queue_bell.doubt(shards);
-        }
-        Err(_) => {
-            let notes = shared.doubts.end(partition, batch);
-            return shared.depths.give_back(&notes);
-        }
-    };
-    shared.doubts.end(partition, batch);
-    shared.queue_bell.ring(rows.queued(), stamp);
-}
-
 /// Tells the operator what happened to an account that somebody should look at.
 fn report_incidents(account: &AccountAddress, incidents: &[String]) {
     for incident in incidents {
@@ -345,12 +385,9 @@ async fn lookups<S: Store>(
     let needs = needs(&working.standing, operation.request());
     let account = working.standing.account_id();
     let mut lookups = reading::look_up(tx, account, &needs).await?;
-    lookups.waiting = shared.depths.waiting(&needs.waiting);
-    if shared.shards.are_shared() {
-        let policy = shared.config.policy_of(operation.account());
-        let tenants = policy.domains_served.len();
-        let (depths, waiting) = (&shared.depths, &lookups.waiting);
-        depths.look_again_if_full(waiting, &policy.queue, tenants);
+    // Where other nodes queue too, what may be queued is what can be granted: that is asked for later.
+    if shared.escrow.is_none() {
+        lookups.waiting = shared.depths.waiting(&needs.waiting);
     }
     lookups.contacts.clone_from(&operation.beside().contacts);
     lookups.service_level = operation.beside().service_level;
@@ -440,6 +477,8 @@ pub(crate) struct BatchPlan<'a, S> {
     /// What shows that the rows have landed. Without one they may be written again: they are
     /// absolute.
     pub(crate) mark: Option<Mark>,
+    /// Whom what is queued is charged to: if it is closed, nothing lands.
+    pub(crate) holder: Option<HolderId>,
 }
 
 /// What shows that rows have landed.
@@ -467,6 +506,12 @@ impl<S: Store> Plan<S> for BatchPlan<'_, S> {
         }
         if let Some(Mark::Tip(key, _) | Mark::Gone(key)) = &self.mark {
             tx.read_conflict(key);
+        }
+        if let (Some(holder), Some(escrow)) = (self.holder, &self.shared.escrow)
+            && !escrow::may_spend(tx, holder).await?
+        {
+            escrow.renew(self.shared, holder);
+            return Err(PlanError::Outdated);
         }
         self.rows.fill(tx, claimant.generation);
         Ok(())

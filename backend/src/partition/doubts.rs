@@ -92,6 +92,11 @@ pub(crate) async fn settle<S: Store>(
         if written_by != Some(doubt.batch) {
             shared.depths.give_back(&notes);
         }
+        // Others may have owned the partition meanwhile and written over what would tell: what was spent counts
+        // on until what is charged to us is counted again.
+        if let Some(escrow) = &shared.escrow {
+            escrow.landed(&notes);
+        }
     }
     Ok(())
 }

@@ -434,6 +434,7 @@ impl Draft {
             shared,
             rows: &self.rows,
             mark: Some(Mark::Gone(first.to_vec())),
+            holder: None,
         };
         commit(shared, &plan).await.map_err(DrainError::Commit)?;
         self.rows.left_for().for_each(|one| shared.bell.ring(one));

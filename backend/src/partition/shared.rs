@@ -20,6 +20,7 @@ use crate::bell::Bell;
 use crate::cluster::membership::Membership;
 use crate::config::BackendConfig;
 use crate::desk::standing::StandingOrders;
+use crate::escrow::Escrow;
 use crate::inbound::LeftMeanwhile;
 use crate::metrics::Metrics;
 use crate::outbound::bell::QueueBell;
@@ -141,6 +142,8 @@ pub(crate) struct Shared<S> {
     pub(crate) queue_bell: QueueBell,
     /// How much waits for other services.
     pub(crate) depths: Depths,
+    /// What we were granted of its limits, if other nodes queue too.
+    pub(crate) escrow: Option<Escrow>,
     /// What of that is in doubt.
     pub(crate) doubts: Doubts,
     /// The fence without a read, if it is to be used.

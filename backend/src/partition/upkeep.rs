@@ -78,6 +78,7 @@ pub(crate) async fn tend<S: Store>(
         shared,
         rows: &work.rows,
         mark: None,
+        holder: None,
     };
     commit(shared, &plan).await.map_err(UpkeepError::Commit)?;
     for kind in work.kinds {

@@ -13,6 +13,9 @@
 //! | `02` part | `p` | ownership record: the fence |
 //! | `03` route | — | versionstamp of the last change of owner |
 //! | `10` dir | `domain 00 user` | account id, state, since |
+//! | `13` escrow | `'h' holder` | who spends of limits that nodes share, or is closed: the fence of what it spends |
+//! | `13` escrow | `'g' hash16` | one such limit: to whom how much of it is granted |
+//! | `13` escrow | `'w' hash16` | versionstamp of when somebody met it last: others give back what they do not need |
 //! | `20` acct | `aid 'm'` | account record: address, profiles, status, policy |
 //! | `20` acct | `aid 't'` | tip: batch id, change sequence, octets used |
 //! | `20` acct | `aid 'h' cid` | head: name, count, apex, digest stack |
@@ -50,13 +53,14 @@
 //! | `40` admin | `'v'` | versionstamp of the last change of a standing order |
 //! | `41` migration | name | what copying a store notes for itself in the other one |
 //!
-//! Reserved: `11`–`13` domains, `20` acct `'g'` gate,
+//! Reserved: `11`–`12` domains, `20` acct `'g'` gate,
 //! `'e'` EARL content, `22` wake-in.
 //!
 //! `s` is the shard of the destination. Shards are owned as partitions are: table `02` has them behind
-//! the partitions. `queue` builds the keys of tables 30 to 36.
+//! the partitions. `queue` builds the keys of tables 30 to 36, `escrow` those of table 13.
 //!
-//! Draft: cluster §5 has no tables 23, 24 and 34 to 36, and eight octets of a destination where there are
+//! Draft: cluster §5 has grants by domain and partition in table 13; here they are by limit and by life of a node
+//! (`mesh_common::escrow` says why). It has no tables 23, 24 and 34 to 36, and eight octets of a destination where there are
 //! sixteen here. Everything that expires or is purged leaves a row in table 23, so that work which is due
 //! is found by one range read, however many accounts there are. Table 32 is written with every commit that
 //! queues something, not only when a nudge failed: nobody has to know whether it did.
@@ -70,6 +74,7 @@ use mesh_common::limits::{OUTBOUND_SHARDS, PARTITIONS};
 use mesh_common::time::Timestamp;
 use sha2::{Digest, Sha512};
 
+pub use self::escrow::{all_wanted, holder, holders, ledger, ledgers, parse_holder, wanted};
 pub use self::queue::{
     QueuePlace, Zone, all_once, all_quarantined, all_queues, destination, once_prefix,
     parse_quarantined, parse_queue_item, pin, quarantined, queue, queue_body, queue_item, queues,
@@ -79,6 +84,7 @@ pub use self::tickets::{parse_ticket_secret, ticket_secret, ticket_secrets};
 use super::KeyRange;
 
 pub mod conduct;
+mod escrow;
 mod queue;
 mod tickets;
 

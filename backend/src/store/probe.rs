@@ -39,6 +39,9 @@ pub enum PlanError<R> {
     /// What the plan depends on does not hold.
     #[error("the plan does not hold any more")]
     Refused(R),
+    /// What the plan was made from has changed: it has to be made anew.
+    #[error("the plan is to be made anew")]
+    Outdated,
     /// The store could not be read.
     #[error("the plan could not be read for")]
     Store(#[from] StoreError),
@@ -76,7 +79,8 @@ pub enum ProbeError<R> {
 /// - conflict or too old: filled in again, so the fence is read again;
 /// - unknown: the probe looks, and only what is not there is tried again;
 /// - may still land: a barrier on the fence first, after which it cannot land any more, then the probe;
-/// - refused after one of these two: unresolved, since a new owner may have come after what landed.
+/// - outdated: not committed, as after a conflict;
+/// - refused or outdated after one of these two: unresolved, since a new owner may have come after what landed.
 ///
 /// # Errors
 /// See [`ProbeError`]: each variant says what is known about the effect.
@@ -96,6 +100,10 @@ pub async fn commit_with_probe<S: Store, P: Plan<S>>(
             // An attempt may have landed, and others may have written over its mark before we looked.
             Err(PlanError::Refused(refusal)) => {
                 return Err(doubted.map_or(ProbeError::Refused(refusal), ProbeError::Unresolved));
+            }
+            Err(PlanError::Outdated) => {
+                let conflict = ProbeError::NotCommitted(CommitError::Conflict);
+                return Err(doubted.map_or(conflict, ProbeError::Unresolved));
             }
             Err(PlanError::Store(StoreError::TooOld)) => {
                 last = CommitError::TooOld;

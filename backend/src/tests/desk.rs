@@ -87,6 +87,7 @@ fn item(number: u8, from: &str, to: &str, now: Timestamp) -> QueueItem {
             at: now,
             text: "503".to_owned(),
         }),
+        charged_to: None,
     }
 }
 

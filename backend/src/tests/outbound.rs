@@ -180,6 +180,7 @@ fn queued(sender: &Person, recipient: &str, message: &str, now: Timestamp) -> Qu
         attempts_internal: 0,
         told_delayed: false,
         last_trouble: None,
+        charged_to: None,
     }
 }
 

@@ -257,3 +257,18 @@ async fn a_service_is_judged_as_an_account_is() {
         assert!(error.to_string().contains(why), "{error}");
     }
 }
+
+#[actix::test]
+async fn who_is_alone_with_the_store_writes_nothing_of_limits() {
+    let alice = Person::new("alice");
+    let scene = Scene::over(MemoryStore::new(), bounded(5)).await;
+    scene.create(&alice).await;
+    assert_eq!(scene.send(&alice, "M1").await, Code::Ok);
+    let tx = scene.store.begin(TxOptions::default());
+    for range in [keys::holders(), keys::ledgers(), keys::all_wanted()] {
+        let page = tx
+            .range(&range, Limit::default(), Order::Forward, Read::Snapshot)
+            .await;
+        assert!(page.unwrap().rows.is_empty());
+    }
+}

@@ -10,6 +10,7 @@ use super::shard::ShardId;
 use crate::account::compact;
 use crate::address::AccountAddress;
 use crate::dare::Envelope;
+use crate::escrow::HolderId;
 use crate::time::Timestamp;
 
 /// Sixteen octets that follow from message and recipient: whatever queues it twice queues it once.
@@ -94,6 +95,9 @@ pub struct QueueItem {
     /// What the last transfer came to, unless it has not been tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_trouble: Option<Trouble>,
+    /// Who has the grants that it is charged to, where several nodes share the limits of the queue (cluster §9).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charged_to: Option<HolderId>,
 }
 
 impl QueueItem {

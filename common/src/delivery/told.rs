@@ -68,6 +68,7 @@ mod tests {
             attempts_internal: 0,
             told_delayed: false,
             last_trouble: None,
+            charged_to: None,
         }
     }
 

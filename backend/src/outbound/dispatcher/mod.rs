@@ -326,7 +326,10 @@ impl<S: Store> Dispatcher<S> {
             // Others queue too: their commits may be older than one that was told of here, and untold.
             self.told.extend(told);
         }
-        for Note { destination, due } in items {
+        for Note {
+            destination, due, ..
+        } in items
+        {
             if self.pool.knows(&destination) {
                 self.pool.handle_enqueued(now, &destination, due);
             } else {

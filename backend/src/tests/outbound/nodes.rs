@@ -2,6 +2,7 @@
 //! goes once; what is queued, heard or ordered at one node reaches the owner at another.
 
 mod fates;
+mod limits;
 
 use std::sync::Weak;
 
@@ -69,6 +70,8 @@ struct Town {
     nodes: Vec<Node>,
     /// How many there ever were: no two have one name.
     born: u64,
+    /// What all of them are set to.
+    config: BackendConfig,
 }
 
 const BACKEND: Roles = Roles {
@@ -106,6 +109,7 @@ impl Town {
             street: Arc::default(),
             nodes: Vec::new(),
             born: 0,
+            config: BackendConfig::default(),
         }
     }
 
@@ -115,7 +119,7 @@ impl Town {
         self.born += 1;
         let address = format!("n{born}.example:1");
         let parts = Parts {
-            config: BackendConfig::default(),
+            config: self.config.clone(),
             store: self.store.clone(),
             clock: Arc::<StoryClock>::clone(&self.clock) as Arc<dyn Clock>,
             entropy: SharedEntropy::new(SeededEntropy::new(40 + born)),

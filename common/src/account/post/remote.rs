@@ -37,6 +37,7 @@ pub(super) fn queued(
             attempts_internal: 0,
             told_delayed: false,
             last_trouble: None,
+            charged_to: None,
         },
         envelope: message.one.envelope.clone(),
     }

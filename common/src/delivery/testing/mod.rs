@@ -462,5 +462,6 @@ pub fn item(
         attempts_internal: 0,
         told_delayed: false,
         last_trouble: None,
+        charged_to: None,
     }
 }
