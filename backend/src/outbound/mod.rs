@@ -41,7 +41,7 @@
 //! | `bell`, `depths` | who is told that something was queued, and how much waits |
 //! | `abroad` | the owners of shards on other nodes are told |
 //! | `once` | orders about messages that others work for |
-//! | `survey` | how much waits, where other nodes queue too |
+//! | `survey` | how much waits, and charged to whom, where other nodes queue too |
 //! | `rows` | how all of it is written |
 //! | `pins` | which service each domain had before |
 
