@@ -73,9 +73,7 @@ impl Escrow {
                 .collect();
             let nobody = unowned.get(scope).copied().unwrap_or(0);
             targets.insert(HolderId::NOBODY, nobody);
-            let Some(ledger) = ledgers.get(scope).cloned().or(Some(Ledger::default())) else {
-                continue;
-            };
+            let ledger = ledgers.get(scope).cloned().unwrap_or_default();
             let more = |(id, target): (&HolderId, &u64)| ledger.of(*id).saturating_sub(*target);
             stranded += targets.iter().map(more).sum::<u64>();
             if followed(&ledger, &targets) != ledger {
