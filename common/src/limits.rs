@@ -149,6 +149,9 @@ pub const INTAKE_ENTRIES_MAX: usize = 64;
 pub const INTAKE_BYTES_MAX: usize = 512 * 1024;
 /// Time between two looks at intakes whose owners nobody nudged (cluster §8).
 pub const INTAKE_POLL_INTERVAL: Duration = Duration::from_secs(2);
+/// Time from one draining of an intake for the sake of outcomes alone to the next: who sends a lot is told of
+/// several at once.
+pub const OUTCOMES_TOLD_INTERVAL: Duration = Duration::from_millis(250);
 /// Messages of other services left for a partition while its owner is away; above: 503.
 pub const INTAKE_AWAY_ENTRIES_MAX: usize = 1_000;
 
@@ -559,8 +562,9 @@ pub const PEER_RESPONSE_BYTES_MAX: usize = 256 * 1024;
 pub const PEER_HEADERS_BYTES_MAX: usize = 16 * 1024;
 /// Headers of a peer's answer.
 pub const PEER_HEADERS_MAX: usize = 64;
-/// Connections that wait for the next transfer to one peer. Further ones are closed.
-pub const PEER_IDLE_CONNECTIONS_MAX: usize = 32;
+/// Connections that wait for the next transfer to one peer: as many as a window has transfers, since each new
+/// one costs a handshake on both sides. Further ones are closed.
+pub const PEER_IDLE_CONNECTIONS_MAX: usize = WINDOW_MAX as usize;
 /// Connections that wait for the next transfer to any peer; the longest idle is closed.
 pub const IDLE_CONNECTIONS_MAX: usize = 1_024;
 /// How long a connection waits for the next transfer. Below what services close idle ones after.

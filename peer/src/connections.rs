@@ -316,3 +316,42 @@ fn broken(error: hyper::Error) -> NoAnswer {
     };
     NoAnswer::Unreachable(Unreachable::Connect(why))
 }
+
+#[cfg(test)]
+mod tests {
+    use hyper::client::conn::http1;
+    use hyper_util::rt::TokioIo;
+
+    use super::*;
+
+    /// An open connection, with what keeps it so.
+    async fn open() -> (Open, impl Sized) {
+        let (near, far) = tokio::io::duplex(64);
+        let (sender, connection) = http1::handshake(TokioIo::new(near)).await.unwrap();
+        let open = Open {
+            sender,
+            host: "host.test".to_owned(),
+            path: "/".to_owned(),
+        };
+        (open, (connection, far))
+    }
+
+    #[tokio::test]
+    async fn connections_to_one_peer_are_kept_up_to_their_bound() {
+        let (mut idle, mut alive, now) = (Idle::default(), Vec::new(), Instant::now());
+        for _ in 0..=PEER_IDLE_CONNECTIONS_MAX {
+            let (open, keeper) = open().await;
+            alive.push(keeper);
+            idle.put("peer.test", open, now);
+        }
+        assert_eq!(idle.count, PEER_IDLE_CONNECTIONS_MAX);
+        let (other, keeper) = open().await;
+        alive.push(keeper);
+        idle.put("other.test", other, now);
+        assert_eq!(idle.count, PEER_IDLE_CONNECTIONS_MAX + 1, "each has its own");
+        for _ in 0..PEER_IDLE_CONNECTIONS_MAX {
+            assert!(idle.take("peer.test", &[], now).is_some());
+        }
+        assert!(idle.take("peer.test", &[], now).is_none());
+    }
+}

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh_common::delivery::{End, Unreachable};
-use mesh_common::encoding::json;
 use mesh_common::limits::{GREETING_LIFE, GREETING_REFRESH_INTERVAL};
 use mesh_common::protocol::{Code, Outcome, Request};
 use mesh_common::session::client::{Attempt, ClientError, ClientSession, Step};
@@ -175,7 +174,7 @@ impl Transfer<'_> {
         let seal = move || {
             let mut entropy = source();
             let envelope = talk.session.seal(&mut talk.attempt, now, entropy.as_mut());
-            envelope.map(|envelope| (Bytes::from(json::write(&envelope)), talk))
+            envelope.map(|envelope| (Bytes::from(envelope.to_json()), talk))
         };
         aside(is_exchange, seal)
             .await?
