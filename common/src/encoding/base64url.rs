@@ -56,7 +56,8 @@ pub fn append(octets: &[u8], text: &mut Vec<u8>) {
 }
 
 /// Characters that `octets` become.
-const fn characters(octets: &[u8]) -> usize {
+#[must_use]
+pub const fn characters(octets: &[u8]) -> usize {
     (4 * octets.len()).div_ceil(3)
 }
 

@@ -3,7 +3,7 @@
 
 use crate::account::intake::{ForwardingService, IntakeMessage, MessageSender};
 use crate::account::policy::AccountPolicy;
-use crate::account::post::{block_octets, check_block};
+use crate::account::post::check_block;
 use crate::account::upload::{Prepared, RESPOND_CONNECTION, Verdict};
 use crate::address::AccountAddress;
 use crate::assertion::{AssertionError, Authority, ProfileAccount, ProfileMesh, Signed, verify};
@@ -35,14 +35,13 @@ pub fn evidence(
     follow: Follow<'_>,
 ) -> Result<IntakeMessage, ServiceError> {
     let one = Prepared::whole(&envelope, ContainerKind::Inbound, policy).map_err(refusal_of)?;
-    check_block(&envelope).map_err(refusal_of)?;
-    let payload_digest = one.payload_digest;
+    check_block(&one).map_err(refusal_of)?;
+    let (payload_digest, block_bytes) = (one.payload_digest, one.block_octets());
     let identified = identify(&envelope)
         .map_err(|error| ServiceError::new(Code::Malformed, error.to_string()))?;
     let author = Author::of(&envelope, &identified, follow).map_err(|error| error.refusal())?;
     let address = author.address_in(&service, &identified)?;
     check_recipient(&identified, recipient, &service)?;
-    let block_bytes = block_octets(&envelope);
     Ok(IntakeMessage {
         sender: MessageSender {
             address,

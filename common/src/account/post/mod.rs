@@ -23,7 +23,7 @@ mod requirements;
 mod sending;
 
 pub use counts::PostingCounts;
-pub(super) use outgoing::{block_octets, check_block};
+pub(super) use outgoing::check_block;
 pub(super) use requirements::add_needs;
 
 use self::outgoing::Outgoing;

@@ -1,7 +1,6 @@
 //! One message for others, checked in itself (service §7.2): size, identifier, signature and chain,
 //! sender; then whether site and device permit its type.
 
-use crate::account::frame::octets_of;
 use crate::account::upload::{
     Ledger, Prepared, RESPOND_CONNECTION, Readable, Upload, Verdict, check_agreement,
     check_identifier, tag_of, unsigned,
@@ -45,7 +44,7 @@ impl<'a> Outgoing<'a> {
         position: usize,
     ) -> Result<Self, Verdict> {
         let one = Prepared::whole(envelope, ContainerKind::Outbound, upload.scene.policy)?;
-        check_block(envelope)?;
+        check_block(&one)?;
         let readable = Readable::of(envelope);
         if readable.is_none() && !envelope.header.is_encrypted() {
             return Err(malformed("the message is neither readable nor encrypted"));
@@ -96,7 +95,7 @@ impl<'a> Outgoing<'a> {
 
     /// Octets of its header and trailer.
     pub(super) fn block_octets(&self) -> usize {
-        block_octets(self.one.envelope)
+        self.one.block_octets()
     }
 
     /// Octets of its payload.
@@ -113,18 +112,12 @@ impl<'a> Outgoing<'a> {
     }
 }
 
-/// Octets of header and trailer.
-pub(in crate::account) fn block_octets(envelope: &Envelope) -> usize {
-    let octets = octets_of(&envelope.header) + envelope.trailer.as_ref().map_or(0, octets_of);
-    usize::try_from(octets).unwrap_or(usize::MAX)
-}
-
 /// Header and trailer within their bound.
 ///
 /// # Errors
 /// The Reject: 413/8.
-pub(in crate::account) fn check_block(envelope: &Envelope) -> Result<(), Verdict> {
-    let octets = block_octets(envelope);
+pub(in crate::account) fn check_block(one: &Prepared<'_>) -> Result<(), Verdict> {
+    let octets = one.block_octets();
     if octets <= MESSAGE_BLOCK_BYTES_MAX {
         return Ok(());
     }

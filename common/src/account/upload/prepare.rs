@@ -5,7 +5,8 @@ use super::verdict::Verdict;
 use crate::account::frame::{FrameRecord, octets_of};
 use crate::account::policy::AccountPolicy;
 use crate::dare::merkle::{EMPTY_PAYLOAD_DIGEST, payload_digest};
-use crate::dare::{ContainerInfo, ContainerKind, ContentMeta, Digest64, Envelope, Header, Trailer};
+use crate::dare::{ContainerInfo, ContainerKind, ContentMeta, Digest64, Envelope, Header};
+use crate::encoding::base64url::{self, Binary};
 use crate::limits::FRAME_HEADER_BYTES_MAX;
 use crate::protocol::Code;
 use crate::time::Timestamp;
@@ -19,6 +20,16 @@ pub(in crate::account) struct Prepared<'a> {
     /// Whether only the digest was sent, to ask whether the payload would be welcome
     /// (containers D23).
     pub(in crate::account) is_offer: bool,
+    /// Octets of header and trailer as they came, counted once.
+    octets: PartOctets,
+}
+
+/// Octets of the parts of an envelope beside its payload.
+#[derive(Debug, Clone, Copy)]
+struct PartOctets {
+    header: u64,
+    /// Nothing where there is no trailer.
+    trailer: u64,
 }
 
 impl<'a> Prepared<'a> {
@@ -32,7 +43,7 @@ impl<'a> Prepared<'a> {
         kind: ContainerKind,
         policy: &AccountPolicy,
     ) -> Result<Self, Verdict> {
-        check_sizes(envelope, kind, policy)?;
+        let octets = check_sizes(envelope, kind, policy)?;
         check_encryption(&envelope.header)?;
         let meta = envelope.header.content_meta().map_err(|error| {
             Verdict::reject(
@@ -51,6 +62,7 @@ impl<'a> Prepared<'a> {
                 meta,
                 payload_digest: claimed.unwrap_or(computed),
                 is_offer,
+                octets,
             }),
         }
     }
@@ -71,6 +83,12 @@ impl<'a> Prepared<'a> {
         Ok(one)
     }
 
+    /// Octets of header and trailer.
+    pub(in crate::account) fn block_octets(&self) -> usize {
+        let octets = self.octets.header + self.octets.trailer;
+        usize::try_from(octets).unwrap_or(usize::MAX)
+    }
+
     /// Whether the frame carries no application payload and is exempt from event rules.
     pub(in crate::account) fn is_meta(&self) -> bool {
         let info = self.envelope.header.container_info.as_ref();
@@ -86,18 +104,28 @@ impl<'a> Prepared<'a> {
         committed_at: Timestamp,
     ) -> FrameRecord {
         let mut header = self.envelope.header.clone();
-        let info = kept_info(header.container_info.take(), index);
         let mut trailer = self.envelope.trailer.clone().unwrap_or_default();
+        let mut header_octets = ObjectOctets(self.octets.header);
+        let mut trailer_octets = match self.envelope.trailer {
+            Some(_) => ObjectOctets(self.octets.trailer),
+            None => ObjectOctets::EMPTY,
+        };
+        let info = header.container_info.take();
+        header_octets.without("ContainerInfo", info.as_ref().map(octets_of));
+        let info = kept_info(info, index);
         if kind.is_spool() {
-            forget_place(&mut header, &mut trailer);
+            header_octets.without_digest("TreeDigest", header.tree_digest.take());
+            header_octets.without_digest("ChainDigest", header.chain_digest.take());
+            trailer_octets.without_digest("TreeDigest", trailer.tree_digest.take());
+            trailer_octets.without_digest("ChainDigest", trailer.chain_digest.take());
         }
-        let is_ours = |digest: &[u8], ours: &Digest64| digest == ours;
-        trailer
-            .payload_digest
-            .take_if(|digest| is_ours(digest.as_slice(), &self.payload_digest));
-        trailer
-            .tree_digest
-            .take_if(|digest| is_ours(digest.as_slice(), &tree_digest));
+        let is_ours = |digest: &Binary, ours: &Digest64| digest.as_slice() == ours;
+        let ours = &mut trailer.payload_digest;
+        let ours = ours.take_if(|digest| is_ours(digest, &self.payload_digest));
+        trailer_octets.without_digest("PayloadDigest", ours);
+        let ours = &mut trailer.tree_digest;
+        let ours = ours.take_if(|digest| is_ours(digest, &tree_digest));
+        trailer_octets.without_digest("TreeDigest", ours);
         FrameRecord {
             committed_at,
             event: self.meta.event.clone(),
@@ -106,7 +134,7 @@ impl<'a> Prepared<'a> {
             payload_digest: self.payload_digest,
             tree_digest,
             payload_octets: self.envelope.payload.0.len() as u64,
-            envelope_octets: octets_of(&header) + octets_of(&info) + octets_of(&trailer),
+            envelope_octets: header_octets.0 + octets_of(&info) + trailer_octets.0,
             redacted: false,
             header,
             info,
@@ -133,12 +161,32 @@ fn kept_info(info: Option<ContainerInfo>, index: u64) -> ContainerInfo {
     }
 }
 
-/// In spools the service says where a message stands (decision Q-28).
-fn forget_place(header: &mut Header, trailer: &mut Trailer) {
-    header.tree_digest = None;
-    header.chain_digest = None;
-    trailer.tree_digest = None;
-    trailer.chain_digest = None;
+/// Octets of a JSON object from which members are taken, without writing it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct ObjectOctets(u64);
+
+impl ObjectOctets {
+    const EMPTY: Self = Self(2);
+
+    /// The member `name` is taken out, whose value had so many octets; nothing if there was none.
+    fn without(&mut self, name: &str, value_octets: Option<u64>) {
+        let Some(value_octets) = value_octets else {
+            return;
+        };
+        let member = name.len() as u64 + value_octets + r#""":,"#.len() as u64;
+        // There is one comma less than members.
+        *self = Self(self.0.saturating_sub(member)).max(Self::EMPTY);
+    }
+
+    /// The same for a digest.
+    fn without_digest(&mut self, name: &str, digest: Option<Binary>) {
+        let octets = digest.map(|digest| base64url::characters(digest.as_slice()) as u64 + 2);
+        self.without(name, octets);
+    }
+
+    fn max(self, other: Self) -> Self {
+        Self(self.0.max(other.0))
+    }
 }
 
 /// The payload digest that the envelope states, if it is one of SHA-512. One of another algorithm
@@ -164,7 +212,7 @@ fn check_sizes(
     envelope: &Envelope,
     kind: ContainerKind,
     policy: &AccountPolicy,
-) -> Result<(), Verdict> {
+) -> Result<PartOctets, Verdict> {
     let (what, max) = if kind.is_spool() {
         ("a message", policy.message_payload_bytes_max)
     } else {
@@ -178,16 +226,18 @@ fn check_sizes(
             max as u64,
         ));
     }
-    let header_octets = octets_of(&envelope.header);
-    let trailer_octets = envelope.trailer.as_ref().map_or(0, octets_of);
+    let octets = PartOctets {
+        header: octets_of(&envelope.header),
+        trailer: envelope.trailer.as_ref().map_or(0, octets_of),
+    };
     let envelope_max = FRAME_HEADER_BYTES_MAX as u64;
-    if header_octets > envelope_max || trailer_octets > envelope_max {
+    if octets.header > envelope_max || octets.trailer > envelope_max {
         return Err(Verdict::reject(
             Code::Malformed,
             format!("header and trailer of a frame each have at most {envelope_max} octets"),
         ));
     }
-    Ok(())
+    Ok(octets)
 }
 
 /// Stored envelopes are plain or `A256CBC` (architecture A-10, decision Q-19).
@@ -198,5 +248,75 @@ fn check_encryption(header: &Header) -> Result<(), Verdict> {
             Code::Encoding,
             format!("stored envelopes are not encrypted, or with A256CBC, not with {other:?}"),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::SecretKey;
+    use crate::dare::Trailer;
+    use crate::entropy::SeededEntropy;
+
+    fn infos() -> [Option<ContainerInfo>; 3] {
+        let placed = ContainerInfo {
+            index: Some(7),
+            tree_position: Some(1_234),
+            is_meta: Some(false),
+            ..ContainerInfo::default()
+        };
+        [None, Some(ContainerInfo::default()), Some(placed)]
+    }
+
+    /// Envelopes with every part that a record leaves out, and without.
+    fn envelopes() -> Vec<Envelope> {
+        let key = SecretKey::generate(&mut SeededEntropy::new(1));
+        let digest = |octet: u8, length| Some(Binary(vec![octet; length]));
+        let signed = Envelope::signed(*b"payload", Header::default(), &[&key]);
+        let mut all = Vec::new();
+        for info in infos() {
+            for (tree, chain) in [
+                (None, None),
+                (digest(1, 64), None),
+                (digest(1, 63), digest(2, 1)),
+            ] {
+                let mut one = signed.clone();
+                one.header.container_info.clone_from(&info);
+                one.header.tree_digest.clone_from(&tree);
+                one.header.chain_digest.clone_from(&chain);
+                all.push(one.clone());
+                let trailer = one.trailer.as_mut().unwrap();
+                trailer.tree_digest = tree.clone();
+                trailer.chain_digest = chain.clone();
+                all.push(one.clone());
+                one.trailer.as_mut().unwrap().signatures.clear();
+                all.push(one.clone());
+                one.trailer = Some(Trailer::default());
+                all.push(one.clone());
+                one.trailer = None;
+                all.push(one);
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn what_a_record_counts_is_what_its_parts_are_written_as() {
+        let policy = AccountPolicy::default();
+        for envelope in envelopes() {
+            for kind in [ContainerKind::Inbound, ContainerKind::Contact] {
+                let one = Prepared::of(&envelope, kind, &policy).unwrap();
+                let whole =
+                    octets_of(&envelope.header) + envelope.trailer.as_ref().map_or(0, octets_of);
+                assert_eq!(one.block_octets() as u64, whole);
+                for tree_digest in [[1; 64], [9; 64]] {
+                    let record = one.record(3, kind, tree_digest, Timestamp::from_millis(0));
+                    let parts = octets_of(&record.header)
+                        + octets_of(&record.info)
+                        + octets_of(&record.trailer);
+                    assert_eq!(record.envelope_octets, parts, "{kind:?} {envelope:?}");
+                }
+            }
+        }
     }
 }
