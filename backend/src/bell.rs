@@ -4,6 +4,8 @@
 //! A nudge that is lost costs two seconds, never an entry. What is rung for one partition many times
 //! before somebody listens is rung once.
 
+mod pace;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
@@ -11,6 +13,7 @@ use mesh_common::cluster::PartitionId;
 use mesh_common::time::Timestamp;
 use tokio::sync::Notify;
 
+pub(crate) use self::pace::Pace;
 use crate::partition::reading::ReadError;
 use crate::partition::records;
 use crate::store::{KeyRange, Limit, Order, Read, Store, Tx, TxOptions, keys};

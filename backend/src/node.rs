@@ -219,6 +219,7 @@ impl<S: Store> Parts<S> {
             contacts: contacts::cache(),
             conduct: conduct::cache(),
             bell: Bell::default(),
+            outcome_bell: Bell::default(),
             shards,
             queue_bell,
             depths,

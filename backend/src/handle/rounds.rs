@@ -8,9 +8,10 @@ use std::time::Duration;
 use mesh_common::cluster::{Nudge, PartitionId};
 use mesh_common::limits::INTAKE_POLL_INTERVAL;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::{Inner, lock};
-use crate::bell;
+use crate::bell::{self, Pace};
 use crate::outbound::{abroad, survey};
 use crate::partition::commands::{Drain, Tend};
 use crate::partition::shared::chain;
@@ -119,6 +120,7 @@ impl<S: Store> Inner<S> {
         thread.spawn(async move {
             let mut polls = tokio::time::interval(INTAKE_POLL_INTERVAL);
             polls.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            let mut pace = Pace::default();
             loop {
                 let Some(home) = weak.upgrade() else {
                     return;
@@ -128,6 +130,8 @@ impl<S: Store> Inner<S> {
                 drop(home);
                 let is_rung = tokio::select! {
                     () = shared.bell.rung() => true,
+                    () = shared.outcome_bell.rung() => true,
+                    () = until(pace.due_at()) => true,
                     () = unknown.notified() => false,
                     _ = polls.tick() => false,
                 };
@@ -139,7 +143,11 @@ impl<S: Store> Inner<S> {
                     let waiting = inner.waiting().await;
                     waiting.into_iter().for_each(|one| inner.nudge(one));
                 }
-                inner.nudge_owners(inner.shared.bell.take());
+                let mut rung = inner.shared.bell.take();
+                pace.add(inner.shared.outcome_bell.take());
+                pace.told_otherwise(&rung);
+                rung.append(&mut pace.take(Instant::now()));
+                inner.nudge_owners(rung);
             }
         });
     }
@@ -193,5 +201,13 @@ impl<S: Store> Inner<S> {
                 }
             }
         });
+    }
+}
+
+/// Waits until `moment`; for good if there is none.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }

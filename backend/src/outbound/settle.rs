@@ -299,7 +299,7 @@ fn tell<S: Store>(
     stamp: Option<CountStamp>,
 ) -> Settled {
     for partition in filled.left_for {
-        shared.bell.ring(partition);
+        shared.outcome_bell.ring(partition);
     }
     let done = |place: usize| !filled.moot.contains(&place);
     let settlements: Vec<(Settlement, bool)> = settlements

@@ -136,6 +136,8 @@ pub(crate) struct Shared<S> {
     pub(crate) conduct: ConductCache,
     /// Rung for partitions with something in their intake.
     pub(crate) bell: Bell<PartitionId>,
+    /// The same, where it is what became of messages to other services: that is told at a pace.
+    pub(crate) outcome_bell: Bell<PartitionId>,
     /// The shards of destinations that are ours.
     pub(crate) shards: Shards,
     /// Rung when something is queued for other services.

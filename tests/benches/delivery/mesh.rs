@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mesh_common::dare::Envelope;
+use mesh_common::limits::{OUTBOUND_OUTCOMES_TIME_MAX, OUTCOMES_TOLD_INTERVAL};
 use mesh_common::protocol::Code;
 use mesh_tests::client::Client;
 use mesh_tests::frames;
@@ -30,6 +31,11 @@ const INBOUND: &str = "mmm_Inbound";
 const LOCAL_NAME: &str = mesh_tests::service::DOMAIN;
 /// How long messages may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// How long after the last message everything is told: outcomes wait for others to be committed with, and
+/// once more for others to be told with.
+const SETTLED_AFTER: Duration = OUTBOUND_OUTCOMES_TIME_MAX
+    .saturating_add(OUTCOMES_TOLD_INTERVAL)
+    .saturating_mul(2);
 /// How often is looked whether they did.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -168,8 +174,12 @@ impl Mesh {
     }
 
     /// What both services have used, once they rest: what becomes of a message is told to its sender
-    /// after it has arrived.
+    /// after it has arrived, together with what becomes of others.
     fn usage(&self) -> Outcome<Usage> {
+        let began = moment();
+        while let Some(left) = SETTLED_AFTER.checked_sub(began.elapsed()) {
+            std::thread::park_timeout(left);
+        }
         let (from, to) = (self.from.usage_at_rest()?, self.to.usage_at_rest()?);
         Ok(Usage {
             cpu: from.cpu + to.cpu,
