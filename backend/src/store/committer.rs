@@ -330,12 +330,14 @@ impl Committer {
         self.newest = version;
         self.history
             .forget(shared.live_reads.floor(version, shared.chain_versions));
-        for effects in &group.footprints {
-            for range in &effects.cleared {
-                shared.watches.fire(range);
-            }
-            for key in effects.writes.keys() {
-                shared.watches.fire(&KeyRange::key(key));
+        if !shared.watches.is_empty() {
+            for effects in &group.footprints {
+                for range in &effects.cleared {
+                    shared.watches.fire(range);
+                }
+                for key in effects.writes.keys() {
+                    shared.watches.fire(&KeyRange::key(key));
+                }
             }
         }
         for (reply, stamp) in group.replies {

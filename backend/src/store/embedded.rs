@@ -73,8 +73,10 @@ const OPEN_FILES_MAX: usize = 256;
 /// Octets of journals after which the engine writes tables in order to drop them.
 const JOURNAL_BYTES_MAX: u64 = 192 * 1_024 * 1_024;
 
-/// Threads that write and merge tables.
-const WORKERS: usize = 2;
+/// Threads that write and merge tables. The engine's first one only writes them: it turns in circles as long as
+/// others are too busy to take what is to be merged, so there is one to merge and one to find that there is
+/// nothing more to be merged at present.
+const WORKERS: usize = 3;
 
 /// The store of one process in one folder; see the module.
 ///

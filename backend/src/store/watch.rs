@@ -78,6 +78,11 @@ impl Watches {
         }))
     }
 
+    /// Whether nobody watches anything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().by_key.is_empty()
+    }
+
     /// Resolves every watch of a key in `range`.
     pub(super) fn fire(&self, range: &KeyRange) {
         let mut registered = self.lock();

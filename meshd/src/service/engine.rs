@@ -55,17 +55,24 @@ impl Kept {
 /// Opens it. That a store elsewhere answers shows with the first transaction.
 pub(crate) fn open(config: &MeshdConfig, folder: &DataDir) -> Result<Opened, StartError> {
     match config.store.engine {
-        Engine::Embedded => embedded(&config.store, folder),
+        Engine::Embedded => embedded(config, folder),
         Engine::FoundationDb => foundationdb(&config.store),
         Engine::Test => test(&config.store),
     }
 }
 
-fn embedded(config: &StoreConfig, folder: &DataDir) -> Result<Opened, StartError> {
+fn embedded(config: &MeshdConfig, folder: &DataDir) -> Result<Opened, StartError> {
+    let defaults = EmbeddedOptions::default();
     let options = EmbeddedOptions {
-        cache_bytes: config.cache_bytes,
-        reserve_bytes: config.reserve_bytes,
-        ..EmbeddedOptions::default()
+        cache_bytes: config.store.cache_bytes,
+        reserve_bytes: config.store.reserve_bytes,
+        // Nobody names a version that no transaction holds, unless chains are used: what was written by the
+        // last thousand commits is then not kept in order, at every commit, for nobody.
+        chain_versions: match config.backend.version_chain {
+            true => defaults.chain_versions,
+            false => 1,
+        },
+        ..defaults
     };
     let store = EmbeddedStore::open(folder.store(), options)
         .map_err(|cause| StartError::Store { cause })?;
