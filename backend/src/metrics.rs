@@ -300,6 +300,7 @@ mesh_partition_takeover_seconds
 mesh_partition_takeovers_total cause
 mesh_partitions_owned
 mesh_partitions_started
+mesh_passed_on_total result
 mesh_quarantine_items
 mesh_quota_refusals_total scope
 mesh_retention_frames_total reason
@@ -346,6 +347,7 @@ mesh_upkeep_total kind
         let cluster = &metrics.cluster;
         cluster.takeovers.with_label_values(&["free"]).inc();
         cluster.nodes.with_label_values(&["active"]).set(1);
+        cluster.passed_on.with_label_values(&["answered"]).inc();
         metrics.escrow.refusals.with_label_values(&["tenant"]).inc();
         outbound::tests::exercise(&metrics.outbound);
         let frames = &metrics.retention_frames;
