@@ -6,17 +6,42 @@
 //! taken is shed with 503, so that a flood of exchanges delays tickets by nothing but its share of
 //! the cores.
 
+use std::collections::VecDeque;
 use std::num::NonZero;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use mesh_common::error::ServiceError;
 use mesh_common::limits::ARITHMETIC_WAITING_PER_CORE_MAX;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 /// The threads of one front-end that agree keys and verify signatures.
+///
+/// They are its own, and take what waits one after the other: only a thread that has nothing to do is woken.
+/// They end with the last handle.
 pub(crate) struct Arithmetic {
-    places: Semaphore,
-    cores: Arc<Semaphore>,
+    places: Arc<Semaphore>,
+    queue: Arc<Queue>,
+    threads_max: usize,
+}
+
+/// A piece of work, with whom to tell.
+type Work = Box<dyn FnOnce() + Send>;
+
+/// What waits for a thread.
+#[derive(Default)]
+struct Queue {
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Work>,
+    /// Threads there are, and those of them that wait for work.
+    threads: usize,
+    idle: usize,
+    is_closed: bool,
 }
 
 impl Arithmetic {
@@ -26,37 +51,94 @@ impl Arithmetic {
     }
 
     fn new(cores: usize) -> Self {
+        let places = cores + cores * ARITHMETIC_WAITING_PER_CORE_MAX;
         Self {
-            places: Semaphore::new(cores + cores * ARITHMETIC_WAITING_PER_CORE_MAX),
-            cores: Arc::new(Semaphore::new(cores)),
+            places: Arc::new(Semaphore::new(places)),
+            queue: Arc::default(),
+            threads_max: cores,
         }
     }
 
-    /// Does `work` once a core is free.
-    ///
-    /// A core is held until the work is done, also when nobody waits for its outcome any more.
+    /// Does `work` once a thread is free. What nobody waits for any more by then is left out.
     ///
     /// # Errors
-    /// 503 when as many wait as may; 500 if `work` panics.
+    /// 503 when as many wait as may; 500 if `work` panics, or there is no thread to be had.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ServiceError> {
-        let _place = self
-            .places
-            .try_acquire()
+        let place = Arc::clone(&self.places)
+            .try_acquire_owned()
             .map_err(|_| ServiceError::unavailable("shed: too many signatures to verify"))?;
-        let core = Arc::clone(&self.cores)
-            .acquire_owned()
-            .await
-            .map_err(ServiceError::internal)?;
-        tokio::task::spawn_blocking(move || {
-            let done = work();
-            drop(core);
-            done
-        })
-        .await
-        .map_err(|error| ServiceError::internal(format!("verification ended early: {error}")))
+        let (reply, done) = oneshot::channel();
+        self.begin(Box::new(move || {
+            let outcome = (!reply.is_closed()).then(|| catch_unwind(AssertUnwindSafe(work)));
+            drop(place);
+            if let Some(Ok(outcome)) = outcome {
+                let _gone = reply.send(outcome);
+            }
+        }))?;
+        done.await
+            .map_err(|_| ServiceError::internal("the arithmetic ended early: it panicked"))
+    }
+
+    /// Lets `work` wait for a thread; makes one if all are busy, and there may be more.
+    fn begin(&self, work: Work) -> Result<(), ServiceError> {
+        let mut state = self.queue.lock();
+        if state.waiting.len() >= state.idle && state.threads < self.threads_max {
+            let queue = Arc::clone(&self.queue);
+            let thread = std::thread::Builder::new().name("arithmetic".to_owned());
+            match thread.spawn(move || queue.work()) {
+                Ok(_) => state.threads += 1,
+                Err(error) if state.threads == 0 => return Err(ServiceError::internal(error)),
+                Err(error) => tracing::warn!(%error, "no further thread for arithmetic"),
+            }
+        }
+        state.waiting.push_back(work);
+        let is_awaited = state.idle > 0;
+        drop(state);
+        if is_awaited {
+            self.queue.wake.notify_one();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Arithmetic {
+    fn drop(&mut self) {
+        self.queue.lock().is_closed = true;
+        self.queue.wake.notify_all();
+    }
+}
+
+impl Queue {
+    /// Does what waits, until the front-end is gone.
+    fn work(&self) {
+        while let Some(work) = self.next() {
+            work();
+        }
+    }
+
+    fn next(&self) -> Option<Work> {
+        let mut state = self.lock();
+        loop {
+            if let Some(work) = state.waiting.pop_front() {
+                return Some(work);
+            }
+            if state.is_closed {
+                return None;
+            }
+            state.idle += 1;
+            state = self
+                .wake
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+            state.idle -= 1;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -106,5 +188,21 @@ mod tests {
             Err::<(), _>(Code::Internal)
         );
         assert_eq!(arithmetic.run(|| 7).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_any_more_is_left_out() {
+        let arithmetic = Arithmetic::new(1);
+        let (release, wait) = sync_channel::<()>(0);
+        let (tell, told) = sync_channel::<()>(1);
+        let mut running = Box::pin(arithmetic.run(move || wait.recv().is_ok()));
+        assert_eq!((&mut running).now_or_never(), None);
+        let mut given_up = Box::pin(arithmetic.run(move || tell.send(())));
+        assert!((&mut given_up).now_or_never().is_none());
+        drop(given_up);
+        release.send(()).unwrap();
+        assert_eq!(running.await, Ok(true));
+        assert_eq!(arithmetic.run(|| 7).await, Ok(7));
+        assert!(told.try_recv().is_err(), "it was not done");
     }
 }
