@@ -26,7 +26,7 @@ use crate::handle::{Inner, NotHere, ended};
 use crate::partition::commands::{Beside, Operation, Outcome, Perform};
 use crate::partition::reading::{self, ReadError};
 use crate::partition::records::Rows;
-use crate::partition::shared::chain;
+use crate::partition::shared::{Shared, chain};
 use crate::partition::{conduct, contacts};
 use crate::store::{Store, Tx as _, TxOptions};
 
@@ -115,18 +115,17 @@ impl<S: Store> Inner<S> {
                     context = error.context,
                     "the owner of an account is away; a message is left for it"
                 );
-                self.receive_meanwhile(&request).await
+                receive_meanwhile(&self.shared, &request).await
             }
             // Its owner, if there is one at present, was asked before us.
             Err(CallFailure::Moved(_)) if !self.is_stopping() => {
-                self.receive_meanwhile(&request).await
+                receive_meanwhile(&self.shared, &request).await
             }
             outcome => outcome,
         }
     }
 
-    /// The owner decides. What takes long is done here, beside it: contacts are read with the
-    /// service's keys, as the drain reads them.
+    /// The owner decides. What takes long is done here, beside it.
     async fn receive_at_home(&self, request: &Arc<Verified<AccountRequest>>) -> Outcome {
         let partition = PartitionId::of(&request.account);
         if !self.shared.serves(partition) {
@@ -137,7 +136,7 @@ impl<S: Store> Inner<S> {
             Code::Overload => CallFailure::Away(error),
             _ => CallFailure::Refused(error),
         })?;
-        let beside = self.beside(&standing, request).await;
+        let beside = beside(&self.shared, &standing, request).await;
         let beside = beside.map_err(|error| error.to_refusal())?;
         let (operation, answer) = Operation::forwarded(Arc::clone(request), beside);
         self.send(partition, Perform(operation))
@@ -148,74 +147,80 @@ impl<S: Store> Inner<S> {
             })?;
         answer.await.unwrap_or_else(|_| Err(ended()))
     }
+}
 
-    async fn beside(
-        &self,
-        standing: &Standing,
-        request: &AccountRequest,
-    ) -> Result<Beside, ReadError> {
-        let shared = &self.shared;
-        let Some(state) = standing.account() else {
-            return Ok(Beside::default());
-        };
-        let message = request.evidence.forwarded();
-        let service_level = match message.and_then(|message| message.service.as_ref()) {
-            Some(service) => {
-                let policy = &shared.config.policy_of(&request.account).conduct;
-                conduct::of_service(shared, &service.domain, policy).await?
-            }
-            None => Level::Normal,
-        };
-        Ok(Beside {
-            contacts: Some(contacts::index_of(shared, state).await?),
-            service_level,
-        })
-    }
+/// What the Post of a service is judged by beside the owner: contacts are read with the service's keys, as the
+/// drain reads them.
+///
+/// # Errors
+/// The store cannot be read.
+pub(crate) async fn beside<S: Store>(
+    shared: &Shared<S>,
+    standing: &Standing,
+    request: &AccountRequest,
+) -> Result<Beside, ReadError> {
+    let Some(state) = standing.account() else {
+        return Ok(Beside::default());
+    };
+    let message = request.evidence.forwarded();
+    let service_level = match message.and_then(|message| message.service.as_ref()) {
+        Some(service) => {
+            let policy = &shared.config.policy_of(&request.account).conduct;
+            conduct::of_service(shared, &service.domain, policy).await?
+        }
+        None => Level::Normal,
+    };
+    Ok(Beside {
+        contacts: Some(contacts::index_of(shared, state).await?),
+        service_level,
+    })
+}
 
-    /// Nobody decides now: what can be refused by a look is refused, the rest is left for the owner.
-    async fn receive_meanwhile(&self, request: &Verified<AccountRequest>) -> Outcome {
-        let shared = &self.shared;
-        let message = request
-            .evidence
-            .forwarded()
-            .ok_or_else(|| ServiceError::internal("nothing was forwarded"))?;
-        let tx = shared.store.begin(TxOptions::default());
-        let standing = reading::standing(&tx, &request.account).await;
-        drop(tx);
-        if !takes_messages(&standing.map_err(|error| error.to_refusal())?) {
-            return Err(no_such_account().into());
-        }
-        if is_blocked(message, shared.config.policy_of(&request.account)) {
-            return Err(refused().into());
-        }
-        let partition = PartitionId::of(&request.account);
-        if !shared.left_meanwhile.count(partition) {
-            let reason = "as much is left for the partition as may be while its owner is away";
-            return Err(ServiceError::unavailable(reason).into());
-        }
-        let entry = IntakeEntry {
-            id: message.entry_id(&request.account),
-            account: request.account.clone(),
-            left_at: shared.now(),
-            body: IntakeBody::Message(Box::new(message.clone())),
-        };
-        let mut rows = Rows::default();
-        rows.leave(&entry);
-        let mut tx = shared.store.begin(shared.writing());
-        rows.fill(&mut tx, shared.claimant.generation);
-        // An append whose result is unknown may be repeated: its id makes it one.
-        let committed = tx.commit().await;
-        if let Err(error) = committed {
-            shared.left_meanwhile.discount(partition);
-            return Err(ServiceError::unavailable(chain(&error)).into());
-        }
-        shared.bell.ring(partition);
-        Ok(Answer {
-            response: left(request),
-            context: None,
-            retry_after: None,
-        })
+/// Nobody decides now: what can be refused by a look is refused, the rest is left for the owner.
+pub(crate) async fn receive_meanwhile<S: Store>(
+    shared: &Shared<S>,
+    request: &Verified<AccountRequest>,
+) -> Outcome {
+    let message = request
+        .evidence
+        .forwarded()
+        .ok_or_else(|| ServiceError::internal("nothing was forwarded"))?;
+    let tx = shared.store.begin(TxOptions::default());
+    let standing = reading::standing(&tx, &request.account).await;
+    drop(tx);
+    if !takes_messages(&standing.map_err(|error| error.to_refusal())?) {
+        return Err(no_such_account().into());
     }
+    if is_blocked(message, shared.config.policy_of(&request.account)) {
+        return Err(refused().into());
+    }
+    let partition = PartitionId::of(&request.account);
+    if !shared.left_meanwhile.count(partition) {
+        let reason = "as much is left for the partition as may be while its owner is away";
+        return Err(ServiceError::unavailable(reason).into());
+    }
+    let entry = IntakeEntry {
+        id: message.entry_id(&request.account),
+        account: request.account.clone(),
+        left_at: shared.now(),
+        body: IntakeBody::Message(Box::new(message.clone())),
+    };
+    let mut rows = Rows::default();
+    rows.leave(&entry);
+    let mut tx = shared.store.begin(shared.writing());
+    rows.fill(&mut tx, shared.claimant.generation);
+    // An append whose result is unknown may be repeated: its id makes it one.
+    let committed = tx.commit().await;
+    if let Err(error) = committed {
+        shared.left_meanwhile.discount(partition);
+        return Err(ServiceError::unavailable(chain(&error)).into());
+    }
+    shared.bell.ring(partition);
+    Ok(Answer {
+        response: left(request),
+        context: None,
+        retry_after: None,
+    })
 }
 
 fn takes_messages(standing: &Standing) -> bool {

@@ -39,6 +39,7 @@ pub mod moving;
 pub mod node;
 pub mod operator;
 pub mod outbound;
+mod pace;
 pub mod partition;
 pub mod service_keys;
 pub mod store;

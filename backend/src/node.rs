@@ -23,6 +23,7 @@ use crate::metrics::Metrics;
 use crate::outbound::bell::QueueBell;
 use crate::outbound::depths::Depths;
 use crate::outbound::shards::Shards;
+use crate::pace::Pace;
 use crate::partition::doubts::Doubts;
 use crate::partition::shared::{Health, Shared, SharedEntropy};
 use crate::partition::version_chain::VersionChains;
@@ -206,6 +207,7 @@ impl<S: Store> Parts<S> {
         Ok(Shared {
             store: self.store,
             clock: self.clock,
+            pace: Pace::default(),
             entropy: self.entropy,
             metrics,
             health: Health::default(),

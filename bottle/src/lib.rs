@@ -5,13 +5,21 @@
 //! | --- | --- |
 //! | [`world`] | time, chance and turns |
 //! | [`store`] | the store as a node reaches it, with commits that land late |
-//! | [`node`] | a node: a Keeper, partitions at work |
-//! | [`client`] | devices that upload and repeat, and the network to the nodes |
+//! | [`roads`] | the network to the nodes, and between them |
+//! | [`node`] | a node: a Keeper, partitions, intakes and shards at work |
+//! | [`cluster`] | nodes that come and go |
+//! | [`client`] | devices that upload, post and repeat |
+//! | [`correspondent`] | other services that post to accounts here |
+//! | [`peers`] | other services that take messages from here |
 //! | [`story`] | what happens in one run, and what must hold at its end |
 //! | [`scale`] | what more nodes bring |
 
 pub mod client;
+pub mod cluster;
+pub mod correspondent;
 pub mod node;
+pub mod peers;
+pub mod roads;
 pub mod scale;
 pub mod store;
 pub mod story;

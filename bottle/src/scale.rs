@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use crate::client::Client;
-use crate::story::{Cluster, Options, addresses};
+use crate::cluster::{Cluster, addresses};
+use crate::store::Sabotage;
 
 /// Devices, each with an operation on its way at any time.
 const CLIENTS: usize = 96;
@@ -17,13 +18,13 @@ const MEASURED: Duration = Duration::from_secs(3);
 #[must_use]
 pub fn throughput(seed: u64, nodes: usize) -> f64 {
     let names: Vec<String> = (0..CLIENTS).map(|one| format!("busy{one}")).collect();
-    let mut cluster = Cluster::new(seed, Options::default(), &addresses(&names), OPERATION);
+    let mut cluster = Cluster::new(seed, Sabotage::None, &addresses(&names), OPERATION);
     (0..nodes).for_each(|_| cluster.start_node());
     // All are there before anything is claimed, or moved.
     cluster.run(Duration::from_secs(40));
     let mut ledgers = Vec::new();
     for name in &names {
-        let client = Client::new(cluster.world.clone(), cluster.roads.clone(), name);
+        let client = Client::new(cluster.world.clone(), cluster.roads.clone(), name, None);
         ledgers.push(client.ledger());
         cluster
             .world

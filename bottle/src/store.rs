@@ -1,15 +1,19 @@
 //! The store as one node reaches it: the memory engine behind a network that delays, loses and cuts,
-//! with commits that land long after whoever sent them gave up, or died (cluster §20.3).
+//! with commits that land long after whoever sent them gave up, or died (cluster §20.3). Whatever lands is
+//! looked at: only the owner of a unit may write what is the owner's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
+use mesh_backend::bottled::{owner_of_write, ownership_in};
 use mesh_backend::store::{
     Caps, CommitError, Committed, KeyRange, Limit, MemoryStore, MemoryTx, Order, Page, Read, Store,
     StoreError, Tx, TxOptions, Version, Watch,
 };
+use mesh_common::cluster::{NodeId, Unit};
 use tokio::sync::oneshot;
 
 use crate::world::World;
@@ -35,9 +39,41 @@ pub struct Weather {
     pub is_away: bool,
 }
 
+/// What is done wrong on purpose, to see that it is noticed: the negative controls (cluster §20.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sabotage {
+    /// Nothing.
+    #[default]
+    None,
+    /// Writes are not fenced: the store tells every node that it owns what it believes to own.
+    Fence,
+    /// What is drained is taken out of the intake by a commit of its own, before the one that puts it
+    /// into the spool.
+    ClearApart,
+    /// What the sender is told is left in the intake by a commit of its own, after the one that takes
+    /// the item out of the queue.
+    TellApart,
+    /// Other services take in what they have taken in before.
+    PeersForget,
+    /// Commits do not depend on what they read of nodes and owners: of two claims that read the same both
+    /// land, and so does what was fenced off while it was on its way.
+    BlindReads,
+}
+
+/// What landed and should not have.
+#[derive(Debug, Default)]
+struct Trespasses {
+    first: Vec<String>,
+    count: usize,
+}
+
+/// Trespasses that are told one by one.
+const TRESPASSES_TOLD: usize = 3;
+
 /// What all nodes share: the engine, and what it is like.
 #[derive(Clone)]
 pub struct Sky {
+    trespasses: Arc<Mutex<Trespasses>>,
     pub(crate) world: World,
     pub(crate) engine: MemoryStore,
     weather: Arc<Mutex<Weather>>,
@@ -53,6 +89,38 @@ impl Sky {
             engine,
             weather: Arc::default(),
             cut: Arc::default(),
+            trespasses: Arc::default(),
+        }
+    }
+
+    /// Writes that landed although their node did not own what they were about.
+    #[must_use]
+    pub fn trespasses(&self) -> Vec<String> {
+        let trespasses = self.trespasses.lock();
+        let trespasses = trespasses.unwrap_or_else(PoisonError::into_inner);
+        let mut told = trespasses.first.clone();
+        if trespasses.count > told.len() {
+            told.push(format!("{} such writes in all", trespasses.count));
+        }
+        told
+    }
+
+    /// A commit of `node` has just landed that wrote these units: their owner must be `node`. Nothing can
+    /// have happened since.
+    fn watch(&self, node: NodeId, units: &BTreeSet<Unit>) {
+        for unit in units {
+            // The engine answers at once: there is no sky between.
+            let owner = ownership_in(&self.engine, *unit).now_or_never().flatten();
+            if owner.is_some_and(|owner| owner.node == node && owner.is_active) {
+                continue;
+            }
+            let trespasses = self.trespasses.lock();
+            let mut trespasses = trespasses.unwrap_or_else(PoisonError::into_inner);
+            trespasses.count += 1;
+            if trespasses.first.len() < TRESPASSES_TOLD {
+                let told = format!("{node} wrote {unit:?}, which is {owner:?}'s");
+                trespasses.first.push(told);
+            }
         }
     }
 
@@ -102,27 +170,31 @@ type Believed = BTreeMap<Vec<u8>, Bytes>;
 pub struct NodeStore {
     sky: Sky,
     node: usize,
-    /// With the fence switched off: what the node believes of ownership records, and is told for true.
-    believed: Option<Arc<Mutex<Believed>>>,
+    name: NodeId,
+    sabotage: Sabotage,
+    /// What the node believes of ownership records; with the fence switched off it is told that for true.
+    believed: Arc<Mutex<Believed>>,
 }
 
 impl NodeStore {
-    /// For this node. Without `is_fenced` the node is told that it owns whatever it believes to own.
+    /// For the node of this number and name.
     #[must_use]
-    pub fn new(sky: Sky, node: usize, is_fenced: bool) -> Self {
+    pub fn new(sky: Sky, (node, name): (usize, NodeId), sabotage: Sabotage) -> Self {
         Self {
             sky,
             node,
-            believed: (!is_fenced).then(Arc::default),
+            name,
+            sabotage,
+            believed: Arc::default(),
         }
     }
 
     /// The node believes this record, or none, under this key.
     pub fn believe(&self, key: Vec<u8>, row: Option<Vec<u8>>) {
-        let Some(believed) = &self.believed else {
+        if self.sabotage != Sabotage::Fence {
             return;
-        };
-        let mut believed = believed.lock().unwrap_or_else(PoisonError::into_inner);
+        }
+        let mut believed = self.believed.lock().unwrap_or_else(PoisonError::into_inner);
         match row {
             Some(row) => believed.insert(key, row.into()),
             None => believed.remove(&key),
@@ -130,8 +202,10 @@ impl NodeStore {
     }
 
     fn believed(&self, key: &[u8]) -> Option<Bytes> {
-        let believed = self.believed.as_ref()?;
-        let believed = believed.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.sabotage != Sabotage::Fence {
+            return None;
+        }
+        let believed = self.believed.lock().unwrap_or_else(PoisonError::into_inner);
         believed.get(key).cloned()
     }
 }
@@ -143,6 +217,8 @@ impl Store for NodeStore {
         NodeTx {
             store: self.clone(),
             tx: self.sky.engine.begin(options),
+            apart: None,
+            units: BTreeSet::new(),
             timeout: options.timeout,
         }
     }
@@ -164,6 +240,10 @@ impl Store for NodeStore {
 pub struct NodeTx {
     store: NodeStore,
     tx: MemoryTx,
+    /// What is committed apart from the rest, by sabotage.
+    apart: Option<MemoryTx>,
+    /// The units whose owner alone may write what this writes.
+    units: BTreeSet<Unit>,
     timeout: Option<Duration>,
 }
 
@@ -177,6 +257,28 @@ impl NodeTx {
         let arrived = sky.world.within(READ_TIME_MAX, both).await;
         arrived.ok_or(StoreError::Away)
     }
+
+    fn note(&mut self, key: &[u8], is_cleared: bool) {
+        self.units.extend(owner_of_write(key, is_cleared));
+    }
+
+    /// The transaction beside this one, which is committed apart from it.
+    fn apart(&mut self) -> &mut MemoryTx {
+        let engine = &self.store.sky.engine;
+        self.apart
+            .get_or_insert_with(|| engine.begin(TxOptions::default()))
+    }
+
+    /// What is read of nodes and owners does not count, by sabotage.
+    fn kind_of_read(&self, key: &[u8], read: Read) -> Read {
+        let is_blind = self.store.sabotage == Sabotage::BlindReads && is_ownership(key);
+        if is_blind { Read::Snapshot } else { read }
+    }
+}
+
+/// Whether the key is that of a node or of an ownership record.
+fn is_ownership(key: &[u8]) -> bool {
+    matches!(key.first(), Some(0x01 | 0x02))
 }
 
 impl Tx for NodeTx {
@@ -185,7 +287,7 @@ impl Tx for NodeTx {
         if let Some(believed) = self.store.believed(key) {
             return Ok(Some(believed));
         }
-        self.tx.get(key, read).await
+        self.tx.get(key, self.kind_of_read(key, read)).await
     }
 
     async fn range(
@@ -209,7 +311,9 @@ impl Tx for NodeTx {
     }
 
     fn read_conflict(&mut self, key: &[u8]) {
-        self.tx.read_conflict(key);
+        if self.kind_of_read(key, Read::Serializable) == Read::Serializable {
+            self.tx.read_conflict(key);
+        }
     }
 
     fn read_conflict_range(&mut self, range: &KeyRange) {
@@ -217,18 +321,28 @@ impl Tx for NodeTx {
     }
 
     fn set(&mut self, key: &[u8], value: impl Into<Bytes>) {
+        self.note(key, false);
         self.tx.set(key, value);
     }
 
     fn clear(&mut self, key: &[u8]) {
+        self.note(key, true);
+        if self.store.sabotage == Sabotage::ClearApart && is_of_intake(key) {
+            return self.apart().clear(key);
+        }
         self.tx.clear(key);
     }
 
     fn clear_range(&mut self, range: &KeyRange) {
+        self.note(&range.begin, true);
         self.tx.clear_range(range);
     }
 
     fn set_stamped_key(&mut self, prefix: &[u8], suffix: &[u8], value: impl Into<Bytes>) {
+        let takes_an_item_out = self.units.iter().any(|unit| matches!(unit, Unit::Shard(_)));
+        if self.store.sabotage == Sabotage::TellApart && takes_an_item_out {
+            return self.apart().set_stamped_key(prefix, suffix, value);
+        }
         self.tx.set_stamped_key(prefix, suffix, value);
     }
 
@@ -237,18 +351,17 @@ impl Tx for NodeTx {
     }
 
     async fn commit(self) -> Result<Committed, CommitError> {
-        let Self { store, tx, timeout } = self;
+        let timeout = self.timeout.unwrap_or(READ_TIME_MAX);
         // What is sent is on its way, whether or not its sender lives to see the end.
         let (answer, answered) = oneshot::channel();
-        let sky = store.sky.clone();
-        let node = store.node;
-        store.sky.world.spawn(None, async move {
-            let result = carry(&sky, node, tx).await;
+        let (sky, node) = (self.store.sky.clone(), self.store.node);
+        let world = sky.world.clone();
+        world.spawn(None, async move {
+            let result = carry(&sky, self).await;
             sky.travel(node).await;
             let _nobody_waits = answer.send(result);
         });
-        let timeout = timeout.unwrap_or(READ_TIME_MAX);
-        let ended = store.sky.world.within(timeout, answered).await;
+        let ended = world.within(timeout, answered).await;
         match ended {
             Some(Ok(result)) => result,
             Some(Err(_)) | None => Err(CommitError::MayStillLand),
@@ -256,8 +369,41 @@ impl Tx for NodeTx {
     }
 }
 
+/// Whether the key is that of an entry of an intake.
+fn is_of_intake(key: &[u8]) -> bool {
+    key.first() == Some(&0x21)
+}
+
 /// Brings a commit to the engine, soon or late, and says what the engine says, or does not know.
-async fn carry(sky: &Sky, node: usize, tx: MemoryTx) -> Result<Committed, CommitError> {
+async fn carry(sky: &Sky, commit: NodeTx) -> Result<Committed, CommitError> {
+    let NodeTx {
+        store,
+        tx,
+        apart,
+        units,
+        ..
+    } = commit;
+    if store.sabotage == Sabotage::ClearApart
+        && let Some(apart) = apart
+    {
+        land(sky, store.node, apart, |_| {}).await?;
+        return land(sky, store.node, tx, |sky| sky.watch(store.name, &units)).await;
+    }
+    let committed = land(sky, store.node, tx, |sky| sky.watch(store.name, &units)).await?;
+    if let Some(apart) = apart {
+        // Whoever does so takes it for done.
+        let _by_itself = land(sky, store.node, apart, |_| {}).await;
+    }
+    Ok(committed)
+}
+
+/// Brings one transaction to the engine; `landed` looks at what is there then.
+async fn land(
+    sky: &Sky,
+    node: usize,
+    tx: MemoryTx,
+    landed: impl FnOnce(&Sky),
+) -> Result<Committed, CommitError> {
     sky.travel(node).await;
     let (world, weather) = (&sky.world, sky.weather());
     if world.chance(weather.late) {
@@ -275,6 +421,9 @@ async fn carry(sky: &Sky, node: usize, tx: MemoryTx) -> Result<Committed, Commit
     }
     let is_unknown = world.chance(weather.unknown_applied);
     let result = tx.commit().await;
+    if result.is_ok() {
+        landed(sky);
+    }
     if is_unknown {
         Err(CommitError::Unknown)
     } else {

@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
+use mesh_backend::bottled::Passing;
 use mesh_common::account::testing::NOON;
 use mesh_common::entropy::{self, SeededEntropy};
 use mesh_common::time::{Clock, Timestamp};
@@ -113,23 +114,12 @@ impl World {
     }
 
     /// Passes when so much time has passed.
-    pub async fn sleep(&self, time: Duration) {
-        let until = self.now() + time;
-        let mut entered = false;
-        std::future::poll_fn(|context| {
-            let mut state = lock(&self.state);
-            if state.now >= until {
-                return Poll::Ready(());
-            }
-            if !entered {
-                entered = true;
-                state.turn += 1;
-                let place = (until, state.turn);
-                state.sleepers.insert(place, context.waker().clone());
-            }
-            Poll::Pending
-        })
-        .await;
+    pub fn sleep(&self, time: Duration) -> Sleep {
+        Sleep {
+            until: self.now() + time,
+            place: None,
+            world: self.clone(),
+        }
     }
 
     /// What `future` comes to, if it does within `time`.
@@ -224,6 +214,58 @@ impl World {
         } else if let Some((_, place)) = state.tasks.get_mut(&id) {
             *place = Some(task);
         }
+    }
+}
+
+/// Passes at its moment; see [`World::sleep`].
+pub struct Sleep {
+    world: World,
+    until: Duration,
+    /// Where it waits, once it does.
+    place: Option<(Duration, u64)>,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let until = self.until;
+        let mut state = lock(&self.world.state);
+        if state.now >= until {
+            drop(state);
+            self.place = None;
+            return Poll::Ready(());
+        }
+        let place = self.place.unwrap_or_else(|| {
+            state.turn += 1;
+            (until, state.turn)
+        });
+        match state.sleepers.get_mut(&place) {
+            Some(waker) => waker.clone_from(context.waker()),
+            None => drop(state.sleepers.insert(place, context.waker().clone())),
+        }
+        drop(state);
+        self.place = Some(place);
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        // Nobody is to be woken any more.
+        if let Some(place) = self.place {
+            lock(&self.world.state).sleepers.remove(&place);
+        }
+    }
+}
+
+impl Passing for World {
+    fn elapsed(&self) -> Duration {
+        self.now()
+    }
+
+    fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(Self::sleep(self, time))
     }
 }
 

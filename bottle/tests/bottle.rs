@@ -4,20 +4,21 @@
 use std::sync::Mutex;
 
 use mesh_bottle::scale;
-use mesh_bottle::story::{self, Failure, Options, Report};
+use mesh_bottle::store::Sabotage;
+use mesh_bottle::story::{self, Failure, Report};
 
 /// Seeds of one run of the build. `cargo run -p mesh-bottle --bin soak` takes any number.
 const SEEDS: u64 = 200;
 
 /// Tells the stories of these seeds, two at a time.
-fn tell(seeds: u64, options: Options) -> Vec<Result<Report, Failure>> {
+fn tell(seeds: u64, sabotage: Sabotage) -> Vec<Result<Report, Failure>> {
     let told = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for half in 0..2 {
             let told = &told;
             scope.spawn(move || {
                 for seed in (half..seeds).step_by(2) {
-                    let result = story::run(seed, options);
+                    let result = story::run(seed, sabotage);
                     told.lock().expect("no story panics").push(result);
                 }
             });
@@ -28,7 +29,7 @@ fn tell(seeds: u64, options: Options) -> Vec<Result<Report, Failure>> {
 
 #[test]
 fn whatever_happens_what_was_acknowledged_is_there_once_and_everything_goes_on() {
-    let told = tell(SEEDS, Options::default());
+    let told = tell(SEEDS, Sabotage::None);
     let failures: Vec<String> = told
         .iter()
         .filter_map(|one| Some(one.as_ref().err()?.to_string()))
@@ -51,7 +52,7 @@ fn whatever_happens_what_was_acknowledged_is_there_once_and_everything_goes_on()
 
 #[test]
 fn without_the_fence_acknowledged_entries_are_lost() {
-    let told = tell(40, Options { is_fenced: false });
+    let told = tell(40, Sabotage::Fence);
     let failures = told.iter().filter_map(|one| one.as_ref().err());
     let lost = failures.filter(|failure| {
         let mut what = failure.what.iter();
@@ -65,8 +66,8 @@ fn without_the_fence_acknowledged_entries_are_lost() {
 fn a_seed_tells_the_same_story_twice() {
     for seed in [3, 14] {
         let (once, again) = (
-            story::run(seed, Options::default()),
-            story::run(seed, Options::default()),
+            story::run(seed, Sabotage::None),
+            story::run(seed, Sabotage::None),
         );
         assert_eq!(once, again);
     }

@@ -455,7 +455,7 @@ impl<S: Store> Keeping<S> {
                     home.let_go_of_partition(partition, fence).await;
                 }
                 Unit::Shard(shard) => {
-                    let let_go = shared.shards.let_go(shard);
+                    let let_go = shared.shards.let_go(shard, &shared.pace);
                     if timeout(OUTBOUND_STOP_TIME_MAX + GRACE, let_go)
                         .await
                         .is_err()

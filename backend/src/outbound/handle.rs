@@ -125,6 +125,25 @@ struct Lives<S: Store> {
     asked: mpsc::Receiver<Command>,
 }
 
+/// Empties the queues of the shards that are ours through `carrier`, where everything else is simulated.
+#[cfg(feature = "bottle")]
+pub(crate) async fn dispatch<S: Store>(
+    shared: Arc<Shared<S>>,
+    carrier: Arc<dyn Carrier>,
+    config: OutboundConfig,
+) {
+    // As long as somebody could ask, it works.
+    let (_commands, asked) = mpsc::channel(1);
+    let lives = Lives {
+        shared,
+        home: std::sync::Weak::new(),
+        carrier,
+        config,
+        asked,
+    };
+    lives.run(Holding::default()).await;
+}
+
 impl<S: Store> Lives<S> {
     async fn run(mut self, holding: Holding) {
         let mut next = Some(holding);
@@ -179,8 +198,10 @@ impl<S: Store> Lives<S> {
 
     /// Waits before the next life; says whether there is to be none.
     async fn rest(&mut self) -> bool {
-        let until = tokio::time::Instant::now() + RESTART_TIME;
-        while let Ok(command) = tokio::time::timeout_at(until, self.asked.recv()).await {
+        let pace = &self.shared.pace;
+        let until = pace.moment() + RESTART_TIME;
+        let left = || until.saturating_duration_since(pace.moment());
+        while let Some(command) = pace.within(left(), self.asked.recv()).await {
             match command {
                 None => return true,
                 Some(Command::Stop(reply)) => {

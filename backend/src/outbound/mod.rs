@@ -67,5 +67,7 @@ mod transfer;
 pub use carrier::{Carrier, Transfer};
 pub use config::OutboundConfig;
 pub use depths::Depth;
+#[cfg(feature = "bottle")]
+pub(crate) use handle::dispatch;
 pub use handle::{Outbound, OutboundError};
 pub use takeover::TakeoverError;

@@ -20,6 +20,8 @@ use mesh_common::delivery::ShardId;
 use mesh_common::limits::OUTBOUND_STOP_TIME_MAX;
 use tokio::sync::{Notify, oneshot};
 
+use crate::pace::Pace;
+
 /// Time after which a shard is let go of whatever is under way: transfers end before, and so does a commit.
 const LET_GO_TIME_MAX: Duration = OUTBOUND_STOP_TIME_MAX.saturating_add(Duration::from_secs(1));
 
@@ -132,7 +134,7 @@ impl Shards {
     /// Has `shard` let go of: nothing more begins, and what is in flight may end within
     /// [`OUTBOUND_STOP_TIME_MAX`]. Waits for that, and for what is
     /// being committed about it. Nothing is written under its fence afterwards: who asked releases the record.
-    pub(crate) async fn let_go(&self, shard: ShardId) -> Ended {
+    pub(crate) async fn let_go(&self, shard: ShardId, pace: &Pace) -> Ended {
         let (reply, ended) = oneshot::channel();
         {
             let mut state = self.lock();
@@ -144,7 +146,7 @@ impl Shards {
             state.waiting.entry(shard).or_default().push(reply);
         }
         self.changed.notify_one();
-        if let Ok(ended) = tokio::time::timeout(LET_GO_TIME_MAX, ended).await {
+        if let Some(ended) = pace.within(LET_GO_TIME_MAX, ended).await {
             return ended.unwrap_or(Ended::Gone);
         }
         // Nobody works for it at present, or the store does not answer. What is still written fails.
@@ -222,7 +224,7 @@ impl Shards {
     }
 
     /// What is held, whatever was seen before.
-    pub(super) fn tenures(&self) -> BTreeMap<ShardId, Tenure> {
+    pub(crate) fn tenures(&self) -> BTreeMap<ShardId, Tenure> {
         self.lock().held.clone()
     }
 

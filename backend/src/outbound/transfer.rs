@@ -103,13 +103,12 @@ async fn carry<S: Store>(
         exchange: TRANSFER_TIME_MAX,
         at: shared.now(),
     };
-    let carried = contained_future(tokio::time::timeout(
-        TRANSFER_TIME_MAX + GRACE,
-        carrier.carry(transfer),
-    ));
-    match carried.await {
-        Some(Ok(attempt)) => attempt,
-        Some(Err(_late)) => failed(End::TimedOut),
+    let time_max = TRANSFER_TIME_MAX + GRACE;
+    let carried = shared.pace.within(time_max, carrier.carry(transfer));
+    match contained_future(carried).await {
+        Some(Some(attempt)) => attempt,
+        // It is late.
+        Some(None) => failed(End::TimedOut),
         None => {
             let panics = &shared.metrics.panics;
             panics.with_label_values(&["transfer"]).inc();

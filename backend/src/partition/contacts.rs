@@ -149,7 +149,7 @@ async fn open_piece<S: Store>(
             .map(|(id, envelope)| (id, open(envelope).unwrap_or_else(Opened::unreadable)))
             .collect()
     };
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
+    shared.pace.aside(work).await.unwrap_or_else(|| {
         let unreadable = |id| (id, Opened::unreadable());
         ids.into_iter().map(unreadable).collect()
     })

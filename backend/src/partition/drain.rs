@@ -196,7 +196,7 @@ async fn complete<S: Store>(shared: &Shared<S>, page: &Page) -> HashMap<IntakeId
         signed.flatten().collect()
     };
     // Without a signature an outcome is set aside.
-    tokio::task::spawn_blocking(sign).await.unwrap_or_default()
+    shared.pace.aside(sign).await.unwrap_or_default()
 }
 
 /// What of a page is not decided.

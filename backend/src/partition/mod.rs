@@ -25,7 +25,7 @@ pub(crate) mod commands;
 pub(crate) mod conduct;
 pub(crate) mod contacts;
 pub(crate) mod doubts;
-mod drain;
+pub(crate) mod drain;
 mod ownership;
 mod queue;
 pub(crate) mod reading;

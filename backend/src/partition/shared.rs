@@ -26,6 +26,7 @@ use crate::metrics::Metrics;
 use crate::outbound::bell::QueueBell;
 use crate::outbound::depths::Depths;
 use crate::outbound::shards::Shards;
+use crate::pace::Pace;
 use crate::service_keys::ServiceKeys;
 use crate::store::{Store, TxOptions};
 
@@ -119,6 +120,7 @@ pub(crate) struct Shared<S> {
     pub(crate) store: S,
     pub(crate) config: BackendConfig,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) pace: Pace,
     pub(crate) entropy: SharedEntropy,
     pub(crate) metrics: Metrics,
     pub(crate) health: Health,

@@ -80,6 +80,8 @@ pub use self::queue::{
     parse_quarantined, parse_queue_item, pin, quarantined, queue, queue_body, queue_item, queues,
     shard, shard_of_once, shard_of_suspect, shard_of_wake, suspect, suspects, wake, wakes,
 };
+#[cfg(feature = "bottle")]
+pub use self::queue::{bodies, shard_of_body};
 pub use self::tickets::{parse_ticket_secret, ticket_secret, ticket_secrets};
 use super::KeyRange;
 

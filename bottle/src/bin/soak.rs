@@ -7,8 +7,9 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use mesh_bottle::story::{self, Options};
+use clap::{Parser, ValueEnum};
+use mesh_bottle::store::Sabotage;
+use mesh_bottle::story;
 
 /// Tell the stories of many seeds, and say which of them ended as they must not.
 ///
@@ -23,19 +24,46 @@ struct Arguments {
     /// The first of them.
     #[arg(long, default_value_t = 0)]
     first: u64,
-    /// Switch the fence off, to see what it is there for.
-    #[arg(long)]
-    unfenced: bool,
+    /// Do something wrong, to see that it is noticed.
+    #[arg(long, value_enum, default_value_t = Wrong::Nothing)]
+    sabotage: Wrong,
+}
+
+/// What is done wrong on purpose.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Wrong {
+    /// Nothing.
+    Nothing,
+    /// Writes are not fenced.
+    Fence,
+    /// Intakes are cleared by commits of their own.
+    ClearApart,
+    /// Senders are told by commits of their own.
+    TellApart,
+    /// Other services do not know what they have taken in before.
+    PeersForget,
+    /// Commits do not depend on what they read of nodes and owners.
+    BlindReads,
+}
+
+impl From<Wrong> for Sabotage {
+    fn from(wrong: Wrong) -> Self {
+        match wrong {
+            Wrong::Nothing => Self::None,
+            Wrong::Fence => Self::Fence,
+            Wrong::ClearApart => Self::ClearApart,
+            Wrong::TellApart => Self::TellApart,
+            Wrong::PeersForget => Self::PeersForget,
+            Wrong::BlindReads => Self::BlindReads,
+        }
+    }
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let options = Options {
-        is_fenced: !arguments.unfenced,
-    };
     let (mut failed, mut acknowledged, mut takeovers, mut fenced) = (0_u64, 0, 0, 0);
     for seed in arguments.first..arguments.first.saturating_add(arguments.seeds) {
-        match story::run(seed, options) {
+        match story::run(seed, arguments.sabotage.into()) {
             Ok(report) => {
                 acknowledged += report.acknowledged;
                 takeovers += report.takeovers;

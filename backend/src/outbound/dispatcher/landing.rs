@@ -265,8 +265,8 @@ impl<S: Store> Dispatcher<S> {
                 "outcomes of deliveries are not committed; they are tried again"
             );
         }
-        self.ledger
-            .put_back(left, is_fenced && !lost.is_empty(), is_too_large(&error));
+        let how = (is_fenced && !lost.is_empty(), is_too_large(&error));
+        self.ledger.put_back(left, self.moment(), how);
         if !lost.is_empty() {
             let records = self.holding.records();
             let lost = records.into_iter().filter(|(one, _)| lost.contains(one));

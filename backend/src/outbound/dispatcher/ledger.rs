@@ -41,9 +41,9 @@ impl Default for Ledger {
 }
 
 impl Ledger {
-    pub(super) fn add(&mut self, settlement: Settlement) {
+    pub(super) fn add(&mut self, settlement: Settlement, moment: Instant) {
         self.waiting.push_back(settlement);
-        self.since.get_or_insert_with(Instant::now);
+        self.since.get_or_insert(moment);
     }
 
     /// Settlements that are not durable yet.
@@ -79,7 +79,7 @@ impl Ledger {
     }
 
     /// The next batch.
-    pub(super) fn take(&mut self) -> Vec<Settlement> {
+    pub(super) fn take(&mut self, moment: Instant) -> Vec<Settlement> {
         let (mut batch, mut bytes) = (Vec::new(), 0);
         while let Some(next) = self.waiting.front() {
             bytes += next.bytes();
@@ -91,7 +91,7 @@ impl Ledger {
         }
         self.in_flight = batch.len();
         self.committing = batch.iter().map(|one| one.shard).collect();
-        self.since = (!self.waiting.is_empty()).then(Instant::now);
+        self.since = (!self.waiting.is_empty()).then_some(moment);
         batch
     }
 
@@ -105,18 +105,23 @@ impl Ledger {
 
     /// The batch is not durable, and is to be tried again: at once without the settlements that were taken
     /// out of it, else after a moment. One that is too large is halved.
-    pub(super) fn put_back(&mut self, batch: Vec<Settlement>, at_once: bool, is_too_large: bool) {
+    pub(super) fn put_back(
+        &mut self,
+        batch: Vec<Settlement>,
+        moment: Instant,
+        (at_once, is_too_large): (bool, bool),
+    ) {
         self.in_flight = 0;
         self.committing.clear();
         if is_too_large {
             self.batch_max = (self.batch_max / 2).max(1);
         } else if !at_once {
-            self.not_before = Some(Instant::now() + RETRY_TIME);
+            self.not_before = Some(moment + RETRY_TIME);
         }
         for settlement in batch.into_iter().rev() {
             self.waiting.push_front(settlement);
         }
-        self.since = (!self.waiting.is_empty()).then(Instant::now);
+        self.since = (!self.waiting.is_empty()).then_some(moment);
     }
 
     /// Takes out what is about `shards`, which others hold.

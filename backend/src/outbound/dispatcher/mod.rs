@@ -47,7 +47,6 @@ use mesh_common::limits::{
 };
 use mesh_common::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use self::careful::Careful;
@@ -67,6 +66,7 @@ use super::shards::Tenure;
 use super::takeover::{self, TakeoverError};
 use super::transfer::{self, Carried, Errand};
 use crate::handle::Inner;
+use crate::pace::Tasks;
 use crate::partition::records::Rows;
 use crate::partition::shared::Shared;
 use crate::store::{KeyRange, Store, StoreError, Versionstamp, keys};
@@ -178,7 +178,7 @@ pub(super) struct Dispatcher<S: Store> {
     ledger: Ledger,
     records: Records,
     round: Round,
-    tasks: JoinSet<Done>,
+    tasks: Tasks<Done>,
     /// Destinations whose records are being read.
     opening: HashSet<String>,
     /// Orders that are being carried out, by their keys.
@@ -217,9 +217,10 @@ impl<S: Store> Dispatcher<S> {
         config: &OutboundConfig,
         holding: Holding,
     ) -> Self {
-        let now = shared.now();
+        let (now, tasks) = (shared.now(), shared.pace.tasks());
         Self {
             shared,
+            tasks,
             home,
             carrier,
             pool: Pool::new(now, config.pool()),
@@ -231,7 +232,6 @@ impl<S: Store> Dispatcher<S> {
             ledger: Ledger::default(),
             records: Records::default(),
             round: Round::new(now),
-            tasks: JoinSet::new(),
             opening: HashSet::new(),
             once: BTreeSet::new(),
             scanning: BTreeMap::new(),
@@ -261,20 +261,23 @@ impl<S: Store> Dispatcher<S> {
                 return End::Stopped;
             }
             let wake = self.wake();
+            let is_abandoned = self.is_stopping() && commands.is_closed();
+            // Whatever comes, the next turn does everything that is to be done by then: no order is unfair.
             tokio::select! {
+                biased;
+                command = commands.recv(), if !is_abandoned => match command {
+                    Some(command) => self.handle_command(command),
+                    None => self.begin_to_stop(None),
+                },
                 done = self.tasks.join_next(), if !self.tasks.is_empty() => match done {
                     Some(Ok(done)) => self.handle_done(done),
                     Some(Err(error)) if error.is_panic() => return End::Broken,
                     Some(Err(_)) | None => {}
                 },
-                command = commands.recv() => match command {
-                    Some(command) => self.handle_command(command),
-                    None => self.begin_to_stop(None),
-                },
                 () = self.shared.queue_bell.rung() => {}
                 () = self.shared.heard.rung() => {}
                 () = self.shared.shards.changed() => {}
-                () = tokio::time::sleep_until(wake) => {}
+                () = self.shared.pace.until(wake) => {}
             }
         }
     }
@@ -474,10 +477,10 @@ impl<S: Store> Dispatcher<S> {
         let Some(at) = self.ledger.due_at(self.is_alone()) else {
             return;
         };
-        if at > Instant::now() && !self.is_stopping() {
+        if at > self.moment() && !self.is_stopping() {
             return;
         }
-        let batch = self.ledger.take();
+        let batch = self.ledger.take(self.moment());
         if batch.is_empty() {
             return;
         }
@@ -522,8 +525,9 @@ impl<S: Store> Dispatcher<S> {
 
     /// Starts nothing more. What is in flight has some time to end.
     fn begin_to_stop(&mut self, reply: Option<oneshot::Sender<()>>) {
+        let until = self.moment() + OUTBOUND_STOP_TIME_MAX;
         let stopping = self.stopping.get_or_insert_with(|| Stopping {
-            until: Instant::now() + OUTBOUND_STOP_TIME_MAX,
+            until,
             replies: Vec::new(),
         });
         stopping.replies.extend(reply);
@@ -544,7 +548,7 @@ impl<S: Store> Dispatcher<S> {
     fn has_stopped(&mut self) -> Option<Vec<oneshot::Sender<()>>> {
         let stopping = self.stopping.as_ref()?;
         let is_done = self.flights == 0 && self.ledger.is_empty();
-        if !is_done && Instant::now() < stopping.until {
+        if !is_done && self.moment() < stopping.until {
             return None;
         }
         Some(self.stopping.take()?.replies)
@@ -552,9 +556,14 @@ impl<S: Store> Dispatcher<S> {
 
     // ---- Waiting ----
 
+    /// Now, as far as waiting is concerned.
+    fn moment(&self) -> Instant {
+        self.shared.pace.moment()
+    }
+
     /// When something is to be done if nothing happens before.
     fn wake(&self) -> Instant {
-        let (now, moment) = (self.shared.now(), Instant::now());
+        let (now, moment) = (self.shared.now(), self.moment());
         let looks = (!self.is_looking).then_some(self.look_at);
         let next = [
             self.pool.poll_timeout(),

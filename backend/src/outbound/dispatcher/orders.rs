@@ -61,7 +61,7 @@ impl<S: Store> Dispatcher<S> {
     fn settle_for_operator(&mut self, settlements: Vec<Settlement>) {
         for settlement in settlements {
             if self.holding.works_for(settlement.shard) {
-                self.ledger.add(settlement);
+                self.ledger.add(settlement, self.moment());
             } else if let Some(reply) = settlement.reply {
                 let _gone = reply.send(false);
             }

@@ -74,7 +74,7 @@ impl<S: Store> Dispatcher<S> {
 
     /// Tries again what could not be noted.
     fn arrive_again(&mut self) {
-        if self.arrivals_at.is_none_or(|at| at > Instant::now()) {
+        if self.arrivals_at.is_none_or(|at| at > self.moment()) {
             return;
         }
         self.arrivals_at = None;
@@ -139,14 +139,14 @@ impl<S: Store> Dispatcher<S> {
                 "shards of the queue cannot be taken on; it is tried again"
             );
         }
-        self.arrivals_at = Some(Instant::now() + RETRY_TIME);
+        self.arrivals_at = Some(self.moment() + RETRY_TIME);
     }
 
     // ---- Going ----
 
     /// Begins nothing more for `shards`.
     fn begin_to_leave(&mut self, now: Timestamp, shards: &BTreeSet<ShardId>) {
-        let until = Instant::now() + OUTBOUND_STOP_TIME_MAX;
+        let until = self.moment() + OUTBOUND_STOP_TIME_MAX;
         for shard in shards {
             if let Some(held) = self.holding.get_mut(*shard) {
                 held.phase = Phase::Leaving;
@@ -169,7 +169,7 @@ impl<S: Store> Dispatcher<S> {
         if self.leaving.is_empty() {
             return;
         }
-        let moment = Instant::now();
+        let moment = self.moment();
         let is_done = |shard: &ShardId, until: &mut Instant| {
             let is_busy = self.busy.values().any(|one| one == shard);
             let is_waiting = is_busy || self.ledger.has_waiting(*shard);
@@ -190,7 +190,7 @@ impl<S: Store> Dispatcher<S> {
 
     /// When leaving is not waited for any longer.
     pub(super) fn leave_at(&self) -> Option<Instant> {
-        let soonest = Instant::now() + LEAVING_SOONEST;
+        let soonest = self.moment() + LEAVING_SOONEST;
         self.leaving.values().min().map(|until| soonest.max(*until))
     }
 
@@ -262,7 +262,7 @@ impl<S: Store> Dispatcher<S> {
     /// Has `settlement` committed, if its shard is ours.
     pub(super) fn write(&mut self, settlement: Settlement) {
         if self.holding.may_write(settlement.shard) {
-            self.ledger.add(settlement);
+            self.ledger.add(settlement, self.moment());
         } else {
             self.abandon(settlement);
         }

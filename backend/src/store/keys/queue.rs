@@ -162,6 +162,23 @@ pub fn queue_body(shard: ShardId, id: ItemId) -> Vec<u8> {
     concat(&[&[BODY], &shard.0.to_be_bytes(), &id.0])
 }
 
+/// The messages of all items.
+#[cfg(feature = "bottle")]
+#[must_use]
+pub fn bodies() -> KeyRange {
+    KeyRange::prefix(&[BODY])
+}
+
+/// The shard of the item whose message lies under `key`.
+#[cfg(feature = "bottle")]
+#[must_use]
+pub fn shard_of_body(key: &[u8]) -> Option<ShardId> {
+    let [BODY, high, low, ..] = *key else {
+        return None;
+    };
+    Some(ShardId(u16::from_be_bytes([high, low])))
+}
+
 /// When something was queued last for a destination of `shard`.
 #[must_use]
 pub fn wake(shard: ShardId) -> Vec<u8> {
