@@ -21,8 +21,8 @@ use mesh_common::time::Clock;
 use tokio::sync::oneshot;
 
 pub use self::inspection::{
-    deliveries, frames, is_empty, leftovers, owner_of_write, ownership_in, ownership_row,
-    quarantined, standing,
+    deliveries, frames, is_empty, is_memory, leftovers, owner_of_write, ownership_in,
+    ownership_row, quarantined, standing,
 };
 use crate::bell;
 use crate::cluster::claims;

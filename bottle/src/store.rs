@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use mesh_backend::bottled::{owner_of_write, ownership_in};
+use mesh_backend::bottled::{is_memory, owner_of_write, ownership_in};
 use mesh_backend::store::{
     Caps, CommitError, Committed, KeyRange, Limit, MemoryStore, MemoryTx, Order, Page, Read, Store,
     StoreError, Tx, TxOptions, Version, Watch,
@@ -55,6 +55,8 @@ pub enum Sabotage {
     TellApart,
     /// Other services take in what they have taken in before.
     PeersForget,
+    /// Owners do not know what they have received before.
+    OwnersForget,
     /// Commits do not depend on what they read of nodes and owners: of two claims that read the same both
     /// land, and so does what was fenced off while it was on its way.
     BlindReads,
@@ -286,6 +288,9 @@ impl Tx for NodeTx {
         self.travel().await?;
         if let Some(believed) = self.store.believed(key) {
             return Ok(Some(believed));
+        }
+        if self.store.sabotage == Sabotage::OwnersForget && is_memory(key) {
+            return Ok(None);
         }
         self.tx.get(key, self.kind_of_read(key, read)).await
     }

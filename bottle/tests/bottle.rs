@@ -7,18 +7,20 @@ use mesh_bottle::scale;
 use mesh_bottle::store::Sabotage;
 use mesh_bottle::story::{self, Failure, Report};
 
-/// Seeds of one run of the build. `cargo run -p mesh-bottle --bin soak` takes any number.
+/// Seeds of one run of the build. `cargo run --release -p mesh-bottle --bin soak` takes any number.
 const SEEDS: u64 = 200;
+/// Seeds within which every sabotage is noticed.
+const NOTICED_WITHIN: u64 = 200;
 
 /// Tells the stories of these seeds, two at a time.
-fn tell(seeds: u64, sabotage: Sabotage) -> Vec<Result<Report, Failure>> {
+fn tell(seeds: u64) -> Vec<Result<Report, Failure>> {
     let told = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for half in 0..2 {
             let told = &told;
             scope.spawn(move || {
                 for seed in (half..seeds).step_by(2) {
-                    let result = story::run(seed, sabotage);
+                    let result = story::run(seed, Sabotage::None);
                     told.lock().expect("no story panics").push(result);
                 }
             });
@@ -27,9 +29,23 @@ fn tell(seeds: u64, sabotage: Sabotage) -> Vec<Result<Report, Failure>> {
     told.into_inner().expect("no story panics")
 }
 
+/// Tells stories with something done wrong on purpose, until each of `signs` was part of what did not hold.
+fn assert_noticed(sabotage: Sabotage, signs: &[&str]) {
+    let mut missing = signs.to_vec();
+    for seed in 0..NOTICED_WITHIN {
+        if let Err(failure) = story::run(seed, sabotage) {
+            missing.retain(|sign| !failure.what.iter().any(|what| what.contains(sign)));
+        }
+        if missing.is_empty() {
+            return;
+        }
+    }
+    panic!("{sabotage:?}: nobody noticed {missing:?}");
+}
+
 #[test]
 fn whatever_happens_what_was_acknowledged_is_there_once_and_everything_goes_on() {
-    let told = tell(SEEDS, Sabotage::None);
+    let told = tell(SEEDS);
     let failures: Vec<String> = told
         .iter()
         .filter_map(|one| Some(one.as_ref().err()?.to_string()))
@@ -37,29 +53,51 @@ fn whatever_happens_what_was_acknowledged_is_there_once_and_everything_goes_on()
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     // The stories are not idle.
     let sum = |count: fn(&Report) -> usize| told.iter().flatten().map(count).sum::<usize>();
-    assert!(
-        sum(|one| one.takeovers) >= 200,
-        "{} takeovers",
-        sum(|one| one.takeovers)
-    );
-    assert!(sum(|one| one.fenced) >= 1, "nobody was fenced off");
-    assert!(
-        sum(|one| one.repeated) >= 2_000,
-        "{} calls repeated",
-        sum(|one| one.repeated)
-    );
+    let counts: [(&str, fn(&Report) -> usize, usize); 7] = [
+        ("takeovers", |one| one.takeovers, 200),
+        ("commits fenced off", |one| one.fenced, 1),
+        ("calls repeated", |one| one.repeated, 2_000),
+        ("messages posted", |one| one.posted, 2_000),
+        ("messages of other services", |one| one.taken_in, 1_000),
+        ("messages left while owners were away", |one| one.left, 200),
+        ("transfers repeated", |one| one.resent, 200),
+    ];
+    for (what, count, least) in counts {
+        let found = sum(count);
+        assert!(found >= least, "{found} {what}, expected were {least}");
+    }
 }
 
 #[test]
-fn without_the_fence_acknowledged_entries_are_lost() {
-    let told = tell(40, Sabotage::Fence);
-    let failures = told.iter().filter_map(|one| one.as_ref().err());
-    let lost = failures.filter(|failure| {
-        let mut what = failure.what.iter();
-        what.any(|what| what.contains("acknowledged was") || what.contains("problem"))
-    });
-    let count = lost.count();
-    assert!(count > 0, "nobody noticed that the fence was off");
+fn without_the_fence_acknowledged_entries_are_lost_and_former_owners_write() {
+    let signs = ["acknowledged was", "wrote Partition", "wrote Shard"];
+    assert_noticed(Sabotage::Fence, &signs);
+}
+
+#[test]
+fn an_intake_that_is_cleared_by_a_commit_of_its_own_loses_messages() {
+    assert_noticed(Sabotage::ClearApart, &["has lost"]);
+}
+
+#[test]
+fn owners_that_do_not_know_what_they_have_received_receive_it_twice() {
+    assert_noticed(Sabotage::OwnersForget, &["has received", "was told twice"]);
+}
+
+#[test]
+fn senders_that_are_told_by_a_commit_of_its_own_are_not_told() {
+    assert_noticed(Sabotage::TellApart, &["was told None"]);
+}
+
+#[test]
+fn services_that_do_not_know_what_they_have_taken_in_take_it_in_twice() {
+    assert_noticed(Sabotage::PeersForget, &["2 times"]);
+}
+
+#[test]
+fn claims_that_read_blindly_let_two_owners_send_by_one_claim() {
+    let signs = ["sent by one claim", "wrote"];
+    assert_noticed(Sabotage::BlindReads, &signs);
 }
 
 #[test]

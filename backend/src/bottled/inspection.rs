@@ -2,6 +2,7 @@
 //! matter of, what is committed of an account, and what still waits for somebody (cluster §20.4).
 
 use mesh_common::account::intake::DeliveryKey;
+use mesh_common::account::state::ACCOUNT_ID_BYTES;
 use mesh_common::account::{AccountId, ContainerNumber, Standing};
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::{Ownership, Unit};
@@ -12,7 +13,7 @@ use mesh_common::spool::MessageState;
 use crate::outbound::rows;
 use crate::partition::shared::chain;
 use crate::partition::{decode_ownership, encode_ownership, reading, records};
-use crate::store::keys::{self, AccountKeys, QueuePlace};
+use crate::store::keys::{self, AccountKeys, LookupKind, QueuePlace};
 use crate::store::{KeyRange, Limit, Order, Read, Store, StoreError, Tx, TxOptions};
 
 /// What is committed under `address`; none if it cannot be read.
@@ -155,6 +156,15 @@ pub fn owner_of_write(key: &[u8], is_cleared: bool) -> Option<Unit> {
     }
     let body: Option<ShardId> = keys::shard_of_body(key);
     body.filter(|_| is_cleared).map(Unit::from)
+}
+
+/// Whether `key` is that of a row by which an owner knows what it has received before: a message by its sender
+/// and id, or an entry of the intake.
+#[must_use]
+pub fn is_memory(key: &[u8]) -> bool {
+    const MESSAGE: u8 = LookupKind::Message as u8;
+    let kind = keys::account_of(key).and_then(|_| key.get(1 + ACCOUNT_ID_BYTES..));
+    matches!(kind, Some([b'i', ..] | [b'k', MESSAGE, ..]))
 }
 
 /// The row of a unit's ownership record under its key: for stores that watch who owns what.

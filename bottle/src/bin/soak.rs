@@ -42,6 +42,8 @@ enum Wrong {
     TellApart,
     /// Other services do not know what they have taken in before.
     PeersForget,
+    /// Owners do not know what they have received before.
+    OwnersForget,
     /// Commits do not depend on what they read of nodes and owners.
     BlindReads,
 }
@@ -54,6 +56,7 @@ impl From<Wrong> for Sabotage {
             Wrong::ClearApart => Self::ClearApart,
             Wrong::TellApart => Self::TellApart,
             Wrong::PeersForget => Self::PeersForget,
+            Wrong::OwnersForget => Self::OwnersForget,
             Wrong::BlindReads => Self::BlindReads,
         }
     }

@@ -10,7 +10,7 @@ use mesh_backend::moving::verify::verify_account;
 use mesh_common::account::Standing;
 use mesh_common::address::AccountAddress;
 use mesh_common::dare::{ContainerKind, ContainerName, Envelope};
-use mesh_common::spool::MessageState;
+use mesh_common::spool::{MessageState, SpoolItem};
 
 use super::{Cast, read};
 use crate::client::{CATALOG, Ledger};
@@ -27,6 +27,7 @@ pub(super) fn check(cluster: &Cluster, cast: &Cast) -> Vec<String> {
         wrong.extend(read(ledger, |ledger| entries(cluster, address, ledger)));
         wrong.extend(inbound(cluster, address, &expected));
         wrong.extend(read(ledger, |ledger| told(cluster, address, ledger)));
+        wrong.extend(told_twice(cluster, address));
     }
     wrong.extend(abroad(cluster, &expected));
     wrong
@@ -210,6 +211,33 @@ fn abroad(cluster: &Cluster, expected: &Expected) -> Vec<String> {
         }
         if !expected.abroad.contains(&delivery) {
             wrong.push(format!("{recipient} has {id}, which nobody sent"));
+        }
+    }
+    wrong
+}
+
+/// What a sender was told more than once.
+fn told_twice(cluster: &Cluster, sender: &AccountAddress) -> Vec<String> {
+    let found = match container(cluster, sender, &ContainerKind::Outbound.name()) {
+        Ok(found) => found,
+        Err(error) => return vec![format!("{sender}, Outbound: {error}")],
+    };
+    let mut known = BTreeSet::new();
+    let mut wrong = Vec::new();
+    for frame in found {
+        let item = SpoolItem::read(1, &frame.header, Some(frame.payload.as_slice()));
+        let SpoolItem::Completion {
+            recipient: Some(recipient),
+            references,
+        } = item
+        else {
+            continue;
+        };
+        for one in references {
+            let told = (one.message_id, recipient.clone(), one.relationship);
+            if !known.insert(told.clone()) {
+                wrong.push(format!("{sender} was told twice: {told:?}"));
+            }
         }
     }
     wrong

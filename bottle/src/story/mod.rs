@@ -24,15 +24,15 @@ use crate::correspondent::{Correspondent, Receipts};
 use crate::store::Sabotage;
 
 /// Accounts, each with one device.
-const CLIENTS: usize = 6;
+const CLIENTS: usize = 5;
 /// Entries that each uploads.
-const ENTRIES: u64 = 16;
+const ENTRIES: u64 = 12;
 /// Longest pause between two of them.
-const PAUSE_MAX: Duration = Duration::from_millis(2_500);
+const PAUSE_MAX: Duration = Duration::from_millis(3_500);
 /// Other services that post.
 const CORRESPONDENTS: [&str; 2] = ["one.example", "other.example"];
 /// Messages that each posts.
-const MESSAGES: u64 = 12;
+const MESSAGES: u64 = 9;
 /// Longest pause between two of them.
 const MESSAGE_PAUSE_MAX: Duration = Duration::from_millis(5_000);
 /// Nodes at the beginning.
@@ -77,7 +77,7 @@ impl fmt::Display for Failure {
         let seed = self.seed;
         writeln!(
             formatter,
-            "seed {seed}: cargo run -p mesh-bottle --bin soak -- --first {seed} --seeds 1"
+            "seed {seed}: cargo run --release -p mesh-bottle --bin soak -- --first {seed} --seeds 1"
         )?;
         self.what
             .iter()
