@@ -12,6 +12,9 @@ const SEEDS: u64 = 200;
 /// Seeds within which every sabotage is noticed.
 const NOTICED_WITHIN: u64 = 200;
 
+/// Something counted in a story.
+type Count = fn(&Report) -> usize;
+
 /// Tells the stories of these seeds, two at a time.
 fn tell(seeds: u64) -> Vec<Result<Report, Failure>> {
     let told = Mutex::new(Vec::new());
@@ -52,8 +55,8 @@ fn whatever_happens_what_was_acknowledged_is_there_once_and_everything_goes_on()
         .collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     // The stories are not idle.
-    let sum = |count: fn(&Report) -> usize| told.iter().flatten().map(count).sum::<usize>();
-    let counts: [(&str, fn(&Report) -> usize, usize); 7] = [
+    let sum = |count: Count| told.iter().flatten().map(count).sum::<usize>();
+    let counts: [(&str, Count, usize); 7] = [
         ("takeovers", |one| one.takeovers, 200),
         ("commits fenced off", |one| one.fenced, 1),
         ("calls repeated", |one| one.repeated, 2_000),
