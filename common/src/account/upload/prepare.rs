@@ -286,8 +286,8 @@ mod tests {
                 one.header.chain_digest.clone_from(&chain);
                 all.push(one.clone());
                 let trailer = one.trailer.as_mut().unwrap();
-                trailer.tree_digest = tree.clone();
-                trailer.chain_digest = chain.clone();
+                trailer.tree_digest = tree;
+                trailer.chain_digest = chain;
                 all.push(one.clone());
                 one.trailer.as_mut().unwrap().signatures.clear();
                 all.push(one.clone());
