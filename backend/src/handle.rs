@@ -284,7 +284,7 @@ impl<S: Store> Inner<S> {
     }
 
     /// Waits for `work` until `deadline`.
-    async fn in_time<T, E: From<ServiceError>>(
+    pub(crate) async fn in_time<T, E: From<ServiceError>>(
         &self,
         deadline: Timestamp,
         work: impl Future<Output = Result<T, E>>,

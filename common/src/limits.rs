@@ -318,7 +318,8 @@ pub const RELEASES_IN_FLIGHT_MAX: usize = 64;
 
 /// Partitions that accounts are divided into; fixed when a service is first started.
 pub const PARTITIONS: u16 = 1_024;
-/// Requests that wait for one partition. Above: 503 with Retry-After (architecture A-13).
+/// Requests that wait for one partition. Above: 503 with Retry-After (architecture A-13). Whoever finds it full is
+/// the newest, so nothing else is given up for age; what is past its deadline is dropped before any work.
 pub const PARTITION_MAILBOX_MAX: usize = 256;
 /// Payload octets of the requests that wait for one partition (cluster §14). Above: 503 with
 /// Retry-After.
@@ -635,6 +636,9 @@ pub const LINK_REOPEN_PAUSE_MIN: Duration = Duration::from_millis(100);
 pub const LINK_REOPEN_PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Streams of events that one node sends at once. Above: refused.
 pub const LINK_STREAMS_MAX: usize = 1_024;
+/// Streams of events that one node sends to one process at once: it needs one, and may have lost some without
+/// the node knowing yet. Above: refused.
+pub const LINK_STREAMS_PER_PROCESS_MAX: usize = 16;
 /// Octets of one event.
 pub const LINK_EVENT_BYTES_MAX: usize = 1024 * 1024;
 /// Events that wait for one slow listener. Above: the next ones wait to be made, and are made of all that
@@ -650,6 +654,9 @@ pub const LINK_SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 pub const LINK_WATCHES_PER_ORDER_MAX: usize = 4_096;
 /// Nodes of one cluster, as far as one node believes another.
 pub const LINK_NODES_MAX: usize = 4_096;
+/// Octets of the name under which a node remembers a service at a front-end's word: a domain, or a host and
+/// its port.
+pub const PINNED_NAME_BYTES_MAX: usize = 260;
 /// Ticket secrets that one node believes another.
 pub const LINK_TICKET_SECRETS_MAX: usize = 64;
 

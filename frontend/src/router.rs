@@ -31,6 +31,7 @@
 //! | `parking` | where writes wait |
 //! | `links` | the links, and what they tell |
 //! | `watches` | who waits for which account |
+//! | `pins` | which service each domain had, as back-ends remember it |
 //! | `tickets` | the secrets of tickets, as they are told |
 //! | `finder` | where the first back-ends are |
 //! | `measures` | what is measured |
@@ -41,6 +42,7 @@ mod links;
 mod measures;
 mod parking;
 mod passing;
+mod pins;
 mod routing;
 mod tickets;
 mod watches;
@@ -74,6 +76,7 @@ pub use finder::{Finder, Listed};
 use links::Links;
 pub use measures::Measures;
 use parking::Parking;
+pub use pins::RoutedPins;
 use routing::Routing;
 use tickets::ToldTickets;
 use watches::Watches;

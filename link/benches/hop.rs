@@ -18,6 +18,7 @@ use mesh_common::cluster::{
     SigningKeys, Told, Verified, Watch, wire,
 };
 use mesh_common::dare::Envelope;
+use mesh_common::discovery::Pinned;
 use mesh_common::entropy::SeededEntropy;
 use mesh_common::error::ServiceError;
 use mesh_common::protocol::{
@@ -100,6 +101,15 @@ impl NodeService for Idle {
     }
 
     fn nudged(&self, _nudge: Nudge) {}
+
+    fn pinned<'a>(
+        &'a self,
+        _domain: &'a str,
+        _seen: Option<&'a Pinned>,
+        _deadline: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Pinned>, ServiceError>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 
     fn pass_on(
         &self,

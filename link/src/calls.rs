@@ -28,10 +28,12 @@ pub(crate) enum Call {
     PassOn,
     /// Of a node to the owner: what it passes on.
     PassedOn,
+    /// What is remembered of the service of a domain.
+    Pin,
 }
 
 impl Call {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Perform,
         Self::Receive,
         Self::SigningKeys,
@@ -40,6 +42,7 @@ impl Call {
         Self::Nudge,
         Self::PassOn,
         Self::PassedOn,
+        Self::Pin,
     ];
 
     pub(crate) const fn path(self) -> &'static str {
@@ -52,6 +55,7 @@ impl Call {
             Self::Nudge => "/mesh-link/1/nudge",
             Self::PassOn => "/mesh-link/1/pass-on",
             Self::PassedOn => "/mesh-link/1/passed-on",
+            Self::Pin => "/mesh-link/1/pin",
         }
     }
 
@@ -71,7 +75,8 @@ impl Call {
             | Self::SigningKeys
             | Self::Published
             | Self::Watch
-            | Self::PassOn => roles.frontend,
+            | Self::PassOn
+            | Self::Pin => roles.frontend,
             Self::PassedOn => roles.backend,
             Self::Nudge => roles.any(),
         }

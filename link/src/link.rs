@@ -13,6 +13,7 @@ use mesh_common::cluster::{
     AccountRequest, Answer, CallFailure, Nudge, PassFailure, Route, SigningKeys, Told, Verified,
     Watch,
 };
+use mesh_common::discovery::Pinned;
 use mesh_common::error::ServiceError;
 use mesh_common::protocol::Code;
 use mesh_common::time::Timestamp;
@@ -85,6 +86,18 @@ pub trait NodeLink: Send + Sync + 'static {
     /// # Errors
     /// [`LinkFailure`]. Nothing is lost by it: the node looks by itself before long.
     fn nudge(&self, nudge: Nudge) -> BoxFuture<'_, Result<(), LinkFailure>>;
+
+    /// Asks what is remembered of the service of `domain`, and tells what was `seen` of it:
+    /// [`NodeService::pinned`](mesh_common::cluster::NodeService::pinned).
+    ///
+    /// # Errors
+    /// [`LinkFailure`].
+    fn pinned<'a>(
+        &'a self,
+        domain: &'a str,
+        seen: Option<&'a Pinned>,
+        deadline: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Pinned>, LinkFailure>>;
 
     /// Has the node bring `request` to its owner, which this process cannot reach and believes to be by
     /// `route`: [`NodeService::pass_on`](mesh_common::cluster::NodeService::pass_on).

@@ -472,12 +472,20 @@ impl Process {
     ///
     /// # Panics
     /// If the system refuses.
-    pub fn stop(mut self) -> ExitStatus {
+    pub fn stop(self) -> ExitStatus {
         let told = Command::new("kill")
             .arg(self.id().to_string())
             .status()
             .expect("`kill` can be run");
         assert!(told.success(), "SIGTERM was not sent");
+        self.ended()
+    }
+
+    /// Waits until it has ended by itself.
+    ///
+    /// # Panics
+    /// If the system does not know it.
+    pub fn ended(mut self) -> ExitStatus {
         self.child.wait().expect("a child can be waited for")
     }
 }

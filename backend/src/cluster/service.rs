@@ -5,6 +5,9 @@ use mesh_common::cluster::handle::BoxFuture;
 use mesh_common::cluster::{
     AccountRequest, Answer, Backend as _, NodeService, Nudge, PassFailure, Route, Told, Verified,
 };
+use mesh_common::discovery::Pinned;
+use mesh_common::error::ServiceError;
+use mesh_common::time::Timestamp;
 
 use crate::handle::BackendHandle;
 use crate::store::Store;
@@ -50,6 +53,15 @@ impl<S: Store> NodeService for BackendHandle<S> {
             self.heard_from(&domain);
         }
     }
+    fn pinned<'a>(
+        &'a self,
+        domain: &'a str,
+        seen: Option<&'a Pinned>,
+        deadline: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Pinned>, ServiceError>> {
+        Box::pin(self.inner.in_time(deadline, self.remembered(domain, seen)))
+    }
+
     fn pass_on(
         &self,
         route: Route,

@@ -12,6 +12,7 @@ mod intake;
 mod main_job;
 mod moving;
 mod outbound;
+mod pins;
 mod posting;
 mod retention;
 mod sending;

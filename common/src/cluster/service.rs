@@ -12,6 +12,9 @@ use super::partition::PartitionId;
 use super::routes::{Route, RoutingTable};
 use super::unit::Unit;
 use crate::delivery::ShardId;
+use crate::discovery::Pinned;
+use crate::error::ServiceError;
+use crate::time::Timestamp;
 
 /// Something is there for whom it concerns. Best effort: whoever misses it looks at the store regularly.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -93,4 +96,16 @@ pub trait NodeService: Backend {
         route: Route,
         request: Verified<AccountRequest>,
     ) -> BoxFuture<'_, Result<Answer, PassFailure>>;
+
+    /// What is remembered for good of the service of `domain` (canonical), once `seen` is, if a front-end
+    /// has seen a profile that may follow what was known (service §4.3, decision Q-52).
+    ///
+    /// # Errors
+    /// It cannot be read or written, or another service is remembered than that of `seen`.
+    fn pinned<'a>(
+        &'a self,
+        domain: &'a str,
+        seen: Option<&'a Pinned>,
+        deadline: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Pinned>, ServiceError>>;
 }

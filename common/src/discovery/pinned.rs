@@ -129,6 +129,12 @@ impl Pinned {
         })
     }
 
+    /// Whether `seen`, which somebody else has verified, is of the same service and not older.
+    #[must_use]
+    pub fn may_become(&self, seen: &Self) -> bool {
+        self.service_udf == seen.service_udf && self.updated <= seen.updated
+    }
+
     /// Whether the service may authenticate with `key` now: its present one, or the one before it
     /// within its grace.
     #[must_use]

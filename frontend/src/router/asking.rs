@@ -25,6 +25,7 @@ use mesh_common::cluster::handle::BoxFuture;
 use mesh_common::cluster::{
     AccountRequest, Answer, CallFailure, PartitionId, Route, SigningKeys, Unit, Verified,
 };
+use mesh_common::discovery::Pinned;
 use mesh_common::error::ServiceError;
 use mesh_common::limits::{
     NODE_REFUSES_PAUSE, PARKED_TIME_MAX, ROUTED_PATIENCE, ROUTED_TRIES_MAX, SUPERSEDED_PATIENCE,
@@ -65,6 +66,21 @@ pub(super) struct PublishedBy<'r>(
     pub(super) &'r Udf,
     pub(super) Timestamp,
 );
+
+/// What is remembered of the service of a domain, once what was seen of it is, until a deadline.
+pub(super) struct PinnedFor<'r>(
+    pub(super) &'r str,
+    pub(super) Option<&'r Pinned>,
+    pub(super) Timestamp,
+);
+
+impl Ask for PinnedFor<'_> {
+    type Got = Option<Pinned>;
+
+    fn ask<'a>(&'a self, link: &'a dyn NodeLink) -> BoxFuture<'a, Result<Self::Got, LinkFailure>> {
+        link.pinned(self.0, self.1, self.2)
+    }
+}
 
 impl Ask for Reading<'_> {
     type Got = Answer;

@@ -4,6 +4,7 @@
 mod calls;
 mod nodes;
 mod passing;
+mod pins;
 mod streams;
 
 use mesh_common::cluster::{Evidence, Fence, Route, RoutingTable};

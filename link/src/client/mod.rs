@@ -18,11 +18,12 @@ use mesh_common::account::connect::Publication;
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::handle::BoxFuture;
 use mesh_common::cluster::wire::{
-    self, KeysQuestion, PassOnOrder, PublishedQuestion, WatchOrder, WatchReply, Wire,
+    self, KeysQuestion, PassOnOrder, PinQuestion, PublishedQuestion, WatchOrder, WatchReply, Wire,
 };
 use mesh_common::cluster::{
     AccountRequest, Answer, CallFailure, Changes, Nudge, Route, SigningKeys, Verified, Watch,
 };
+use mesh_common::discovery::Pinned;
 use mesh_common::entropy::{self, Entropy};
 use mesh_common::limits::{
     LINK_BUSY_PAUSE, LINK_CALL_BYTES_MAX, LINK_CALLS_MAX, LINK_NUDGE_TIME_MAX,
@@ -34,6 +35,8 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
+#[cfg(test)]
+pub(crate) use listen::Lost;
 pub use nudges::Nudges;
 
 use crate::calls::{Call, DEADLINE, EVENTS_PATH, LATE, NOT_PASSED_ON, PROCESS, TRACEPARENT};
@@ -348,6 +351,20 @@ impl NodeLink for LinkClient {
     fn nudge(&self, nudge: Nudge) -> BoxFuture<'_, Result<(), LinkFailure>> {
         let deadline = self.core.process.clock.now() + LINK_NUDGE_TIME_MAX;
         Box::pin(async move { self.core.call(Call::Nudge, &nudge, deadline).await })
+    }
+
+    fn pinned<'a>(
+        &'a self,
+        domain: &'a str,
+        seen: Option<&'a Pinned>,
+        deadline: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Pinned>, LinkFailure>> {
+        let question = PinQuestion {
+            domain: domain.to_owned(),
+            seen: seen.cloned(),
+            deadline,
+        };
+        Box::pin(async move { self.core.call(Call::Pin, &question, deadline).await })
     }
 
     fn pass_on<'a>(

@@ -7,7 +7,7 @@ use hyper::body::{Body, Incoming};
 use hyper::header::{HeaderMap, HeaderName};
 use hyper::{Method, Request, Response, StatusCode};
 use mesh_common::cluster::wire::{
-    self, KeysQuestion, PassOnOrder, PublishedQuestion, Wire, WireError,
+    self, KeysQuestion, PassOnOrder, PinQuestion, PublishedQuestion, Wire, WireError,
 };
 use mesh_common::cluster::{AccountRequest, CallFailure, Nudge, PassFailure, Verified};
 use mesh_common::error::ServiceError;
@@ -142,6 +142,14 @@ impl Connection {
                         return Err(Refusal::status(NOT_PASSED_ON, why));
                     }
                 })
+            }
+            Call::Pin => {
+                let PinQuestion {
+                    domain,
+                    seen,
+                    deadline,
+                } = wire::read(octets)?;
+                refusable(service.pinned(&domain, seen.as_ref(), deadline).await)
             }
             Call::Watch => answer(Ok(self.watch(wire::read(octets)?).await?)),
             Call::Nudge => answer(Ok(self.nudge(wire::read(octets)?)?)),

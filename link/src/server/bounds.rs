@@ -3,11 +3,36 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
-use mesh_common::limits::{LINK_CALLS_BYTES_MAX, LINK_CALLS_MAX};
+use mesh_common::limits::{
+    LINK_CALLS_BYTES_MAX, LINK_CALLS_MAX, LINK_SILENCE_MAX, LINK_STREAMS_MAX,
+    LINK_STREAMS_PER_PROCESS_MAX,
+};
 
 /// The sixteen octets that a process drew when it started.
 pub(crate) type ProcessId = [u8; 16];
+
+/// Bounds that tests make small.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Allowance {
+    /// How long a connection is left open on which nothing comes.
+    pub(crate) silence: Duration,
+    /// Streams of events.
+    pub(crate) streams: usize,
+    /// Those of one process.
+    pub(crate) streams_per_process: usize,
+}
+
+impl Default for Allowance {
+    fn default() -> Self {
+        Self {
+            silence: LINK_SILENCE_MAX,
+            streams: LINK_STREAMS_MAX,
+            streams_per_process: LINK_STREAMS_PER_PROCESS_MAX,
+        }
+    }
+}
 
 /// What is counted over all connections.
 #[derive(Debug, Default)]

@@ -10,7 +10,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use mesh_common::limits::{
-    LINK_CONNECTION_LIFE, LINK_HEADERS_BYTES_MAX, LINK_SILENCE_MAX, REQUEST_FIRST_BYTE_TIME_MAX,
+    LINK_CONNECTION_LIFE, LINK_HEADERS_BYTES_MAX, REQUEST_FIRST_BYTE_TIME_MAX,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -70,7 +70,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin + Send>(
     roles: LinkRoles,
     reloads: watch::Receiver<u64>,
 ) {
-    let stopping = shared.stopping.clone();
+    let (stopping, silence) = (shared.stopping.clone(), shared.silence);
     let connection = Arc::new(Connection {
         shared,
         roles,
@@ -84,7 +84,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin + Send>(
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(LINK_SILENCE_MAX)
+        .header_read_timeout(silence)
         .max_buf_size(BUFFER_BYTES_MAX)
         .max_header_size(LINK_HEADERS_BYTES_MAX)
         .max_headers(HEADERS_MAX)

@@ -19,7 +19,7 @@ use mesh_common::cluster::wire::{StreamId, WatchOrder, WatchReply};
 use mesh_common::cluster::{NodeService, Told, Watch};
 use mesh_common::limits::{
     LINK_ALIVE_INTERVAL, LINK_CHANGES_PER_EVENT_MAX, LINK_EVENTS_SILENCE_MAX,
-    LINK_EVENTS_WAITING_MAX, LINK_STREAMS_MAX, LINK_WATCHES_MAX, LINK_WATCHES_PER_ORDER_MAX,
+    LINK_EVENTS_WAITING_MAX, LINK_WATCHES_MAX, LINK_WATCHES_PER_ORDER_MAX,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -27,7 +27,7 @@ use tokio::time::Instant;
 use super::Shared;
 use super::answer::Refusal;
 use super::body::AnswerBody;
-use super::bounds::{ProcessId, Share};
+use super::bounds::{Allowance, ProcessId, Share};
 use super::connection::Connection;
 use crate::calls::{NO_STREAM, UNKNOWN, UNREADABLE, WRONG_ROLE};
 
@@ -39,6 +39,7 @@ const ORDERS_WAITING_MAX: usize = 16;
 pub(crate) struct Streams {
     /// What the names of this node's streams begin with.
     incarnation: [u8; 8],
+    allowance: Allowance,
     opened: AtomicU64,
     open: Mutex<HashMap<StreamId, Listener>>,
 }
@@ -67,9 +68,10 @@ struct Begun {
 }
 
 impl Streams {
-    pub(crate) fn new(incarnation: [u8; 8]) -> Self {
+    pub(crate) fn new(incarnation: [u8; 8], allowance: Allowance) -> Self {
         Self {
             incarnation,
+            allowance,
             opened: AtomicU64::new(0),
             open: Mutex::default(),
         }
@@ -86,7 +88,9 @@ impl Streams {
         id[..8].copy_from_slice(&self.incarnation);
         id[8..].copy_from_slice(&number.to_be_bytes());
         let mut open = self.open();
-        if open.len() >= LINK_STREAMS_MAX {
+        let of_process = open.values().filter(|one| one.process == listener.process);
+        let allowance = self.allowance;
+        if open.len() >= allowance.streams || of_process.count() >= allowance.streams_per_process {
             return None;
         }
         open.insert(StreamId(id), listener);

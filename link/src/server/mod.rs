@@ -20,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::tls::LinkSecurity;
 use crate::trace::Traces;
+pub(crate) use bounds::Allowance;
 use bounds::Bounds;
 use events::Streams;
 
@@ -62,6 +63,8 @@ pub(crate) struct Shared {
     pub(crate) traces: Traces,
     pub(crate) bounds: Bounds,
     pub(crate) streams: Streams,
+    /// How long a connection is left open on which nothing comes.
+    pub(crate) silence: Duration,
     pub(crate) stopping: watch::Receiver<bool>,
     connections: Arc<Semaphore>,
 }
@@ -98,6 +101,17 @@ impl LinkServer {
         link: LinkService,
         entropy: &mut dyn Entropy,
     ) -> Result<Self, LinkStartError> {
+        Self::start_within(Allowance::default(), listen, workers, link, entropy)
+    }
+
+    /// The same, within other bounds than usual.
+    pub(crate) fn start_within(
+        allowance: Allowance,
+        listen: SocketAddr,
+        workers: usize,
+        link: LinkService,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Self, LinkStartError> {
         if matches!(link.security, LinkSecurity::PlainOnLoopback) && !listen.ip().is_loopback() {
             return Err(LinkStartError::Plain { address: listen });
         }
@@ -117,7 +131,8 @@ impl LinkServer {
             clock: link.clock,
             traces: link.traces,
             bounds: Bounds::default(),
-            streams: Streams::new(entropy::draw(entropy)),
+            streams: Streams::new(entropy::draw(entropy), allowance),
+            silence: allowance.silence,
             stopping,
             connections: Arc::new(Semaphore::new(LINK_CONNECTIONS_MAX)),
         });

@@ -3,6 +3,7 @@
 use super::*;
 use crate::{LinkFailure, NodeLink, Nudges};
 use mesh_common::cluster::{Fence, NodeId, PartitionId, Route};
+use mesh_common::crypto::SecretKey;
 use mesh_common::limits::{LINK_CALL_BYTES_MAX, LINK_CALLS_MAX};
 
 #[tokio::test]
@@ -20,6 +21,12 @@ async fn every_call_arrives_and_is_answered() {
     assert_eq!(link.signing_keys(&bob, soon).await, Ok(None));
     let published = link.published(&alice(), &udf("name"), soon).await;
     assert_eq!(published, Ok(Some(publication())));
+    assert_eq!(link.pinned("peer.example", None, soon).await, Ok(None));
+    let seen = pinned();
+    let told = link.pinned("peer.example", Some(&seen), soon).await;
+    assert_eq!(told, Ok(Some(seen.clone())));
+    let asked = link.pinned("peer.example", None, soon).await;
+    assert_eq!(asked, Ok(Some(seen)));
     let nudge = Nudge {
         intakes: vec![PartitionId(7)],
         heard: vec!["peer.example".into()],
@@ -28,6 +35,17 @@ async fn every_call_arrives_and_is_answered() {
     assert_eq!(link.nudge(nudge.clone()).await, Ok(()));
     assert_eq!(*node.nudges.borrow(), [nudge]);
     server.stop().await;
+}
+
+fn pinned() -> Pinned {
+    let secret = SecretKey::generate(&mut SeededEntropy::new(9));
+    Pinned {
+        service_udf: udf("service"),
+        updated: NOW,
+        host_key: secret.public().clone(),
+        replaced: None,
+        since: NOW,
+    }
 }
 
 #[tokio::test]

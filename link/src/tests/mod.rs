@@ -1,11 +1,13 @@
 //! Both ends of the link over loopback: a node that is simple, and what goes wrong between processes.
 
+mod bounds;
 mod calls;
 mod events;
 mod passing;
 mod security;
 mod trouble;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,6 +19,7 @@ use mesh_common::cluster::{
     AccountRequest, Answer, Backend, CallFailure, Changes, Evidence, NodeService, Nudge,
     PassFailure, Route, SigningKeys, Told, Verified, Watch,
 };
+use mesh_common::discovery::Pinned;
 use mesh_common::entropy::SeededEntropy;
 use mesh_common::error::ServiceError;
 use mesh_common::protocol::{
@@ -73,6 +76,7 @@ struct SimpleNode {
     last: Mutex<Option<AccountRequest>>,
     /// What it was to pass on, and to whom.
     passed_on: Mutex<Vec<Route>>,
+    pins: Mutex<BTreeMap<String, Pinned>>,
 }
 
 impl SimpleNode {
@@ -88,6 +92,7 @@ impl SimpleNode {
             asked: AtomicUsize::new(0),
             last: Mutex::default(),
             passed_on: Mutex::default(),
+            pins: Mutex::default(),
         })
     }
 
@@ -181,6 +186,22 @@ impl NodeService for SimpleNode {
 
     fn nudged(&self, nudge: Nudge) {
         self.nudges.send_modify(|all| all.push(nudge));
+    }
+
+    fn pinned<'a>(
+        &'a self,
+        domain: &'a str,
+        seen: Option<&'a Pinned>,
+        _deadline: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Pinned>, ServiceError>> {
+        Box::pin(async move {
+            self.act().await.map_err(refused)?;
+            let mut pins = self.pins.lock().unwrap();
+            if let Some(seen) = seen {
+                pins.insert(domain.to_owned(), seen.clone());
+            }
+            Ok(pins.get(domain).cloned())
+        })
     }
 
     fn pass_on(

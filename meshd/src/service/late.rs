@@ -12,6 +12,7 @@ use mesh_common::cluster::{
     AccountRequest, Answer, Backend, CallFailure, NodeService, Nudge, PassFailure, Route,
     SigningKeys, Told, Verified, Watch,
 };
+use mesh_common::discovery::Pinned;
 use mesh_common::error::ServiceError;
 use mesh_common::time::Timestamp;
 use mesh_common::udf::Udf;
@@ -117,6 +118,15 @@ impl NodeService for LateNode {
         if let Some(node) = self.get() {
             node.nudged(nudge);
         }
+    }
+
+    fn pinned<'a>(
+        &'a self,
+        domain: &'a str,
+        seen: Option<&'a Pinned>,
+        deadline: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Pinned>, ServiceError>> {
+        Box::pin(async move { self.known()?.pinned(domain, seen, deadline).await })
     }
 
     fn pass_on(

@@ -9,10 +9,10 @@ use arc_swap::ArcSwap;
 use mesh_backend::{SystemClock, SystemEntropy};
 use mesh_common::session::TicketKeys;
 use mesh_frontend::callback::CallBack;
-use mesh_frontend::router::{self, Finder, Listed, Measures, Router};
+use mesh_frontend::router::{self, Finder, Listed, Measures, RoutedPins, Router};
 use mesh_link::Connector;
+use mesh_peer::Pins;
 use mesh_peer::back_ends::BackEnds;
-use mesh_peer::{MemoryPins, Pins};
 
 use super::error::StartError;
 use super::front::{Behind, Certificate, Front};
@@ -62,13 +62,17 @@ impl Member {
         let begun = roles.is_node().then(|| Node::begin(&beginning));
         let (node, joining) = begun.transpose()?.unzip();
         let pins = Arc::new(LatePins::default());
-        let peers = peers(config, ground.identities.clone(), pins_of(roles, &pins))?;
+        let late = Arc::clone(&pins) as Arc<dyn Pins>;
+        let peers = peers(config, ground.identities.clone(), late)?;
         peers.register(&ground.registry)?;
         let call_back = call_back.unwrap_or_else(|| Arc::new(peers.clone()));
         let routed = roles
             .frontend
             .then(|| Routed::start(&beginning, node.as_ref()))
             .transpose()?;
+        if let (Some(routed), None) = (&routed, &node) {
+            pins.joined(Arc::new(RoutedPins::new(routed.router.clone())));
+        }
         let stopping = Arc::new(AtomicBool::new(false));
         let readiness = MemberReadiness {
             node: node.as_ref().map(Node::state),
@@ -221,17 +225,6 @@ fn start_admin(
     )?;
     token::write_address(&ground.folder.admin(), admin.address())?;
     Ok(admin)
-}
-
-/// Which service each domain had before.
-///
-/// Draft: a front-end alone has no store, and remembers it for as long as it runs. Whoever it calls back is
-/// known by DNS (`udf=`) and by TLS; what outbound processes remember for good, they check when they send.
-fn pins_of(roles: RoleSet, late: &Arc<LatePins>) -> Arc<dyn Pins> {
-    match roles.is_node() {
-        true => Arc::clone(late) as Arc<dyn Pins>,
-        false => Arc::new(MemoryPins::default()),
-    }
 }
 
 /// What operators are told until there is more.

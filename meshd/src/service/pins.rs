@@ -1,4 +1,4 @@
-//! The pins of a process that reaches its store later than it begins to answer.
+//! The pins of a process that reaches its store, or those who have one, later than it begins to answer.
 
 use std::sync::{Arc, OnceLock};
 

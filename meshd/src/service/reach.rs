@@ -9,6 +9,7 @@ use mesh_common::cluster::{
     AccountRequest, Answer, Backend as _, NodeService as _, Nudge, Route, SigningKeys, Verified,
     Watch,
 };
+use mesh_common::discovery::Pinned;
 use mesh_common::error::ServiceError;
 use mesh_common::time::Timestamp;
 use mesh_common::udf::Udf;
@@ -138,6 +139,18 @@ impl NodeLink for OwnLink {
     fn nudge(&self, nudge: Nudge) -> BoxFuture<'_, Result<(), LinkFailure>> {
         self.node.nudged(nudge);
         Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn pinned<'a>(
+        &'a self,
+        domain: &'a str,
+        seen: Option<&'a Pinned>,
+        deadline: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Pinned>, LinkFailure>> {
+        Box::pin(async move {
+            let asked = self.node.pinned(domain, seen, deadline).await;
+            asked.map_err(refused)
+        })
     }
 
     /// Whatever this process cannot reach, its own node cannot reach either.

@@ -1,6 +1,7 @@
 //! One process of a cluster: its place, its door, its way to the store, and what is done to it.
 
 use std::net::{SocketAddr, TcpListener};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -167,6 +168,30 @@ impl Member {
         let name = self.name();
         let status = self.taken().stop();
         assert!(status.success(), "{name} stopped with {status}");
+    }
+
+    /// Tells it to stop (SIGTERM), and does not wait.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn tell_to_stop(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Tells it to read its files again (SIGHUP).
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn tell_to_read_again(&self) {
+        self.signal(Signal::HUP);
+    }
+
+    /// Waits until it has ended by itself.
+    ///
+    /// # Panics
+    /// If it did not run.
+    pub fn ended(&mut self) -> ExitStatus {
+        self.taken().ended()
     }
 
     /// Stops it and starts it again, as an upgrade does.

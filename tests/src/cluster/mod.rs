@@ -219,7 +219,11 @@ impl Cluster {
         self.members.pop();
     }
 
-    fn write_what_is_shared(&self) {
+    /// Puts another certificate in place of the one that front-ends show; they are not told.
+    ///
+    /// # Panics
+    /// If it cannot be written.
+    pub fn renew_certificate(&self) {
         let made = self.authority.certify(&[DOMAIN, &format!("mmm.{DOMAIN}")]);
         let write = |name: &str, octets: &[u8]| {
             std::fs::write(self.folder.path().join(name), octets)
@@ -227,6 +231,10 @@ impl Cluster {
         };
         write("tls.pem", made.certificate_pem.as_bytes());
         write("tls.key", made.key_pem.as_bytes());
+    }
+
+    fn write_what_is_shared(&self) {
+        self.renew_certificate();
         ground::write_secret(&self.folder.path().join("secret"));
         let home = self.folder.path().join("home");
         let identity = self.folder.path().join("identity");

@@ -9,6 +9,8 @@
 //! | `paused` | a back-end that is frozen, and wakes as if nothing had happened |
 //! | `moved` | a third back-end, and an upgrade of every process in turn |
 //! | `cut` | networks that break between processes, and to the store |
+//! | `refused` | what is told to whom the service has no time for at present |
+//! | `signals` | SIGTERM, once and twice, and SIGHUP |
 //! | `troubles` | a store that is away, takes no writes, is slow, answers late |
 //! | `program` | the program `store-server` |
 //!
@@ -28,4 +30,6 @@ mod killed;
 mod moved;
 mod paused;
 mod program;
+mod refused;
+mod signals;
 mod troubles;

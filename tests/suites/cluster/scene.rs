@@ -225,7 +225,7 @@ fn owner_in(record: &[u8]) -> Option<NodeId> {
 }
 
 /// All rows of a range.
-fn rows(cluster: &Cluster, range: KeyRange) -> Vec<(Vec<u8>, Vec<u8>)> {
+pub(crate) fn rows(cluster: &Cluster, range: KeyRange) -> Vec<(Vec<u8>, Vec<u8>)> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

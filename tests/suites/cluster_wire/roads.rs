@@ -11,6 +11,7 @@ use mesh_common::cluster::handle::BoxFuture;
 use mesh_common::cluster::{
     AccountRequest, Answer, Nudge, PassFailure, Route, SigningKeys, Verified, Watch,
 };
+use mesh_common::discovery::Pinned;
 use mesh_common::time::Timestamp;
 use mesh_common::udf::Udf;
 use mesh_link::{Connector, Heard, LinkConnector, LinkFailure, NodeLink, Nudges};
@@ -86,6 +87,15 @@ impl NodeLink for ByRoad {
 
     fn nudge(&self, nudge: Nudge) -> BoxFuture<'_, Result<(), LinkFailure>> {
         self.link.nudge(nudge)
+    }
+
+    fn pinned<'a>(
+        &'a self,
+        domain: &'a str,
+        seen: Option<&'a Pinned>,
+        deadline: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Pinned>, LinkFailure>> {
+        self.link.pinned(domain, seen, deadline)
     }
 
     fn pass_on<'a>(

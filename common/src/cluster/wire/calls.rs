@@ -1,5 +1,8 @@
 //! Everything that is asked of a node, and how it answers.
 
+use serde::Deserialize as _;
+use serde_json::Value;
+
 use super::basic::wire_lists;
 use super::{Input, Wire, WireError, wire_enum, wire_struct};
 use crate::account::connect::Publication;
@@ -7,7 +10,9 @@ use crate::address::AccountAddress;
 use crate::cluster::{
     AccountRequest, Answer, CallFailure, Fence, NodeId, Nudge, PartitionId, Route, Unit, Verified,
 };
+use crate::crypto::PublicKey;
 use crate::delivery::ShardId;
+use crate::discovery::{Pinned, ReplacedKey};
 use crate::limits::{OUTBOUND_SHARDS, PARTITIONS};
 use crate::time::Timestamp;
 use crate::udf::Udf;
@@ -39,6 +44,17 @@ pub struct PassOnOrder {
     pub route: Route,
     /// The request.
     pub request: Verified<AccountRequest>,
+}
+
+/// Asks what is remembered of the service of a domain, and tells what a front-end has seen of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PinQuestion {
+    /// The domain, canonical.
+    pub domain: String,
+    /// What it is to be remembered as.
+    pub seen: Option<Pinned>,
+    /// When the answer is of no use any more.
+    pub deadline: Timestamp,
 }
 
 /// One stream of events, as the node that sends it calls it.
@@ -120,6 +136,36 @@ wire_enum!(Unit {
 wire_struct!(Fence { generation, epoch });
 wire_struct!(Route { node, fence });
 wire_struct!(PassOnOrder { route, request });
+wire_struct!(ReplacedKey { host_key, until });
+wire_struct!(Pinned {
+    service_udf,
+    updated,
+    host_key,
+    replaced,
+    since,
+});
+wire_struct!(PinQuestion {
+    domain,
+    seen,
+    deadline,
+});
+
+/// As profiles have it, so that no second form of keys has to be kept.
+impl Wire for PublicKey {
+    fn put(&self, out: &mut Vec<u8>) {
+        let parameters = serde_json::to_value(self);
+        parameters
+            .expect("parameters of keys are texts under names")
+            .put(out);
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, WireError> {
+        let parameters = <Value as Wire>::take(input)?;
+        let key = Self::deserialize(&parameters).ok();
+        key.filter(|key| serde_json::to_value(key).is_ok_and(|same| same == parameters))
+            .ok_or(WireError::Value { what: "public key" })
+    }
+}
 wire_struct!(Nudge {
     intakes,
     queues,

@@ -39,7 +39,9 @@ mod tests;
 mod transactions;
 mod verified;
 
-pub use calls::{KeysQuestion, PassOnOrder, PublishedQuestion, StreamId, WatchOrder, WatchReply};
+pub use calls::{
+    KeysQuestion, PassOnOrder, PinQuestion, PublishedQuestion, StreamId, WatchOrder, WatchReply,
+};
 pub use input::{Input, WireError};
 
 /// Counts the changes of what is written here.

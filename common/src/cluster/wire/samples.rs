@@ -8,16 +8,19 @@ use crate::account::intake::{ForwardingService, MessageSender};
 use crate::address::AccountAddress;
 use crate::assertion::Permission;
 use crate::cluster::wire::{
-    KeysQuestion, PassOnOrder, PublishedQuestion, StreamId, WatchOrder, WatchReply,
+    KeysQuestion, PassOnOrder, PinQuestion, PublishedQuestion, StreamId, WatchOrder, WatchReply,
 };
 use crate::cluster::{
     AccountRequest, Answer, CallFailure, ConnectEvidence, ContentEvidence, CreateEvidence,
     DeviceEvidence, DeviceFacts, Evidence, Fence, MessageEvidence, MessageSigners, NodeId, Nudge,
     PartitionId, Route, SigningDevice, SigningKeys, Unit, Verified,
 };
+use crate::crypto::SecretKey;
 use crate::dare::Envelope;
 use crate::delivery::ShardId;
+use crate::discovery::{Pinned, ReplacedKey};
 use crate::encoding::json;
+use crate::entropy::SeededEntropy;
 use crate::error::ServiceError;
 use crate::protocol::{Code, Request, Response};
 use crate::session::{Caller, Mode, RequestId, Via};
@@ -322,6 +325,31 @@ pub(super) fn pass_on_order() -> PassOnOrder {
     PassOnOrder {
         route: route(),
         request: Verified::declare(calls().swap_remove(2)),
+    }
+}
+
+pub(super) fn pin_question() -> PinQuestion {
+    PinQuestion {
+        domain: "peer.example".into(),
+        seen: Some(pinned()),
+        deadline: Timestamp::from_secs(1),
+    }
+}
+
+pub(super) fn pinned() -> Pinned {
+    let key = |seed| {
+        let secret = SecretKey::generate(&mut SeededEntropy::new(seed));
+        secret.public().clone()
+    };
+    Pinned {
+        service_udf: udf("service"),
+        updated: Timestamp::from_secs(2),
+        host_key: key(1),
+        replaced: Some(ReplacedKey {
+            host_key: key(2),
+            until: Timestamp::from_secs(3),
+        }),
+        since: Timestamp::from_millis(4_005),
     }
 }
 

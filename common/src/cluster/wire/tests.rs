@@ -17,6 +17,7 @@ use crate::cluster::{
 };
 use crate::dare::Envelope;
 use crate::delivery::ShardId;
+use crate::discovery::Pinned;
 use crate::encoding::json;
 use crate::limits::JSON_DEPTH_MAX;
 use crate::protocol::{Request, Response};
@@ -68,6 +69,9 @@ fn samples() -> Vec<Sample> {
         all.push(sample(format!("answer-{number}"), &answer));
     }
     all.push(sample("pass-on-order", &pass_on_order()));
+    all.push(sample("pin-question", &pin_question()));
+    all.push(sample("pinned", &Answered::Ok(Some(pinned()))));
+    all.push(sample("not-pinned", &Answered::<Option<Pinned>>::Ok(None)));
     all
 }
 
@@ -295,7 +299,7 @@ fn damaged(mut octets: Vec<u8>, damage: &[Damage]) -> Vec<u8> {
 }
 
 /// Reads what `octets` may be, and says what was read writes.
-fn read_all(octets: &[u8]) -> [Option<Vec<u8>>; 5] {
+fn read_all(octets: &[u8]) -> [Option<Vec<u8>>; 6] {
     fn again<T: Wire>(octets: &[u8]) -> Option<Vec<u8>> {
         read::<T>(octets).ok().map(|value| write(&value))
     }
@@ -305,6 +309,7 @@ fn read_all(octets: &[u8]) -> [Option<Vec<u8>>; 5] {
         again::<Nudge>(octets),
         again::<WatchOrder>(octets),
         again::<PassOnOrder>(octets),
+        again::<PinQuestion>(octets),
     ]
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 
 use mesh_common::cluster::{Changes, NodeId, Roles, RoutedNode, TicketSecret, Told};
+use mesh_common::discovery::Pinned;
 use mesh_link::{Heard, NodeLink};
 use prometheus::Registry;
 use tokio::sync::watch;
@@ -54,6 +55,8 @@ pub(super) struct Cluster {
     nodes: BTreeMap<u8, Arc<Node>>,
     pub(super) measures: Measures,
     pub(super) tickets: Arc<ArcSwap<TicketKeys>>,
+    /// What its store remembers of domains.
+    pins: Mutex<BTreeMap<String, Pinned>>,
 }
 
 struct Noon;
@@ -118,6 +121,7 @@ impl Cluster {
             nodes: nodes.collect(),
             measures: Measures::register(&Registry::new()).unwrap(),
             tickets: Arc::new(ArcSwap::from_pointee(tickets)),
+            pins: Mutex::default(),
         });
         cluster.tell(Some((1, 1)));
         cluster
@@ -426,6 +430,22 @@ impl NodeLink for Plug {
     fn nudge(&self, nudge: Nudge) -> BoxFuture<'_, Result<(), LinkFailure>> {
         self.node.nudges.lock().unwrap().push(nudge);
         Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn pinned<'a>(
+        &'a self,
+        domain: &'a str,
+        seen: Option<&'a Pinned>,
+        _: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Pinned>, LinkFailure>> {
+        let cluster = &self.cluster;
+        Box::pin(self.node.answer("pinned", RequestId([0; 16]), move |_| {
+            let mut pins = cluster.pins.lock().unwrap();
+            if let Some(seen) = seen {
+                pins.insert(domain.to_owned(), seen.clone());
+            }
+            pins.get(domain).cloned()
+        }))
     }
 
     fn pass_on<'a>(
