@@ -26,9 +26,10 @@ pub use self::inspection::{
 };
 use crate::bell;
 use crate::cluster::claims;
+use crate::cluster::level::StoreLevel;
 use crate::config::BackendConfig;
 use crate::inbound;
-use crate::node::{Parts, StartError};
+use crate::node::{LEVELS, Parts, StartError};
 use crate::outbound::bell::QueueBell;
 use crate::outbound::shards::{Ended, Shards};
 use crate::outbound::{Carrier, OutboundConfig, dispatch};
@@ -130,6 +131,7 @@ impl<S: Store> Bottled<S> {
             clock,
             entropy: SharedEntropy::new(entropy),
             keys,
+            levels: LEVELS,
         };
         let claimant = Claimant {
             generation: 1,
@@ -139,7 +141,7 @@ impl<S: Store> Bottled<S> {
             pace: Pace::World(world),
             shards: Shards::one_by_one(),
             queue_bell: QueueBell::of_none(),
-            ..parts.share(claimant, None).await?
+            ..parts.share((claimant, StoreLevel::new(LEVELS, LEVELS.0)), None).await?
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -156,7 +158,8 @@ impl<S: Store> Bottled<S> {
 
     /// Says that the node lives. Whether it is known to be committed.
     pub async fn beat(&self, record: &NodeRecord) -> bool {
-        claims::beat(&self.shared.store, self.shared.writing(), record).await
+        let beat = claims::beat(&self.shared.store, self.shared.writing(), record);
+        beat.await == claims::Beat::Committed
     }
 
     /// Commits a claim.

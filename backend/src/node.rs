@@ -6,13 +6,14 @@
 
 use std::sync::Arc;
 
-use mesh_common::cluster::{NodeId, PartitionId};
+use mesh_common::cluster::{NodeId, PartitionId, level};
 use mesh_common::entropy::{self, Entropy};
 use mesh_common::limits::PARTITIONS;
 use mesh_common::time::Clock;
 
 use crate::bell::Bell;
 use crate::cluster::ClusterConfigError;
+use crate::cluster::level::StoreLevel;
 use crate::cluster::membership::Membership;
 use crate::config::{BackendConfig, ConfigError};
 use crate::desk::standing::StandingOrders;
@@ -87,12 +88,15 @@ impl Meta {
         Ok(meta)
     }
 
-    /// Whether this release may serve from a store of that level.
-    const fn check_level(&self) -> Result<(), StartError> {
-        if LEVELS.0 <= self.level && self.level <= LEVELS.1 {
+    /// Whether a release that reads these levels may serve from the store.
+    const fn check_level(&self, levels: (u16, u16)) -> Result<(), LevelError> {
+        if level::reads(levels, self.level) {
             Ok(())
         } else {
-            Err(StartError::Level { level: self.level })
+            Err(LevelError {
+                level: self.level,
+                levels,
+            })
         }
     }
 }
@@ -128,15 +132,8 @@ pub enum StartError {
         place: String,
     },
     /// The store has rows that this release does not know, or does not read any more.
-    #[error(
-        "the store is at feature level {level}, this release reads {} to {}: {}", LEVELS.0, LEVELS.1,
-        if *level > LEVELS.1 { "use a later release" }
-        else { "use the release before this one until it has raised the level" }
-    )]
-    Level {
-        /// The level of the store.
-        level: u16,
-    },
+    #[error(transparent)]
+    Level(#[from] LevelError),
     /// The `meta` row does not read.
     #[error("the store was made by another release")]
     Row(#[from] RowError),
@@ -157,6 +154,20 @@ pub enum StartError {
     Cluster(#[from] ClusterConfigError),
 }
 
+/// The store has rows that this release does not know, or does not read any more; the sentence says what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the store is at feature level {level}, this release reads {} to {}: {}", levels.0, levels.1,
+    if *level > levels.1 { "use a later release" }
+    else { "run the release before this one on every node, then `meshd cluster raise` or an hour's patience, then this one" }
+)]
+pub struct LevelError {
+    /// The level of the store.
+    pub level: u16,
+    /// The lowest and the highest that this release reads.
+    pub levels: (u16, u16),
+}
+
 /// What a back-end is made of, whether it is alone or one of several.
 pub(crate) struct Parts<S> {
     pub(crate) config: BackendConfig,
@@ -164,6 +175,8 @@ pub(crate) struct Parts<S> {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: SharedEntropy,
     pub(crate) keys: ServiceKeys,
+    /// The feature levels whose rows are read here: [`LEVELS`] but in tests.
+    pub(crate) levels: (u16, u16),
 }
 
 impl<S: Store> Parts<S> {
@@ -174,25 +187,27 @@ impl<S: Store> Parts<S> {
         }
     }
 
-    /// Who claims: this process, drawn now, in the generation of the store.
-    pub(crate) async fn claimant(&mut self) -> Result<Claimant, StartError> {
+    /// Who claims: this process, drawn now, in the generation of the store; and the feature level of that.
+    pub(crate) async fn claimant(&mut self) -> Result<(Claimant, StoreLevel), StartError> {
         self.config.check()?;
-        let writing = self.writing();
-        let meta = meta(&self.store, writing, &mut self.entropy).await?;
-        Ok(Claimant {
+        let (writing, levels) = (self.writing(), self.levels);
+        let meta = meta(&self.store, writing, levels, &mut self.entropy).await?;
+        let claimant = Claimant {
             generation: meta.generation,
             node: NodeId::draw(&mut self.entropy),
-        })
+        };
+        Ok((claimant, StoreLevel::new(levels, meta.level)))
     }
 
     /// What all partitions of the node will share.
     pub(crate) async fn share(
         self,
-        claimant: Claimant,
+        (claimant, level): (Claimant, StoreLevel),
         membership: Option<Arc<Membership>>,
     ) -> Result<Shared<S>, StartError> {
         let metrics = Metrics::new()?;
         metrics.store_up.set(1);
+        metrics.cluster.feature_level.set(level.get().into());
         let loaded = metrics.accounts_loaded.clone();
         let accounts = NodeAccounts::new(self.config.node_accounts_max, loaded);
         let orders = StandingOrders::load(&self.store).await?;
@@ -215,6 +230,7 @@ impl<S: Store> Parts<S> {
             signing_keys: moka::sync::Cache::new(SIGNING_KEYS_CACHED_MAX),
             shown: PartitionId::all().map(|_| Arc::default()).collect(),
             claimant,
+            level,
             membership,
             config: self.config,
             keys: self.keys,
@@ -258,12 +274,13 @@ impl<S: Store> BackendHandle<S> {
             clock,
             entropy: SharedEntropy::new(entropy),
             keys,
+            levels: LEVELS,
         };
-        let claimant = parts.claimant().await?;
+        let (claimant, level) = parts.claimant().await?;
         let all: Vec<PartitionId> = PartitionId::all().collect();
         let claims = claimant.claim(&parts.store, parts.writing(), &all);
         let fences = claims.await?.into_iter().map(Some).collect();
-        let shared = parts.share(claimant, None).await?;
+        let shared = parts.share((claimant, level), None).await?;
         let owned = &shared.metrics.cluster.partitions_owned;
         owned.set(i64::from(PARTITIONS));
         tracing::info!(
@@ -279,6 +296,7 @@ impl<S: Store> BackendHandle<S> {
 async fn meta<S: Store>(
     store: &S,
     options: TxOptions,
+    levels: (u16, u16),
     entropy: &mut dyn Entropy,
 ) -> Result<Meta, StartError> {
     let meta = match read_meta(store, options).await? {
@@ -290,7 +308,7 @@ async fn meta<S: Store>(
                     cluster_id: entropy::draw(entropy),
                     generation: 1,
                     partitions: PARTITIONS,
-                    level: LEVELS.0,
+                    level: levels.0,
                 },
             };
             match commit_with_probe(store, options, &plan).await {
@@ -306,6 +324,7 @@ async fn meta<S: Store>(
             }
         }
     };
+    meta.check_level(levels)?;
     if meta.partitions != PARTITIONS {
         return Err(StartError::Partitions {
             found: meta.partitions,
@@ -326,11 +345,7 @@ async fn read_meta<S: Store>(store: &S, options: TxOptions) -> Result<Option<Met
         let place = String::from_utf8_lossy(&place).into_owned();
         return Err(StartError::Arriving { place });
     }
-    let found = found.map(|row| Meta::decode(&row)).transpose()?;
-    if let Some(meta) = &found {
-        meta.check_level()?;
-    }
-    Ok(found)
+    Ok(found.map(|row| Meta::decode(&row)).transpose()?)
 }
 
 /// Writes `meta` where there is none.
@@ -386,32 +401,45 @@ mod tests {
     async fn a_store_keeps_its_identity() {
         let store = MemoryStore::new();
         let options = TxOptions::default();
-        let first = meta(&store, options, &mut SeededEntropy::new(1))
+        let first = meta(&store, options, LEVELS, &mut SeededEntropy::new(1))
             .await
             .unwrap();
-        let again = meta(&store, options, &mut SeededEntropy::new(2))
+        let again = meta(&store, options, LEVELS, &mut SeededEntropy::new(2))
             .await
             .unwrap();
         assert_eq!(first, again);
     }
 
-    #[actix::test]
-    async fn a_store_of_a_level_this_release_does_not_read_is_refused() {
-        let later = Meta {
+    /// What a release that reads `levels` says of a store at level 2.
+    async fn opened_at_two(levels: (u16, u16)) -> Result<Meta, String> {
+        let second = Meta {
             cluster_id: [0; 16],
             generation: 1,
             partitions: PARTITIONS,
-            level: LEVELS.1 + 1,
+            level: 2,
         };
-        assert_eq!(Meta::decode(&later.encode()), Ok(later));
+        assert_eq!(Meta::decode(&second.encode()), Ok(second));
         let store = MemoryStore::new();
         let mut tx = store.begin(TxOptions::default());
-        tx.set(&keys::meta(), later.encode());
+        tx.set(&keys::meta(), second.encode());
         tx.commit().await.unwrap();
-        let error = meta(&store, TxOptions::default(), &mut SeededEntropy::new(1)).await;
+        let mut entropy = SeededEntropy::new(1);
+        let found = meta(&store, TxOptions::default(), levels, &mut entropy).await;
+        found.map_err(|error| error.to_string())
+    }
+
+    #[actix::test]
+    async fn a_store_is_opened_by_the_releases_that_read_its_level_alone() {
+        assert!(opened_at_two((1, 2)).await.is_ok());
+        assert!(opened_at_two((2, 3)).await.is_ok());
         assert_eq!(
-            error.unwrap_err().to_string(),
+            opened_at_two((1, 1)).await.unwrap_err(),
             "the store is at feature level 2, this release reads 1 to 1: use a later release"
+        );
+        assert_eq!(
+            opened_at_two((3, 4)).await.unwrap_err(),
+            "the store is at feature level 2, this release reads 3 to 4: run the release before this one on \
+             every node, then `meshd cluster raise` or an hour's patience, then this one"
         );
     }
 
@@ -427,7 +455,8 @@ mod tests {
         };
         tx.set(&keys::meta(), other.encode());
         tx.commit().await.unwrap();
-        let error = meta(&store, TxOptions::default(), &mut SeededEntropy::new(1))
+        let mut entropy = SeededEntropy::new(1);
+        let error = meta(&store, TxOptions::default(), LEVELS, &mut entropy)
             .await
             .unwrap_err();
         assert!(

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::desk::{self, DeskError, PoolDesk as _};
 use crate::handle::{BackendHandle, lock};
+use crate::node::LevelError;
 use crate::partition;
 use crate::partition::commands::Stop;
 use crate::partition::reading::ReadError;
@@ -39,6 +40,9 @@ pub enum NotReady {
     /// It has not said yet that it lives, or does not know yet who owns what.
     #[error("the node has not joined the cluster yet")]
     Joining,
+    /// The store was raised to a feature level that this release does not read (cluster §15).
+    #[error(transparent)]
+    Outdated(LevelError),
     /// It could not say that it lives for so long that others may take what it owns.
     #[error("the node could not write its heartbeat for {age:?}")]
     Silent {
@@ -68,6 +72,7 @@ impl<S: Store> BackendHandle<S> {
             return Err(NotReady::Stopping);
         }
         let shared = &self.inner.shared;
+        shared.level.check().map_err(NotReady::Outdated)?;
         if let Some(membership) = &shared.membership {
             membership.ready()?;
         }

@@ -299,6 +299,9 @@ pub const REBALANCE_STABLE: Duration = Duration::from_secs(10);
 pub const REBALANCE_RELEASE_INTERVAL: Duration = Duration::from_millis(125);
 /// How long a node must have been silent until its record is removed, if it owns nothing any more.
 pub const NODE_FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
+/// How long every node must have been able to read rows of the next feature level until the store is raised to it without
+/// an operator's word (cluster §15).
+pub const FEATURE_LEVEL_RAISED_AFTER: Duration = Duration::from_secs(3_600);
 /// How long whoever finds a partition's mailbox full is asked to wait (cluster §14).
 pub const BUSY_TIME: Duration = Duration::from_secs(2);
 /// Greatest weight of a node: its share of partitions beside the weights of others.

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh_common::cluster::keeper::{Claim, ClaimOutcome, ReleaseOutcome, Tables};
-use mesh_common::cluster::{NodeId, NodeRecord, Ownership, Unit};
+use mesh_common::cluster::{NodeId, NodeRecord, Ownership, Readiness, Unit, level};
 
+use super::level::{all, all_nodes, level_of};
 use super::rows;
+use crate::node::Meta;
 use crate::partition::reading::ReadError;
 use crate::partition::{Contended, Fenced, decode_ownership, encode_ownership};
 use crate::store::{
-    KeyRange, Limit, Order, Plan, PlanError, ProbeError, Read, Row, Store, StoreError, Tx,
-    TxOptions, commit_with_probe, keys,
+    Plan, PlanError, ProbeError, Read, Store, StoreError, Tx, TxOptions, commit_with_probe, keys,
 };
 
 /// What a look at the tables showed.
@@ -20,6 +21,8 @@ pub(crate) struct Look {
     pub(crate) tables: Tables,
     /// What the key held that every change of an owner writes.
     pub(crate) route: Option<Bytes>,
+    /// The level of the store, and who holds it there; as if everybody read it where nothing says one.
+    pub(crate) readiness: Readiness,
 }
 
 /// Reads tables 01 and 02 at one version. Where the key of changes holds what `known` says, no owner has
@@ -37,50 +40,74 @@ pub(crate) async fn look<S: Store>(
         begun,
         ..Tables::default()
     };
-    for row in all(&tx, keys::nodes()).await? {
+    let mut levels = Vec::new();
+    for row in all_nodes(&tx, Read::Snapshot).await? {
         let Some(id) = keys::node_of_key(&row.key) else {
             continue;
         };
-        match rows::decode(id, &row.value) {
+        let record = rows::decode(id, &row.value);
+        levels.push((id, record.as_ref().ok().map(|record| record.levels)));
+        match record {
             Ok(record) => tables.nodes.push(record),
             // Of another release, or damaged: nothing may be taken from it, and nothing given to it.
             Err(error) => tracing::warn!(node = %id, %error, "the record of a node does not read"),
         }
     }
+    let row = tx.get(&keys::meta(), Read::Snapshot).await?;
+    let meta = row.map(|row| Meta::decode(&row)).transpose()?;
+    let readiness = Readiness::of(meta.map_or(1, |meta| meta.level), levels);
     let route = tx.get(&keys::route(), Read::Snapshot).await?;
     if known.is_none() || route.as_ref() != known {
         let mut owners = Vec::new();
-        for row in all(&tx, keys::parts()).await? {
+        for row in all(&tx, keys::parts(), Read::Snapshot).await? {
             if let Some(unit) = keys::unit_of_part(&row.key) {
                 owners.push((unit, decode_ownership(&row.value)?));
             }
         }
         tables.owners = Some(owners);
     }
-    Ok(Look { tables, route })
+    Ok(Look {
+        tables,
+        route,
+        readiness,
+    })
 }
 
-async fn all<T: Tx>(tx: &T, range: KeyRange) -> Result<Vec<Row>, StoreError> {
-    let (mut found, mut rest) = (Vec::new(), Some(range));
-    while let Some(range) = rest {
-        let page = tx
-            .range(&range, Limit::default(), Order::Forward, Read::Snapshot)
-            .await?;
-        rest = page.rest(&range, Order::Forward);
-        found.extend(page.rows);
-    }
-    Ok(found)
+/// What came of a heartbeat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beat {
+    /// It is known to be committed.
+    Committed,
+    /// It is not.
+    Failed,
+    /// The store is at a level whose rows the node does not read: nothing was written.
+    Outdated(u16),
 }
 
-/// Says that the node lives: one blind write. Whether it is known to be committed.
-pub(crate) async fn beat<S: Store>(store: &S, options: TxOptions, record: &NodeRecord) -> bool {
+/// Says that the node lives, in a store whose level it reads: a raise that lands in between conflicts with this read,
+/// as its own reads do with this record.
+///
+/// Draft: cluster §4.3 has a blind write; that of a node whose record was forgotten while it slept would pass a raise.
+pub(crate) async fn beat<S: Store>(store: &S, options: TxOptions, record: &NodeRecord) -> Beat {
     let mut tx = store.begin(options);
-    tx.set(&keys::node(record.id), rows::encode(record));
-    let committed = tx.commit().await;
-    if let Err(error) = &committed {
-        tracing::warn!(%error, "a heartbeat was not committed");
+    let found = match level_of(&tx).await {
+        Ok(Ok(found)) => found,
+        Ok(Err(error)) => return not_beaten(&error),
+        Err(error) => return not_beaten(&error),
+    };
+    if let Some(found) = found.filter(|found| !level::reads(record.levels, *found)) {
+        return Beat::Outdated(found);
     }
-    committed.is_ok()
+    tx.set(&keys::node(record.id), rows::encode(record));
+    match tx.commit().await {
+        Ok(_) => Beat::Committed,
+        Err(error) => not_beaten(&error),
+    }
+}
+
+fn not_beaten(error: &dyn std::error::Error) -> Beat {
+    tracing::warn!(%error, "a heartbeat was not committed");
+    Beat::Failed
 }
 
 /// Removes the node's own record. Whether it is known to be gone.

@@ -22,14 +22,14 @@ use crate::service_keys::ServiceKeys;
 use crate::store::Store;
 
 /// The machine's monotonic clock, since the process joined.
-struct MachineTime(std::time::Instant);
+pub(crate) struct MachineTime(std::time::Instant);
 
 impl MachineTime {
     #[expect(
         clippy::disallowed_methods,
         reason = "leases are measured by the machine's own monotonic clock"
     )]
-    fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         Self(std::time::Instant::now())
     }
 }
@@ -61,6 +61,7 @@ impl<S: Store> BackendHandle<S> {
             clock,
             entropy: SharedEntropy::new(entropy),
             keys,
+            levels: LEVELS,
         };
         let stopwatch = Arc::new(MachineTime::begin());
         let all = Unit::all().collect();
@@ -81,7 +82,7 @@ impl<S: Store> BackendHandle<S> {
         neighbours: Arc<dyn Neighbours>,
     ) -> Result<(Self, Keeping<S>), StartError> {
         cluster.check()?;
-        let claimant = parts.claimant().await?;
+        let (claimant, level) = parts.claimant().await?;
         let record = NodeRecord {
             id: claimant.node,
             seq: 0,
@@ -92,7 +93,7 @@ impl<S: Store> BackendHandle<S> {
             weight: cluster.weight,
             draining: false,
             build: env!("CARGO_PKG_VERSION").to_owned(),
-            levels: LEVELS,
+            levels: parts.levels,
         };
         let times = cluster.times;
         tracing::info!(
@@ -113,7 +114,8 @@ impl<S: Store> BackendHandle<S> {
         let now = parts.clock.now();
         let membership = Membership::new(name, now, cluster, stopwatch, neighbours);
         let membership = Arc::new(membership);
-        let shared = parts.share(claimant, Some(Arc::clone(&membership))).await?;
+        let shared = parts.share((claimant, level), Some(Arc::clone(&membership)));
+        let shared = shared.await?;
         let bound = &shared.metrics.cluster.failover_bound;
         bound.set(times.failover_bound().as_secs_f64());
         let fences = PartitionId::all().map(|_| None).collect();

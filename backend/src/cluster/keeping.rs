@@ -10,15 +10,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh_common::cluster::{
-    Basis, Claim, ClaimOutcome, Effect, Event, Fence, Keeper, NodeId, PartitionId, ReleaseOutcome,
-    Unit,
+    Basis, Claim, ClaimOutcome, Effect, Event, Fence, Keeper, LevelWatch, NodeId, PartitionId,
+    Readiness, ReleaseOutcome, Unit,
 };
 use mesh_common::limits::{LOOK_INTERVAL_MIN, OUTBOUND_STOP_TIME_MAX, RELEASES_IN_FLIGHT_MAX};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::claims::{self, Look};
+use super::claims::{self, Beat, Look};
+use super::level;
 use super::membership::Membership;
 use crate::handle::Inner;
 use crate::partition::doubts;
@@ -34,7 +35,7 @@ enum Ended {
     Beat {
         seq: u64,
         begun: Duration,
-        is_committed: bool,
+        beat: Beat,
     },
     Looked(Result<Look, ReadError>),
     Claimed {
@@ -49,6 +50,8 @@ enum Ended {
         outcome: ReleaseOutcome,
     },
     Forgotten,
+    /// The next feature level was tried.
+    Raised,
     /// What this node left in doubt in partitions that others own.
     Settled,
     Left {
@@ -67,6 +70,10 @@ pub(crate) struct Keeping<S: Store> {
     tasks: JoinSet<Ended>,
     /// What the key of changes held at the last look.
     route: Option<Bytes>,
+    /// For how long every node has read the next feature level.
+    levels: LevelWatch,
+    /// Whether the store is being raised to it.
+    is_raising: bool,
     /// When the last heartbeat began that is committed.
     beaten_at: Duration,
     /// Set while what is in memory is not believed: a look that begins after this shows what is ours
@@ -86,6 +93,8 @@ impl<S: Store> Keeping<S> {
             keeper,
             tasks: JoinSet::new(),
             route: None,
+            levels: LevelWatch::default(),
+            is_raising: false,
             beaten_at: Duration::ZERO,
             confirmed_after: None,
             releases: Arc::new(Semaphore::new(RELEASES_IN_FLIGHT_MAX)),
@@ -190,13 +199,13 @@ impl<S: Store> Keeping<S> {
 
     fn take(&mut self, ended: Ended) {
         match ended {
-            Ended::Beat {
-                seq,
-                begun,
-                is_committed,
-            } => {
+            Ended::Beat { seq, begun, beat } => {
+                let is_committed = beat == Beat::Committed;
                 if is_committed {
                     self.beaten(begun);
+                }
+                if let Beat::Outdated(level) = beat {
+                    self.learn_level(level);
                 }
                 self.tell(Event::HeartbeatEnded { seq, is_committed });
             }
@@ -239,6 +248,7 @@ impl<S: Store> Keeping<S> {
                 });
             }
             Ended::Forgotten | Ended::Settled => {}
+            Ended::Raised => self.is_raising = false,
             Ended::Left { is_committed } => self.tell(Event::LeaveEnded { is_committed }),
             Ended::Rerouted => {
                 self.watch(LOOK_INTERVAL_MIN);
@@ -276,6 +286,7 @@ impl<S: Store> Keeping<S> {
     fn looked(&mut self, look: Look) {
         let begun = look.tables.begun;
         self.route = look.route;
+        self.mind_level(begun, &look.readiness);
         self.tell(Event::Looked(look.tables));
         if self.confirmed_after.is_some_and(|after| after <= begun) {
             self.confirmed_after = None;
@@ -292,6 +303,34 @@ impl<S: Store> Keeping<S> {
         for (state, count) in counts {
             let gauge = nodes.with_label_values(&[state]);
             gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Raises the store when every node has read the next level for long enough.
+    fn mind_level(&mut self, begun: Duration, readiness: &Readiness) {
+        self.learn_level(readiness.level);
+        let now = self.now();
+        let reached = self.levels.looked(begun, now, readiness);
+        let Some(level) = reached.filter(|_| !self.is_raising) else {
+            return;
+        };
+        self.is_raising = true;
+        let shared = Arc::clone(&self.shared);
+        self.tasks.spawn(async move {
+            let own = (shared.claimant.node, shared.level.levels());
+            level::raise_by_itself(&shared, own, level).await;
+            Ended::Raised
+        });
+    }
+
+    /// The store is at this level. One that is not read here was reached while this node had no record.
+    fn learn_level(&self, level: u16) {
+        let was_read = self.shared.level.check().is_ok();
+        self.shared.learn_level(level);
+        if let Err(error) = self.shared.level.check()
+            && was_read
+        {
+            tracing::error!(%error, "this node serves no more: it has to be replaced");
         }
     }
 
@@ -355,7 +394,7 @@ impl<S: Store> Keeping<S> {
                     Ended::Beat {
                         seq: record.seq,
                         begun,
-                        is_committed: beat.unwrap_or(false),
+                        beat: beat.unwrap_or(Beat::Failed),
                     }
                 });
             }

@@ -34,8 +34,9 @@
 //! failed. Here the owner looks every two seconds, which is the bound that the key would give.
 
 pub(crate) mod claims;
-mod join;
+pub(crate) mod join;
 pub(crate) mod keeping;
+pub(crate) mod level;
 pub(crate) mod membership;
 mod passing;
 mod rows;
@@ -50,6 +51,7 @@ use mesh_common::cluster::{
 };
 use mesh_common::limits::{NODE_TEXT_BYTES_MAX, NODE_WEIGHT_MAX};
 
+pub use self::level::Raised;
 pub use self::membership::Holdings;
 pub use self::view::{ClusterDesk, ClusterView, Draining, NodeState, NodeView};
 

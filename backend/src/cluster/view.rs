@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mesh_common::cluster::{NodeId, NodeRecord, Ownership, Unit};
+use mesh_common::cluster::{NodeId, NodeRecord, Ownership, Readiness, Unit};
 use mesh_common::delivery::ShardId;
 use mesh_common::limits::PARTITIONS;
 use serde::{Deserialize, Serialize};
 
 use super::claims;
+use super::level::{self, NotRaised, Raised};
 use super::membership::Membership;
 use crate::desk::{Answer, DeskError};
 use crate::handle::BackendHandle;
-use crate::store::Store;
+use crate::partition::shared::chain;
+use crate::store::{ProbeError, Store};
 
 /// The nodes, and who owns how much.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,6 +29,12 @@ pub struct ClusterView {
     pub partitions_free: usize,
     /// Shards of the queues that nobody owns at this moment.
     pub shards_free: usize,
+    /// Which kinds of rows may be in the store.
+    pub level: u16,
+    /// The level above, if any node reads it.
+    pub level_next: Option<u16>,
+    /// The nodes that do not read that one.
+    pub held_back_by: Vec<String>,
 }
 
 /// One of them.
@@ -50,6 +58,8 @@ pub struct NodeView {
     pub shards: usize,
     /// The release it runs.
     pub build: String,
+    /// The lowest and the highest feature level whose rows it reads.
+    pub levels: (u16, u16),
 }
 
 /// How a node is, as the node that was asked sees it.
@@ -72,6 +82,9 @@ pub trait ClusterDesk: Send + Sync + 'static {
     /// Tells the node that was asked to let go of everything and to leave; how much that is. `node` names
     /// it, or begins its name, so that nobody drains another than they mean.
     fn drain<'a>(&'a self, node: Option<&'a str>) -> Answer<'a, Draining>;
+
+    /// Raises the store to the next feature level, if every node reads it. Not to be taken back.
+    fn raise(&self) -> Answer<'_, Raised>;
 }
 
 /// What a node that was told to leave has to let go of.
@@ -100,7 +113,12 @@ impl<S: Store> ClusterDesk for BackendHandle<S> {
             let membership = self.membership()?;
             let look = claims::look(&self.inner.shared.store, Duration::ZERO, None).await?;
             let owners = look.tables.owners.unwrap_or_default();
-            Ok(view_of(membership, &look.tables.nodes, &owners))
+            Ok(view_of(
+                membership,
+                &look.tables.nodes,
+                &owners,
+                &look.readiness,
+            ))
         })
     }
 
@@ -120,6 +138,40 @@ impl<S: Store> ClusterDesk for BackendHandle<S> {
             })
         })
     }
+
+    fn raise(&self) -> Answer<'_, Raised> {
+        Box::pin(async move {
+            let shared = &self.inner.shared;
+            let own = (shared.claimant.node, shared.level.levels());
+            let raised = level::raise(&shared.store, shared.writing(), own, None).await;
+            let raised = raised.map_err(not_raised)?;
+            shared.learn_level(raised.to);
+            Ok(raised)
+        })
+    }
+}
+
+/// Why the store was not raised, for an operator.
+fn not_raised(error: ProbeError<NotRaised>) -> DeskError {
+    match error {
+        ProbeError::Refused(NotRaised::Behind { next, behind }) => DeskError::Refused {
+            why: format!(
+                "feature level {next} is not read by {}: replace them first",
+                list(&behind)
+            ),
+        },
+        ProbeError::Refused(error) => DeskError::Refused {
+            why: error.to_string(),
+        },
+        other => DeskError::Unavailable {
+            cause: chain(&other),
+        },
+    }
+}
+
+fn list(nodes: &[NodeId]) -> String {
+    let names: Vec<String> = nodes.iter().map(NodeId::to_string).collect();
+    names.join(", ")
 }
 
 /// Why a node cannot be drained from here.
@@ -142,7 +194,10 @@ fn view_of(
     membership: &Membership,
     records: &[NodeRecord],
     owners: &[(Unit, Ownership)],
+    readiness: &Readiness,
 ) -> ClusterView {
+    // Where nobody reads the next level, nobody holds the store back from it.
+    let behind = readiness.next.map_or(&[][..], |_| &readiness.behind);
     let mut owned: BTreeMap<NodeId, (usize, usize)> = BTreeMap::new();
     let (mut partitions, mut shards) = (0, 0);
     for (unit, ownership) in owners.iter().filter(|(_, one)| one.is_active) {
@@ -168,6 +223,9 @@ fn view_of(
         nodes,
         partitions_free: usize::from(PARTITIONS).saturating_sub(partitions),
         shards_free: ShardId::all().count().saturating_sub(shards),
+        level: readiness.level,
+        level_next: readiness.next,
+        held_back_by: behind.iter().map(NodeId::to_string).collect(),
     }
 }
 
@@ -195,5 +253,6 @@ fn node_view(
         partitions,
         shards,
         build: record.build.clone(),
+        levels: record.levels,
     }
 }

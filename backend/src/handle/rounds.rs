@@ -12,6 +12,8 @@ use tokio::time::Instant;
 
 use super::{Inner, lock};
 use crate::bell::{self, Pace};
+use crate::cluster::join::MachineTime;
+use crate::cluster::level::Alone;
 use crate::outbound::{abroad, survey};
 use crate::partition::commands::{Drain, Tend};
 use crate::partition::shared::chain;
@@ -171,6 +173,9 @@ impl<S: Store> Inner<S> {
             return;
         };
         let (weak, pause) = (Arc::downgrade(self), self.shared.config.upkeep_interval());
+        let is_alone = self.shared.membership.is_none();
+        let levels = self.shared.level.levels();
+        let mut alone = is_alone.then(|| Alone::new(MachineTime::begin(), levels));
         thread.spawn(async move {
             loop {
                 tokio::time::sleep(pause).await;
@@ -189,6 +194,9 @@ impl<S: Store> Inner<S> {
                 let Some(inner) = weak.upgrade().filter(|inner| !inner.is_stopping()) else {
                     return;
                 };
+                if let Some(alone) = &mut alone {
+                    alone.look(&inner.shared).await;
+                }
                 // One node does it for all.
                 if !inner.shared.owns(PartitionId(0)) {
                     continue;

@@ -1,4 +1,4 @@
-//! The measures of the cluster, as one node sees it (cluster §17, numbers 11 to 17 and 61).
+//! The measures of the cluster, as one node sees it (cluster §17, numbers 11 to 17, 57 and 61).
 //!
 //! Draft: cluster §17 compares the wall clock with the store's (61). Here it is compared with the
 //! machine's own monotonic one since the start, over any store: what matters is that it jumps.
@@ -39,6 +39,11 @@ const FAILOVER_BOUND: Row = (
     &[],
     "Time after which writes of a node that died are taken by others at the latest, by the settings.",
 );
+const FEATURE_LEVEL: Row = (
+    "mesh_feature_level",
+    &[],
+    "Which kinds of rows may be in the store, as this process last saw.",
+);
 const CLOCK_SKEW: Row = (
     "mesh_clock_skew_seconds",
     &[],
@@ -58,6 +63,7 @@ pub(super) const TABLE: &[Row] = &[
     HEARTBEAT_AGE,
     NODES,
     FAILOVER_BOUND,
+    FEATURE_LEVEL,
     CLOCK_SKEW,
     PASSED_ON,
 ];
@@ -71,6 +77,7 @@ pub(crate) struct ClusterMetrics {
     pub(crate) heartbeat_age: Gauge,
     pub(crate) nodes: IntGaugeVec,
     pub(crate) failover_bound: Gauge,
+    pub(crate) feature_level: IntGauge,
     pub(crate) clock_skew: Gauge,
     pub(crate) passed_on: IntCounterVec,
 }
@@ -87,6 +94,7 @@ impl ClusterMetrics {
             heartbeat_age: Gauge::new(HEARTBEAT_AGE.0, HEARTBEAT_AGE.2)?,
             nodes: IntGaugeVec::new(Opts::new(NODES.0, NODES.2), NODES.1)?,
             failover_bound: Gauge::new(FAILOVER_BOUND.0, FAILOVER_BOUND.2)?,
+            feature_level: IntGauge::new(FEATURE_LEVEL.0, FEATURE_LEVEL.2)?,
             clock_skew: Gauge::new(CLOCK_SKEW.0, CLOCK_SKEW.2)?,
             passed_on: IntCounterVec::new(Opts::new(PASSED_ON.0, PASSED_ON.2), PASSED_ON.1)?,
         })
@@ -99,6 +107,7 @@ impl ClusterMetrics {
         registry.register(Box::new(self.heartbeat_age.clone()))?;
         registry.register(Box::new(self.nodes.clone()))?;
         registry.register(Box::new(self.failover_bound.clone()))?;
+        registry.register(Box::new(self.feature_level.clone()))?;
         registry.register(Box::new(self.clock_skew.clone()))?;
         registry.register(Box::new(self.passed_on.clone()))
     }

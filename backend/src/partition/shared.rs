@@ -17,6 +17,7 @@ use super::ownership::Claimant;
 use super::shown::Shown;
 use super::version_chain::VersionChains;
 use crate::bell::Bell;
+use crate::cluster::level::StoreLevel;
 use crate::cluster::membership::Membership;
 use crate::config::BackendConfig;
 use crate::desk::standing::StandingOrders;
@@ -129,6 +130,8 @@ pub(crate) struct Shared<S> {
     /// What each partition shows, in their order.
     pub(crate) shown: Vec<Arc<Shown>>,
     pub(crate) claimant: Claimant,
+    /// Which kinds of rows may be written.
+    pub(crate) level: StoreLevel,
     /// The node's part in its cluster, if it is not alone with the store.
     pub(crate) membership: Option<Arc<Membership>>,
     /// The secrets of the service. Never used on a partition's thread.
@@ -167,6 +170,12 @@ pub(crate) struct Shared<S> {
 }
 
 impl<S: Store> Shared<S> {
+    /// The store was found at feature level `level`.
+    pub(crate) fn learn_level(&self, level: u16) {
+        self.level.learn(level);
+        self.metrics.cluster.feature_level.set(level.into());
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }

@@ -6,6 +6,7 @@
 
 mod balance;
 mod failures;
+mod levels;
 mod memory;
 mod passing;
 
@@ -19,7 +20,7 @@ use super::gated::GatedStore;
 use super::*;
 use crate::cluster::keeping::Keeping;
 use crate::cluster::{ClusterConfig, Neighbours, Stopwatch};
-use crate::node::Parts;
+use crate::node::{Parts, StartError};
 use crate::partition::shared::SharedEntropy;
 
 /// Partitions that the nodes of these stories share, in place of all.
@@ -113,6 +114,12 @@ impl<S: Store> City<S> {
     }
 
     async fn join(&mut self, number: u8) {
+        let joined = self.join_reading(number, crate::node::LEVELS).await;
+        joined.unwrap();
+    }
+
+    /// Joins as a release that reads these feature levels.
+    async fn join_reading(&mut self, number: u8, levels: (u16, u16)) -> Result<(), StartError> {
         let clock: Arc<dyn Clock> = Arc::<StoryClock>::clone(&self.clock);
         let parts = Parts {
             config: intake::open_to_strangers(),
@@ -120,6 +127,7 @@ impl<S: Store> City<S> {
             clock,
             entropy: SharedEntropy::new(SeededEntropy::new(u64::from(number))),
             keys: service_keys(),
+            levels,
         };
         let config = ClusterConfig {
             address: format!("node{number}:1"),
@@ -137,7 +145,7 @@ impl<S: Store> City<S> {
         let streets: Arc<dyn Neighbours> = Arc::<Streets<S>>::clone(&self.streets);
         let address = config.address.clone();
         let entered = BackendHandle::enter(parts, config, units, stopwatch, streets);
-        let (backend, keeping) = entered.await.unwrap();
+        let (backend, keeping) = entered.await?;
         let mut streets = self.streets.0.lock().unwrap();
         streets.insert(address, backend.clone());
         drop(streets);
@@ -153,6 +161,7 @@ impl<S: Store> City<S> {
             is_asleep: false,
         };
         self.nodes.insert(number, node);
+        Ok(())
     }
 
     /// Time passes, and every node that is awake does what is to be done.

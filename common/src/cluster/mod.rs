@@ -7,6 +7,7 @@ pub mod changes;
 pub mod fence;
 pub mod handle;
 pub mod keeper;
+pub mod level;
 pub mod node;
 pub mod observer;
 pub mod ownership;
@@ -29,6 +30,7 @@ pub use handle::{
 pub use keeper::{
     Basis, Bid, Claim, ClaimOutcome, Effect, Event, Keeper, KeeperSettings, ReleaseOutcome, Tables,
 };
+pub use level::{LevelWatch, Readiness};
 pub use node::{NodeId, NodeRecord, Roles};
 pub use observer::Observer;
 pub use ownership::Ownership;

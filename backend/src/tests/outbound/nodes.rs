@@ -124,6 +124,7 @@ impl Town {
             clock: Arc::<StoryClock>::clone(&self.clock) as Arc<dyn Clock>,
             entropy: SharedEntropy::new(SeededEntropy::new(40 + born)),
             keys: service_keys(),
+            levels: crate::node::LEVELS,
         };
         let cluster = ClusterConfig {
             address: address.clone(),
