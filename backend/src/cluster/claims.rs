@@ -1,6 +1,7 @@
 //! What the Keeper asks to be read and committed (cluster §4.3, §6): each a transaction of its own, with
 //! the serializable reads that make it safe.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,6 +24,8 @@ pub(crate) struct Look {
     pub(crate) route: Option<Bytes>,
     /// The level of the store, and who holds it there; as if everybody read it where nothing says one.
     pub(crate) readiness: Readiness,
+    /// The nodes that were ordered to leave, and where the order was given.
+    pub(crate) ordered_out: BTreeMap<NodeId, NodeId>,
 }
 
 /// Reads tables 01 and 02 at one version. Where the key of changes holds what `known` says, no owner has
@@ -40,8 +43,14 @@ pub(crate) async fn look<S: Store>(
         begun,
         ..Tables::default()
     };
-    let mut levels = Vec::new();
+    let (mut levels, mut ordered_out) = (Vec::new(), BTreeMap::new());
     for row in all_nodes(&tx, Read::Snapshot).await? {
+        if let Some(node) = keys::node_of_drain_order(&row.key) {
+            match rows::decode_order(&row.value) {
+                Ok(by) => drop(ordered_out.insert(node, by)),
+                Err(error) => tracing::warn!(%node, %error, "an order to a node does not read"),
+            }
+        }
         let Some(id) = keys::node_of_key(&row.key) else {
             continue;
         };
@@ -70,6 +79,7 @@ pub(crate) async fn look<S: Store>(
         tables,
         route,
         readiness,
+        ordered_out,
     })
 }
 
@@ -110,10 +120,11 @@ fn not_beaten(error: &dyn std::error::Error) -> Beat {
     Beat::Failed
 }
 
-/// Removes the node's own record. Whether it is known to be gone.
+/// Removes the node's own record, and the order that it leaves. Whether they are known to be gone.
 pub(crate) async fn leave<S: Store>(store: &S, options: TxOptions, node: NodeId) -> bool {
     let mut tx = store.begin(options);
     tx.clear(&keys::node(node));
+    tx.clear(&keys::drain_order(node));
     let committed = tx.commit().await;
     if let Err(error) = &committed {
         tracing::warn!(%error, "the record of this node was not removed");
@@ -128,9 +139,56 @@ pub(crate) async fn forget<S: Store>(store: &S, options: TxOptions, record: &Nod
     let found = tx.get(&key, Read::Serializable).await;
     if found.is_ok_and(|found| found.as_deref() == Some(rows::encode(record).as_slice())) {
         tx.clear(&key);
+        tx.clear(&keys::drain_order(record.id));
         if let Err(error) = tx.commit().await {
             tracing::debug!(%error, "the record of a dead node stays for now");
         }
+    }
+}
+
+/// Orders `node` to let go of everything and to leave: it looks at its table every second, and obeys. The row goes with
+/// its record.
+///
+/// # Errors
+/// [`ProbeError`]; refused if there is no such node any more.
+pub(crate) async fn order_out<S: Store>(
+    store: &S,
+    options: TxOptions,
+    node: NodeId,
+    by: NodeId,
+) -> Result<(), ProbeError<Contended>> {
+    let (key, order) = (keys::drain_order(node), rows::encode_order(by));
+    let plan = OrderPlan { key, node, order };
+    commit_with_probe(store, options, &plan).await.map(drop)
+}
+
+struct OrderPlan {
+    key: Vec<u8>,
+    node: NodeId,
+    order: Vec<u8>,
+}
+
+impl<S: Store> Plan<S> for OrderPlan {
+    type Refusal = Contended;
+
+    fn fence_key(&self) -> &[u8] {
+        &self.key
+    }
+
+    async fn fill(&self, tx: &mut S::Tx) -> Result<(), PlanError<Contended>> {
+        // Read, so that no order stays behind for one that leaves at this moment.
+        let record = tx.get(&keys::node(self.node), Read::Serializable).await?;
+        if record.is_none() {
+            return Err(PlanError::Refused(Contended));
+        }
+        tx.set(&self.key, self.order.clone());
+        Ok(())
+    }
+
+    async fn has_landed(&self, tx: &S::Tx) -> Result<bool, StoreError> {
+        let found = tx.get(&self.key, Read::Snapshot).await?;
+        // Whoever gave it: it is the same order.
+        Ok(found.is_some())
     }
 }
 

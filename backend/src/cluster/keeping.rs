@@ -293,6 +293,7 @@ impl<S: Store> Keeping<S> {
             self.membership.believe_from(self.beaten_at);
             self.wake_who_waits();
         }
+        self.obey(&look.ordered_out);
         self.settle_doubts();
         let (census, nodes) = (self.keeper.census(), &self.shared.metrics.cluster.nodes);
         let counts = [
@@ -303,6 +304,15 @@ impl<S: Store> Keeping<S> {
         for (state, count) in counts {
             let gauge = nodes.with_label_values(&[state]);
             gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Leaves, if an operator ordered it at whatever node.
+    fn obey(&self, ordered_out: &BTreeMap<NodeId, NodeId>) {
+        let order = ordered_out.get(&self.membership.id);
+        if let Some(by) = order.filter(|_| !self.membership.is_leaving()) {
+            tracing::info!(%by, "this node was ordered to leave");
+            self.membership.leave();
         }
     }
 

@@ -9,6 +9,9 @@ use crate::partition::{Reader, RowError, Writer};
 /// Format of a node's record.
 const NODE: u8 = 1;
 
+/// Format of an order to a node.
+const ORDER: u8 = 1;
+
 const BACKEND: u8 = 1;
 const OUTBOUND: u8 = 2;
 
@@ -64,6 +67,22 @@ fn text(row: &mut Reader<'_>, field: &'static str) -> Result<String, RowError> {
     String::from_utf8(octets).map_err(|_| row.impossible(field))
 }
 
+/// The value of an order that was given at the node `by`.
+pub(crate) fn encode_order(by: NodeId) -> Vec<u8> {
+    Writer::new(ORDER).fixed(&by.0).finish()
+}
+
+/// At which node the order was given.
+///
+/// # Errors
+/// The row does not read.
+pub(crate) fn decode_order(value: &[u8]) -> Result<NodeId, RowError> {
+    let mut row = Reader::new("order to a node", value, ORDER)?;
+    let by = NodeId(row.array()?);
+    row.finish()?;
+    Ok(by)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,6 +112,15 @@ mod tests {
         expected.extend_from_slice(b"\0\0\0\x03h:1\0\0\0\x01z\0\0\0\x011");
         assert_eq!(encode(&record()), expected);
         assert_eq!(decode(NodeId([0xaa; 16]), &expected), Ok(record()));
+    }
+
+    #[test]
+    fn an_order_to_a_node_says_where_it_was_given() {
+        let mut expected = vec![1];
+        expected.extend_from_slice(&[0xaa; 16]);
+        assert_eq!(encode_order(NodeId([0xaa; 16])), expected);
+        assert_eq!(decode_order(&expected), Ok(NodeId([0xaa; 16])));
+        assert!(decode_order(&expected[..16]).is_err());
     }
 
     #[test]

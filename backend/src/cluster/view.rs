@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mesh_common::cluster::{NodeId, NodeRecord, Ownership, Readiness, Unit};
+use mesh_common::cluster::{NodeId, NodeRecord, Ownership, Unit};
 use mesh_common::delivery::ShardId;
 use mesh_common::limits::PARTITIONS;
 use serde::{Deserialize, Serialize};
 
-use super::claims;
+use super::claims::{self, Look};
 use super::level::{self, NotRaised, Raised};
 use super::membership::Membership;
 use crate::desk::{Answer, DeskError};
@@ -79,9 +79,13 @@ pub trait ClusterDesk: Send + Sync + 'static {
     /// The nodes, and who owns how much, as the store says now.
     fn view(&self) -> Answer<'_, ClusterView>;
 
-    /// Tells the node that was asked to let go of everything and to leave; how much that is. `node` names
-    /// it, or begins its name, so that nobody drains another than they mean.
+    /// Tells a node to let go of everything and to leave; how much that is. `node` names it, or begins its name; without,
+    /// it is the one that was asked. Another one finds the order in the store when it looks, within a second.
     fn drain<'a>(&'a self, node: Option<&'a str>) -> Answer<'a, Draining>;
+
+    /// How much the node of this name has still to let go of: as soon as it is other than `seen` says, and after some
+    /// time even if it is not.
+    fn drained<'a>(&'a self, seen: &'a Draining) -> Answer<'a, Draining>;
 
     /// Raises the store to the next feature level, if every node reads it. Not to be taken back.
     fn raise(&self) -> Answer<'_, Raised>;
@@ -96,6 +100,9 @@ pub struct Draining {
     pub partitions: usize,
     /// Shards.
     pub shards: usize,
+    /// Whether it has let go of everything, and is none of the nodes any more.
+    #[serde(default)]
+    pub has_left: bool,
 }
 
 impl<S: Store> BackendHandle<S> {
@@ -105,6 +112,26 @@ impl<S: Store> BackendHandle<S> {
             what: "this process is the whole service: there is no cluster".to_owned(),
         })
     }
+
+    /// Leaves an order to another node in the store.
+    async fn order_out(&self, meant: &NodeView) -> Result<(), DeskError> {
+        let shared = &self.inner.shared;
+        let look = claims::look(&shared.store, Duration::ZERO, None).await?;
+        let ids = look.tables.nodes.iter().map(|record| record.id);
+        let gone = || DeskError::NotFound {
+            what: format!("the node {} has just left", meant.node),
+        };
+        let mut ids = ids.filter(|id| id.to_string() == meant.node);
+        let node = ids.next().ok_or_else(gone)?;
+        let by = shared.claimant.node;
+        match claims::order_out(&shared.store, shared.writing(), node, by).await {
+            Ok(()) => Ok(()),
+            Err(ProbeError::Refused(_)) => Err(gone()),
+            Err(error) => Err(DeskError::Unavailable {
+                cause: chain(&error),
+            }),
+        }
+    }
 }
 
 impl<S: Store> ClusterDesk for BackendHandle<S> {
@@ -112,30 +139,45 @@ impl<S: Store> ClusterDesk for BackendHandle<S> {
         Box::pin(async move {
             let membership = self.membership()?;
             let look = claims::look(&self.inner.shared.store, Duration::ZERO, None).await?;
-            let owners = look.tables.owners.unwrap_or_default();
-            Ok(view_of(
-                membership,
-                &look.tables.nodes,
-                &owners,
-                &look.readiness,
-            ))
+            let owners = look.tables.owners.as_deref().unwrap_or_default();
+            Ok(view_of(membership, &look, owners))
         })
     }
 
     fn drain<'a>(&'a self, node: Option<&'a str>) -> Answer<'a, Draining> {
         Box::pin(async move {
-            let own = self.membership()?.id.to_string();
-            if let Some(meant) = node.filter(|node| node.is_empty() || !own.starts_with(node)) {
-                return Err(elsewhere(meant, &own, &self.view().await?));
-            }
+            let own = self.membership()?.id;
             let view = self.view().await?;
-            let here = view.nodes.iter().find(|node| node.node == own);
-            self.begin_to_leave();
-            Ok(Draining {
-                node: own,
-                partitions: here.map_or(0, |here| here.partitions),
-                shards: here.map_or(0, |here| here.shards),
-            })
+            let meant = match node {
+                Some(node) => view.named(node)?,
+                None => {
+                    self.begin_to_leave();
+                    return Ok(view.draining(&own.to_string()));
+                }
+            };
+            if meant.node == own.to_string() {
+                self.begin_to_leave();
+            } else if meant.state == NodeState::Silent {
+                let why = format!(
+                    "the node {} is silent: others take what it owns without being told",
+                    meant.node
+                );
+                return Err(DeskError::Refused { why });
+            } else {
+                self.order_out(meant).await?;
+            }
+            Ok(view.draining(&meant.node))
+        })
+    }
+
+    fn drained<'a>(&'a self, seen: &'a Draining) -> Answer<'a, Draining> {
+        Box::pin(async move {
+            let now = self.view().await?.drained(&seen.node)?;
+            if now != *seen || now.has_left {
+                return Ok(now);
+            }
+            tokio::time::sleep(self.membership()?.config.times.poll).await;
+            self.view().await?.drained(&seen.node)
         })
     }
 
@@ -174,28 +216,47 @@ fn list(nodes: &[NodeId]) -> String {
     names.join(", ")
 }
 
-/// Why a node cannot be drained from here.
-fn elsewhere(meant: &str, own: &str, view: &ClusterView) -> DeskError {
-    let named = |node: &&NodeView| !meant.is_empty() && node.node.starts_with(meant);
-    match view.nodes.iter().find(named) {
-        Some(node) => DeskError::Refused {
-            why: format!(
-                "the node {meant} answers at {}, and this is {own}: a node is drained on its own host",
-                node.address
-            ),
-        },
-        None => DeskError::NotFound {
-            what: format!("no node of the cluster is called {meant}"),
-        },
+impl ClusterView {
+    /// The one node whose name is `name`, or begins so.
+    fn named(&self, name: &str) -> Result<&NodeView, DeskError> {
+        let is_meant = |node: &&NodeView| !name.is_empty() && node.node.starts_with(name);
+        let mut meant = self.nodes.iter().filter(is_meant);
+        match (meant.next(), meant.next()) {
+            (Some(node), None) => Ok(node),
+            (None, _) => Err(DeskError::NotFound {
+                what: format!("no node of the cluster is called {name}"),
+            }),
+            (Some(_), Some(_)) => Err(DeskError::Refused {
+                why: format!("the names of several nodes begin with {name}: write more of it"),
+            }),
+        }
+    }
+
+    /// How much the node of this name owns.
+    fn draining(&self, node: &str) -> Draining {
+        let found = self.nodes.iter().find(|one| one.node == node);
+        Draining {
+            node: node.to_owned(),
+            partitions: found.map_or(0, |one| one.partitions),
+            shards: found.map_or(0, |one| one.shards),
+            has_left: found.is_none(),
+        }
+    }
+
+    /// The same, of a node that does something about it.
+    fn drained(&self, node: &str) -> Result<Draining, DeskError> {
+        let found = self.nodes.iter().find(|one| one.node == node);
+        if found.is_some_and(|node| node.state == NodeState::Silent) {
+            return Err(DeskError::Refused {
+                why: format!("the node {node} is not heard of any more: others take what it owns"),
+            });
+        }
+        Ok(self.draining(node))
     }
 }
 
-fn view_of(
-    membership: &Membership,
-    records: &[NodeRecord],
-    owners: &[(Unit, Ownership)],
-    readiness: &Readiness,
-) -> ClusterView {
+fn view_of(membership: &Membership, look: &Look, owners: &[(Unit, Ownership)]) -> ClusterView {
+    let readiness = &look.readiness;
     // Where nobody reads the next level, nobody holds the store back from it.
     let behind = readiness.next.map_or(&[][..], |_| &readiness.behind);
     let mut owned: BTreeMap<NodeId, (usize, usize)> = BTreeMap::new();
@@ -208,12 +269,13 @@ fn view_of(
         }
     }
     let alive = membership.told().routes;
+    let records = look.tables.nodes.iter();
     let mut nodes: Vec<NodeView> = records
-        .iter()
         .map(|record| {
             let count = owned.get(&record.id).copied().unwrap_or_default();
             let is_alive = record.id == membership.id || alive.nodes.contains_key(&record.id);
-            node_view(record, is_alive, count)
+            let is_leaving = record.draining || look.ordered_out.contains_key(&record.id);
+            node_view(record, (is_alive, is_leaving), count)
         })
         .collect();
     nodes.sort_by(|one, other| one.node.cmp(&other.node));
@@ -231,7 +293,7 @@ fn view_of(
 
 fn node_view(
     record: &NodeRecord,
-    is_alive: bool,
+    (is_alive, is_leaving): (bool, bool),
     (partitions, shards): (usize, usize),
 ) -> NodeView {
     let roles = [
@@ -245,7 +307,7 @@ fn node_view(
         roles: roles.map(|(_, role)| role.to_owned()).collect(),
         zone: record.zone.clone(),
         weight: record.weight,
-        state: match (is_alive, record.draining) {
+        state: match (is_alive, is_leaving) {
             (false, _) => NodeState::Silent,
             (true, true) => NodeState::Leaving,
             (true, false) => NodeState::Alive,

@@ -13,7 +13,9 @@ use super::verify::{Scope, VerifiedPage, verify_page};
 use crate::node::Meta;
 use crate::partition::{RowError, decode_ownership};
 use crate::store::keys;
-use crate::store::{CommitError, KeyRange, Limit, Order, Read, Store, StoreError, Tx, TxOptions};
+use crate::store::{
+    CommitError, KeyRange, Limit, Order, Read, Row, Store, StoreError, Tx, TxOptions,
+};
 
 /// Why a store cannot be checked, or opened.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +79,10 @@ pub async fn standing<S: Store>(store: &S) -> Result<Standing, RestoreError> {
         standing.later_owners += u64::from(is_later);
     })
     .await?;
-    each(store, keys::nodes(), |_, _| standing.former_nodes += 1).await?;
+    each(store, keys::nodes(), |key, _| {
+        standing.former_nodes += u64::from(keys::node_of_key(key).is_some());
+    })
+    .await?;
     each(store, keys::intakes(), |_, _| standing.intake_entries += 1).await?;
     each(store, keys::all_queues(), |key, value| {
         if keys::parse_queue_item(key).is_none() {
@@ -138,10 +143,10 @@ pub async fn open<S: Store>(
             Read::Serializable,
         )
         .await?;
-    if nodes.rows.len() as u64 != seen.former_nodes {
-        return Err(RestoreError::Served {
-            count: nodes.rows.len(),
-        });
+    let is_record = |row: &&Row| keys::node_of_key(&row.key).is_some();
+    let count = nodes.rows.iter().filter(is_record).count();
+    if count as u64 != seen.former_nodes {
+        return Err(RestoreError::Served { count });
     }
     meta.generation += 1;
     tx.set(&keys::meta(), meta.encode());

@@ -10,6 +10,7 @@
 //! | `00` meta | name | cluster id, format, number of partitions |
 //! | `00` meta | `"ticket" epoch` | the secret of the tickets of an epoch, sealed |
 //! | `01` node | `node` | heartbeat record: what a node says of itself |
+//! | `01` node | `node 'd'` | an order to that node: that it lets go of everything, and leaves |
 //! | `02` part | `p` | ownership record: the fence |
 //! | `03` route | — | versionstamp of the last change of owner |
 //! | `10` dir | `domain 00 user` | account id, state, since |
@@ -92,6 +93,8 @@ mod tickets;
 
 const META: u8 = 0x00;
 const NODE: u8 = 0x01;
+/// Behind a node's name: an order to it.
+const DRAIN: u8 = b'd';
 const PART: u8 = 0x02;
 const ROUTE: u8 = 0x03;
 const DIR: u8 = 0x10;
@@ -218,7 +221,25 @@ pub fn node(node: NodeId) -> Vec<u8> {
     concat(&[&[NODE], &node.0])
 }
 
-/// What all nodes say of themselves.
+/// An order of an operator to `node`: that it lets go of everything, and leaves. Read with the records of nodes.
+#[must_use]
+pub fn drain_order(node: NodeId) -> Vec<u8> {
+    concat(&[&[NODE], &node.0, &[DRAIN]])
+}
+
+/// The node to which the order under `key` is.
+#[must_use]
+pub fn node_of_drain_order(key: &[u8]) -> Option<NodeId> {
+    let (&NODE, rest) = key.split_first()? else {
+        return None;
+    };
+    let (&DRAIN, id) = rest.split_last()? else {
+        return None;
+    };
+    Some(NodeId(id.try_into().ok()?))
+}
+
+/// What all nodes say of themselves, and the orders to them.
 #[must_use]
 pub fn nodes() -> KeyRange {
     KeyRange::prefix(&[NODE])

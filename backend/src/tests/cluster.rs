@@ -5,6 +5,7 @@
 //! says so. A node that is killed is dropped as it stands; one that sleeps is not asked.
 
 mod balance;
+mod drained;
 mod failures;
 mod levels;
 mod memory;

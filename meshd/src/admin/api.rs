@@ -14,7 +14,8 @@
 //! | `POST accounts/{verify,list,copy}` | the next accounts: checked, listed, copied into another store |
 //! | `POST accounts/{export,import}` | one account into its folder, or out of it |
 //! | `GET peers/{domain}`, `POST peers/forget` | the service of a domain |
-//! | `GET cluster`, `POST cluster/drain` | the nodes, and telling this one to leave |
+//! | `GET cluster`, `POST cluster/{drain,drained}` | the nodes, telling one to leave, and how far it is |
+//! | `POST cluster/raise` | the store to the next feature level |
 //! | `GET conduct`, `GET conduct/{subject}`, `POST conduct/forgive` | what follows from them |
 
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
 use actix_web::middleware::from_fn;
 use actix_web::{HttpRequest, HttpResponse, web};
-use mesh_backend::cluster::ClusterDesk;
+use mesh_backend::cluster::{ClusterDesk, Draining};
 use mesh_backend::desk::{
     AsideDesk, ConductDesk, DeskError, NewIncident, QueueDesk, Route, Scope, Selection,
     StandingOrder, What,
@@ -101,6 +102,8 @@ pub(super) fn routes(door: web::Data<Door>, config: &mut web::ServiceConfig) {
         .route("/aside/drop", web::post().to(aside_drop))
         .route("/cluster", web::get().to(cluster))
         .route("/cluster/drain", web::post().to(cluster_drain))
+        .route("/cluster/drained", web::post().to(cluster_drained))
+        .route("/cluster/raise", web::post().to(cluster_raise))
         .route("/accounts/verify", web::post().to(moving::verify))
         .route("/accounts/list", web::post().to(moving::list))
         .route("/accounts/copy", web::post().to(moving::copy))
@@ -456,6 +459,16 @@ async fn cluster_drain(api: State, request: HttpRequest, meant: web::Json<Meant>
         work,
     )
     .await
+}
+
+async fn cluster_drained(api: State, seen: web::Json<Draining>) -> HttpResponse {
+    answer(api.cluster.drained(&seen).await, CLUSTER)
+}
+
+async fn cluster_raise(api: State, request: HttpRequest) -> HttpResponse {
+    let work = async { api.cluster.raise().await.map(|raised| json!(raised)) };
+    let about = ("raise the feature level", json!({}));
+    ordered(&api, &operator(&request), about, CLUSTER, work).await
 }
 
 async fn nowhere() -> HttpResponse {

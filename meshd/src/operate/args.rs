@@ -428,19 +428,27 @@ pub struct Cluster {
 pub enum ClusterCommand {
     /// Show the nodes: where they are, how they are, how much each owns.
     Show,
-    /// Have the node of this configuration let go of everything it owns, and leave.
+    /// Have a node let go of everything it owns, and leave.
     ///
     /// Others take over at once, and nobody notices but for some milliseconds. The process goes on answering
     /// reads until it is stopped; started again, it joins anew.
     Drain(Drain),
+    /// Raise the store to the next feature level, once no node of a release is left that does not read it.
+    ///
+    /// It is raised by itself when every node has been able for an hour. Not to be taken back: from then on the release
+    /// before cannot be started any more.
+    Raise,
 }
 
 /// Which node is drained.
 #[derive(Debug, Clone, Args)]
 pub struct Drain {
-    /// The node's name, or how it begins: refused if the configuration is that of another one.
+    /// The node's name, or how it begins, as `meshd cluster show` lists it; without it, the node of this configuration.
     #[arg(value_name = "NODE")]
     pub node: Option<String>,
+    /// Wait until it has left, and say how much it still owns.
+    #[arg(long)]
+    pub wait: bool,
 }
 
 /// A domain.

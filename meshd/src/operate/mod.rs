@@ -13,7 +13,7 @@
 //! | [`incidents`] | complaints and what follows |
 //! | [`health`] | whether it is ready |
 //! | [`moving`] | accounts as a whole: verify, export, import, migrate, restore |
-//! | [`page`], [`failure`] | words and columns; why not, and what to do |
+//! | [`page`], `progress`, [`failure`] | words and columns; how far it is; why not, and what to do |
 
 pub mod args;
 pub mod cluster;
@@ -26,6 +26,7 @@ pub mod link;
 pub mod moving;
 pub mod page;
 pub mod peers;
+mod progress;
 pub mod queue;
 
 use mesh_common::time::Timestamp;

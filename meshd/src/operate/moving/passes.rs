@@ -1,6 +1,5 @@
 //! Passes over accounts, page by page.
 
-use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use mesh_backend::moving::verify::{Problem, Verified};
@@ -12,35 +11,10 @@ use crate::operate::Done;
 use crate::operate::args::{Export, Import, Migrate, Verify};
 use crate::operate::failure::Failure;
 use crate::operate::page::{counted, plain, size};
+use crate::operate::progress::Progress;
 
 /// Problems that are written out.
 const PROBLEMS_TOLD: usize = 100;
-
-/// Tells a person at a terminal how far it is; a program reads nothing of it.
-pub(super) struct Progress {
-    is_shown: bool,
-}
-
-impl Progress {
-    pub(super) fn begin() -> Self {
-        Self {
-            is_shown: std::io::stderr().is_terminal(),
-        }
-    }
-
-    pub(super) fn tell(&self, line: &str) {
-        if self.is_shown {
-            // Who cannot read it needs it less than the work.
-            let _unwritten = write!(std::io::stderr(), "\r{line}\u{1b}[K");
-        }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.tell("");
-    }
-}
 
 /// `meshd verify`.
 pub(super) fn verify(asked: &Verify, hand: &dyn Hand) -> Result<Done, Failure> {

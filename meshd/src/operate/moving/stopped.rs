@@ -12,12 +12,13 @@ use mesh_common::time::Timestamp;
 use serde_json::json;
 
 use super::hand::Direct;
-use super::passes::{Progress, Totals, problems};
+use super::passes::{Totals, problems};
 use crate::admin::moving::{PAGE_ADDRESSES, options, place_of};
 use crate::operate::Done;
 use crate::operate::args::{Migrate, RestoreCheck};
 use crate::operate::failure::Failure;
 use crate::operate::page::{ago, counted, facts, size};
+use crate::operate::progress::Progress;
 use crate::stores::OpenStore;
 
 /// `meshd migrate --finish`.
