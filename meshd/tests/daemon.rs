@@ -69,6 +69,7 @@ fn help_texts_are_the_manual() {
         ("help-identity-copy.txt", &["help", "identity", "copy"]),
         ("help-cluster.txt", &["help", "cluster"]),
         ("help-cluster-drain.txt", &["help", "cluster", "drain"]),
+        ("help-cluster-raise.txt", &["help", "cluster", "raise"]),
         ("help-incidents-level.txt", &["help", "incidents", "level"]),
     ] {
         let output = meshd(arguments).output().unwrap();
