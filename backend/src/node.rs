@@ -89,7 +89,7 @@ impl Meta {
     }
 
     /// Whether a release that reads these levels may serve from the store.
-    const fn check_level(&self, levels: (u16, u16)) -> Result<(), LevelError> {
+    pub(crate) const fn check_level(&self, levels: (u16, u16)) -> Result<(), LevelError> {
         if level::reads(levels, self.level) {
             Ok(())
         } else {

@@ -41,6 +41,7 @@ pub mod error;
 pub mod escrow;
 pub mod limits;
 pub mod message;
+pub mod pace;
 pub mod protocol;
 pub mod session;
 pub mod spool;

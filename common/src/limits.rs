@@ -692,3 +692,16 @@ pub const RATE_UNKNOWN_PER_MINUTE: u32 = 60;
 pub const RATE_UNKNOWN_PAUSE: Duration = Duration::from_secs(60);
 /// Domains per second for which one source makes us call back (decision Q-60).
 pub const RATE_NEW_DOMAINS_PER_SECOND: u32 = 1;
+
+/// Hundredths of the time that work may take at most beside a service: all of it.
+pub const PACE_SHARE_MAX: u8 = 100;
+/// Hundredths of the time that copying into another store takes unless the operator says otherwise, where the service runs.
+pub const PACE_SHARE_DEFAULT: u8 = 25;
+/// Fewest octets a second that paced work can be told to handle.
+pub const PACE_RATE_MIN: u64 = 65_536;
+/// The longest rest between two pieces of paced work.
+pub const PACE_REST_MAX: Duration = Duration::from_secs(10);
+/// How long one request for the next accounts to be copied goes on taking further ones.
+pub const COPY_PAGE_TIME_MAX: Duration = Duration::from_secs(5);
+/// Octets of what may wait in an account's intake so that an archive takes it: it comes back in one commit.
+pub const ARCHIVED_INTAKE_BYTES_MAX: usize = 4_000_000;

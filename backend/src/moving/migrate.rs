@@ -16,12 +16,14 @@
 use bytes::Bytes;
 use mesh_common::account::AccountId;
 use mesh_common::entropy::{self, Entropy};
+use mesh_common::limits::COPY_PAGE_TIME_MAX;
 use serde::{Deserialize, Serialize};
 
 use super::listing::{Listed, Listing};
+use super::pacing::Pacer;
 use super::sync::{Sync, SyncError, Synced};
 use super::verify::{Verified, verify_account};
-use crate::node::Meta;
+use crate::node::{LEVELS, LevelError, Meta};
 use crate::partition::RowError;
 use crate::partition::reading::ReadError;
 use crate::store::keys::{self, AccountKeys};
@@ -58,6 +60,9 @@ pub enum MigrateError {
     /// A row that says what everything else is does not read.
     #[error("the store that is to be copied cannot be read")]
     Row(#[from] RowError),
+    /// There are rows that this release does not read.
+    #[error("the store that is to be copied is of another release")]
+    Level(#[from] LevelError),
     /// A page could not be copied.
     #[error(transparent)]
     Sync(#[from] SyncError),
@@ -169,7 +174,10 @@ impl<F: Store, T: Store> Migration<F, T> {
                 place: String::from_utf8_lossy(&place).into_owned(),
             });
         }
-        Ok(Meta::decode(&row)?)
+        let meta = Meta::decode(&row)?;
+        // Tables that only a later release knows would stay behind.
+        meta.check_level(LEVELS)?;
+        Ok(meta)
     }
 
     const fn sync(&self) -> Sync<'_, F, T> {
@@ -177,11 +185,26 @@ impl<F: Store, T: Store> Migration<F, T> {
             from: &self.from,
             to: &self.to,
             options: self.options,
+            pacer: None,
         }
     }
 
-    /// Copies the next `max` accounts behind those that `listing` says. May be called while the service
-    /// runs.
+    /// The same beside a service that is to stay quick.
+    const fn beside<'a>(&'a self, pacer: &'a Pacer) -> Sync<'a, F, T> {
+        let options = TxOptions {
+            is_background: true,
+            ..self.options
+        };
+        Sync {
+            from: &self.from,
+            to: &self.to,
+            options,
+            pacer: Some(pacer),
+        }
+    }
+
+    /// Copies the next `max` accounts behind those that `listing` says, or fewer if that takes long. May be called
+    /// while the service runs, which stays as quick as `pacer` leaves it.
     ///
     /// # Errors
     /// [`MigrateError`]: the same page may be copied again.
@@ -189,23 +212,28 @@ impl<F: Store, T: Store> Migration<F, T> {
         &self,
         listing: &Listing,
         max: usize,
+        pacer: &Pacer,
         entropy: &mut (dyn Entropy + Send),
     ) -> Result<Copied, MigrateError> {
+        let (sync, begun) = (self.beside(pacer), pacer.now());
         let listed = self.listed(listing, max).await?;
-        let mut copied = Copied {
-            last: listed
-                .last()
-                .map(|last| last.address.canonical().to_owned()),
-            ..Copied::default()
-        };
+        let mut copied = Copied::default();
         for one in listed {
-            match self.account(one.account, entropy).await? {
+            let account_begun = pacer.now();
+            if copied.last.is_some() && account_begun >= begun + COPY_PAGE_TIME_MAX {
+                break;
+            }
+            match self.account(one.account, &sync, entropy).await? {
                 Some(synced) => {
                     copied.accounts += 1;
                     copied.synced += synced;
                 }
-                None => copied.same += 1,
+                None => {
+                    copied.same += 1;
+                    pacer.rest(account_begun, 0).await;
+                }
             }
+            copied.last = Some(one.address.canonical().to_owned());
         }
         Ok(copied)
     }
@@ -224,9 +252,10 @@ impl<F: Store, T: Store> Migration<F, T> {
     async fn account(
         &self,
         account: AccountId,
+        sync: &Sync<'_, F, T>,
         entropy: &mut (dyn Entropy + Send),
     ) -> Result<Option<Synced>, MigrateError> {
-        let (keys, sync) = (AccountKeys::of(account), self.sync());
+        let keys = AccountKeys::of(account);
         let tip = keys.tip();
         let ours = self.from.begin(TxOptions::default());
         let ours = ours.get(&tip, Read::Snapshot).await;
@@ -318,6 +347,7 @@ impl<F: Store, T: Store> Migration<F, T> {
             from: &self.to,
             to: &self.from,
             options: self.options,
+            pacer: None,
         };
         let left = Row {
             key: keys::left().into(),
@@ -343,7 +373,7 @@ impl<F: Store, T: Store> Migration<F, T> {
         finished: &mut Finished,
     ) -> Result<(), MigrateError> {
         let keys = AccountKeys::of(one.account);
-        match self.account(one.account, entropy).await? {
+        match self.account(one.account, &self.sync(), entropy).await? {
             Some(synced) => {
                 finished.changed += 1;
                 finished.synced += synced;

@@ -13,11 +13,13 @@
 //! | [`rows`] | rows of the store as a stream of octets, with a digest at its end |
 //! | [`archive`] | one account as files, and back |
 //! | [`migrate`] | everything into another store, while the service runs |
+//! | [`pacing`] | rests, so that a service beside it stays quick |
 //! | [`restored`] | a store that came from a backup, before its doors are opened |
 
 pub mod archive;
 pub mod listing;
 pub mod migrate;
+pub mod pacing;
 pub mod restored;
 pub mod rows;
 pub mod sync;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use mesh_common::entropy::{self, Entropy};
 use serde::{Deserialize, Serialize};
 
+use super::pacing::Pacer;
 use crate::store::{
     KeyRange, Limit, Order, Page, Plan, PlanError, ProbeError, Read, Row, Store, StoreError, Tx,
     TxOptions, commit_with_probe, keys,
@@ -57,6 +58,8 @@ pub(super) struct Sync<'a, F, T> {
     pub(super) from: &'a F,
     pub(super) to: &'a T,
     pub(super) options: TxOptions,
+    /// Rests after each page, where a service is to stay quick.
+    pub(super) pacer: Option<&'a Pacer>,
 }
 
 impl<F: Store, T: Store> Sync<'_, F, T> {
@@ -68,7 +71,10 @@ impl<F: Store, T: Store> Sync<'_, F, T> {
     ) -> Result<Synced, SyncError> {
         let (mut total, mut rest) = (Synced::default(), Some(range));
         while let Some(range) = rest {
-            let page = page(self.from, &range).await.map_err(SyncError::From)?;
+            let begun = self.pacer.map(Pacer::now);
+            let page = page(self.from, &range, self.options).await;
+            let page = page.map_err(SyncError::From)?;
+            let octets = octets_of(&page.rows);
             rest = page.rest(&range, Order::Forward);
             let end = rest.as_ref().map_or(&range.end, |rest| &rest.begin);
             let covered = KeyRange {
@@ -76,6 +82,9 @@ impl<F: Store, T: Store> Sync<'_, F, T> {
                 end: end.clone(),
             };
             total += self.page(covered, page.rows, entropy).await?;
+            if let Some((pacer, begun)) = self.pacer.zip(begun) {
+                pacer.rest(begun, octets).await;
+            }
         }
         Ok(total)
     }
@@ -90,7 +99,8 @@ impl<F: Store, T: Store> Sync<'_, F, T> {
         let mut wanted = rows.into_iter().peekable();
         let (mut writes, mut rest) = (Writes::default(), Some(covered));
         while let Some(range) = rest {
-            let there = page(self.to, &range).await.map_err(SyncError::To)?;
+            let there = page(self.to, &range, self.options).await;
+            let there = there.map_err(SyncError::To)?;
             rest = there.rest(&range, Order::Forward);
             for row in there.rows {
                 while let Some(missing) = wanted.next_if(|one| one.key < row.key) {
@@ -169,13 +179,26 @@ impl<F: Store, T: Store> Sync<'_, F, T> {
     }
 }
 
-async fn page<S: Store>(store: &S, range: &KeyRange) -> Result<Page, StoreError> {
+async fn page<S: Store>(
+    store: &S,
+    range: &KeyRange,
+    options: TxOptions,
+) -> Result<Page, StoreError> {
     let limit = Limit {
         rows: PAGE_ROWS,
         bytes: PAGE_BYTES,
     };
-    let tx = store.begin(TxOptions::default());
+    let tx = store.begin(TxOptions {
+        is_background: options.is_background,
+        ..TxOptions::default()
+    });
     tx.range(range, limit, Order::Forward, Read::Snapshot).await
+}
+
+/// Octets of keys and values.
+fn octets_of(rows: &[Row]) -> u64 {
+    let octets = |row: &Row| row.key.len() as u64 + row.value.len() as u64;
+    rows.iter().map(octets).sum()
 }
 
 #[derive(Default)]
@@ -192,11 +215,10 @@ impl Writes {
     }
 
     fn synced(&self) -> Synced {
-        let octets = |row: &Row| row.key.len() as u64 + row.value.len() as u64;
         Synced {
             set: self.set.len() as u64,
             cleared: self.cleared.len() as u64 + self.was_cleared,
-            octets: self.set.iter().map(octets).sum(),
+            octets: octets_of(&self.set),
         }
     }
 }

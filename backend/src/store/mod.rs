@@ -377,6 +377,8 @@ pub struct TxOptions {
     /// How long the commit may take; beyond it the answer is [`CommitError::MayStillLand`].
     /// Without one, the commit is answered when the engine answers.
     pub timeout: Option<Duration>,
+    /// Whether it may wait behind those of requests, at an engine that knows the difference.
+    pub is_background: bool,
 }
 
 impl Default for TxOptions {
@@ -384,6 +386,7 @@ impl Default for TxOptions {
         Self {
             bytes_max: limits::TX_BYTES_MAX,
             timeout: None,
+            is_background: false,
         }
     }
 }

@@ -77,7 +77,7 @@ pub(super) fn open_to_strangers() -> BackendConfig {
 
 impl<S: Store> Scene<S> {
     /// Leaves entries as the commit of somebody else does, in one commit.
-    async fn leave(&self, entries: &[IntakeEntry]) {
+    pub(super) async fn leave(&self, entries: &[IntakeEntry]) {
         let mut rows = Rows::default();
         entries.iter().for_each(|entry| rows.leave(entry));
         let mut tx = self.store.begin(TxOptions::default());

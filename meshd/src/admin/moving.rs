@@ -14,9 +14,12 @@ use mesh_backend::moving::archive::{
 };
 use mesh_backend::moving::listing::Listing;
 use mesh_backend::moving::migrate::{Copied, MigrateError, Migration};
+use mesh_backend::moving::pacing::Pacer;
 use mesh_backend::moving::verify::{Scope, VerifiedPage, verify_page};
 use mesh_backend::store::{AnyStore, Store, TxOptions};
 use mesh_common::address::AccountAddress;
+use mesh_common::limits::PACE_SHARE_DEFAULT;
+use mesh_common::pace::Pace;
 use mesh_common::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -44,6 +47,23 @@ pub struct Place {
     /// The configuration of the store that is copied into.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<PathBuf>,
+    /// Hundredths of the time that the copying takes at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<u8>,
+    /// Octets that are copied in a second at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<u64>,
+}
+
+impl Place {
+    /// How fast it is copied.
+    fn pacer(&self) -> Result<Pacer, DeskError> {
+        let pace = Pace::new(self.share.unwrap_or(PACE_SHARE_DEFAULT), self.rate);
+        let pace = pace.map_err(|error| DeskError::Refused {
+            why: error.to_string(),
+        })?;
+        Ok(Pacer::new(pace))
+    }
 }
 
 /// One account and its folder, on the host of the service.
@@ -185,12 +205,13 @@ impl<S: Store> MovingDesk for Moving<S> {
 
     fn copy(&self, place: Place) -> BoxFuture<'_, Result<Copied, DeskError>> {
         Box::pin(async move {
+            let pacer = place.pacer()?;
             let config = place.to.clone().ok_or_else(|| DeskError::Refused {
                 why: "no configuration is named whose store is to be copied into".to_owned(),
             })?;
             let migration = self.migration(&config).await?;
             let (listing, mut entropy) = (listing(&place)?, SystemEntropy);
-            let page = migration.page(&listing, PAGE_ADDRESSES, &mut entropy);
+            let page = migration.page(&listing, PAGE_ADDRESSES, &pacer, &mut entropy);
             page.await.map_err(|error| match error {
                 MigrateError::Sync(error) => unavailable(&error),
                 other => DeskError::Refused { why: chain(&other) },
@@ -234,6 +255,7 @@ fn of_archive(error: &ArchiveError) -> DeskError {
         ArchiveError::Store(_)
         | ArchiveError::Sync(_)
         | ArchiveError::Settle(_)
+        | ArchiveError::MuchWaits { .. }
         | ArchiveError::Busy => unavailable(error),
         _ => DeskError::Refused { why: chain(error) },
     }

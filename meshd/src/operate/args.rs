@@ -385,6 +385,13 @@ pub struct Migrate {
     /// The service is stopped: copy what changed since, check everything, and hand over.
     #[arg(long)]
     pub finish: bool,
+    /// Take at most so many hundredths of the time: 25, and 100 where the service is stopped. The rest is for the
+    /// service, which stays quick; what takes longer since it is busy is followed by a longer rest.
+    #[arg(long, value_name = "PERCENT", conflicts_with = "finish")]
+    pub share: Option<u8>,
+    /// Copy at most so many octets a second, besides.
+    #[arg(long, value_name = "OCTETS", conflicts_with = "finish")]
+    pub rate: Option<u64>,
 }
 
 /// `meshd restore-check`.

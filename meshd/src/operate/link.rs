@@ -20,6 +20,8 @@ use crate::data_dir;
 /// How long the service may take to accept, and then to answer.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
+/// The same, of work that takes as long as an account is large.
+const WORK_TIME_MAX: Duration = Duration::from_secs(3_600);
 /// Octets of an answer.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
 
@@ -44,6 +46,7 @@ pub struct Link {
     address: SocketAddr,
     token: Token,
     operator: String,
+    patience: Duration,
 }
 
 impl Link {
@@ -79,7 +82,17 @@ impl Link {
             address,
             token,
             operator: operator(),
+            patience: ANSWER_TIME_MAX,
         })
+    }
+
+    /// The same way, for what takes as long as an account is large.
+    #[must_use]
+    pub fn patient(self) -> Self {
+        Self {
+            patience: WORK_TIME_MAX,
+            ..self
+        }
     }
 
     fn ask(&self, request: &[u8]) -> Result<Value, Failure> {
@@ -95,7 +108,7 @@ impl Link {
 
     fn exchange(&self, request: &[u8]) -> io::Result<Vec<u8>> {
         let mut stream = TcpStream::connect_timeout(&self.address, CONNECT_TIME_MAX)?;
-        stream.set_read_timeout(Some(ANSWER_TIME_MAX))?;
+        stream.set_read_timeout(Some(self.patience))?;
         stream.set_write_timeout(Some(CONNECT_TIME_MAX))?;
         stream.write_all(request)?;
         let mut answer = Vec::new();

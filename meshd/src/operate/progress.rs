@@ -14,6 +14,11 @@ impl Progress {
         }
     }
 
+    /// Whether anybody reads it.
+    pub(super) const fn is_shown(&self) -> bool {
+        self.is_shown
+    }
+
     pub(super) fn tell(&self, line: &str) {
         if self.is_shown {
             // Who cannot read it needs it less than the work.

@@ -16,7 +16,8 @@ use mesh_common::time::Timestamp;
 use serde::Serialize;
 use sha2::{Digest as _, Sha512};
 
-use super::{ArchiveError, MANIFEST, PROFILES, Profiles, ROWS, file_error};
+use super::intake;
+use super::{ArchiveError, INTAKE, MANIFEST, PROFILES, Profiles, ROWS, file_error};
 use crate::moving::rows::{RowsError, RowsWriter};
 use crate::partition::reading;
 use crate::store::keys::{self, AccountKeys, Due};
@@ -36,6 +37,9 @@ pub struct Exported {
     pub purged: Vec<String>,
     /// Rows.
     pub rows: u64,
+    /// Entries that wait to be received.
+    #[serde(default)]
+    pub waiting: u64,
     /// Octets of all files.
     pub octets: u64,
 }
@@ -65,6 +69,7 @@ pub async fn export_account<S: Store>(
             state: &state,
             keys: AccountKeys::of(state.record.id),
         };
+        export.forget_intake()?;
         let before = export.tip().await?;
         let exported = export.write(now).await?;
         if export.tip().await? == before {
@@ -99,6 +104,15 @@ impl<S: Store> Export<'_, S> {
         Ok(tx.get(&self.keys.tip(), Read::Snapshot).await?)
     }
 
+    /// Removes what an attempt before this one found waiting.
+    fn forget_intake(&self) -> Result<(), ArchiveError> {
+        let path = self.folder.join(INTAKE);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(file_error(&path)(error)),
+            _ => Ok(()),
+        }
+    }
+
     async fn write(&self, now: Timestamp) -> Result<Exported, ArchiveError> {
         let record = &self.state.record;
         let mut exported = Exported {
@@ -106,8 +120,12 @@ impl<S: Store> Export<'_, S> {
             containers: 0,
             purged: Vec::new(),
             rows: 0,
+            waiting: 0,
             octets: 0,
         };
+        // First: what is drained from now on is among the rows.
+        let waiting = intake::waiting(self.store, &record.address).await?;
+        exported.waiting = waiting.len() as u64;
         let mut manifest = Manifest::new(record.address.as_written(), now);
         for head in self.state.heads.values() {
             if head.floor_digests.is_some() {
@@ -126,6 +144,7 @@ impl<S: Store> Export<'_, S> {
         let (rows, octets) = self.rows().await?;
         exported.rows = rows;
         exported.octets += octets;
+        exported.octets += intake::write(self.folder, &waiting)?;
         exported.octets += self.json(MANIFEST, &manifest)?;
         Ok(exported)
     }

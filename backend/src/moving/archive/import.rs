@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::Path;
 
+use bytes::Bytes;
 use mesh_common::account::{AccountId, AccountState, DirectoryEntry};
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::{Fence, Ownership, PartitionId};
@@ -15,10 +16,12 @@ use mesh_common::encoding::json;
 use mesh_common::entropy::Entropy;
 use serde::{Deserialize, Serialize};
 
+use super::intake;
 use super::{ArchiveError, MANIFEST, ROWS, file_error};
 use crate::moving::rows::{self, RowsError, RowsReader};
 use crate::moving::sync::Sync;
 use crate::moving::verify::verify_state;
+use crate::node::Meta;
 use crate::partition::{RowError, decode_ownership, encode_ownership, reading, records};
 use crate::store::keys::{self, AccountKeys, Due};
 use crate::store::{
@@ -40,6 +43,9 @@ pub struct Imported {
     pub frames: u64,
     /// Rows.
     pub rows: u64,
+    /// Entries that are to be received now.
+    #[serde(default)]
+    pub waiting: u64,
 }
 
 /// Reads the account in `folder` into `store`, whether a service runs over it or not.
@@ -61,18 +67,22 @@ pub async fn import_account<S: Store>(
         account,
         options,
     };
-    import.refuse_taken(&address_of(&manifest, folder)?).await?;
+    let address = address_of(&manifest, folder)?;
+    let waiting = intake::read(folder, &address)?;
+    import.refuse_taken(&address).await?;
     import.refuse_living().await?;
     let written = import.write(entropy).await?;
     let state = import.state().await?;
     match import.check(&state, &manifest).await {
         Ok(frames) => {
-            import.settle(&state.record.address).await?;
+            let entries = waiting.len() as u64;
+            import.settle(&state.record.address, waiting).await?;
             Ok(Imported {
                 address: state.record.address.canonical().to_owned(),
                 containers: state.heads.len() as u64,
                 frames,
                 rows: written,
+                waiting: entries,
             })
         }
         Err(error) => {
@@ -183,6 +193,7 @@ impl<S: Store> Import<'_, S> {
             from: self.store,
             to: self.store,
             options: self.options,
+            pacer: None,
         }
     }
 
@@ -250,11 +261,17 @@ impl<S: Store> Import<'_, S> {
         Ok(verified.frames)
     }
 
-    /// Gives the account its address, unless somebody has it by now.
-    async fn settle(&self, address: &AccountAddress) -> Result<(), ArchiveError> {
+    /// Gives the account its address, unless somebody has it by now, and leaves for it what waited.
+    async fn settle(
+        &self,
+        address: &AccountAddress,
+        waiting: Vec<Bytes>,
+    ) -> Result<(), ArchiveError> {
         let plan = SettlePlan {
             place: keys::dir(address),
+            partition: PartitionId::of(address),
             part: keys::part(PartitionId::of(address)),
+            waiting,
             entry: records::live_entry(self.account),
         };
         match commit_with_probe(self.store, self.options, &plan).await {
@@ -293,15 +310,17 @@ pub(super) enum Unsettled {
     /// Somebody has it.
     #[error("the address is taken")]
     Taken,
-    /// The ownership record does not read.
-    #[error("the ownership record does not read")]
+    /// The ownership record, or what says the generation, does not read.
+    #[error("the store does not read")]
     Row(#[source] RowError),
 }
 
-/// The address, and the fence of whoever knew before that nobody has it.
+/// The address with what waits for it, and the fence of whoever knew before that nobody has it.
 struct SettlePlan {
     place: Vec<u8>,
+    partition: PartitionId,
     part: Vec<u8>,
+    waiting: Vec<Bytes>,
     entry: Vec<u8>,
 }
 
@@ -321,6 +340,17 @@ impl<S: Store> Plan<S> for SettlePlan {
             let record = decode_ownership(&record);
             let record = record.map_err(|error| PlanError::Refused(Unsettled::Row(error)))?;
             tx.set(&self.part, encode_ownership(&without_owner(record)));
+        }
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let meta = tx.get(&keys::meta(), Read::Serializable).await?;
+        let meta = meta.map(|meta| Meta::decode(&meta)).transpose();
+        let meta = meta.map_err(|error| PlanError::Refused(Unsettled::Row(error)))?;
+        // A store that is new is begun with the first generation.
+        let prefix = keys::intake_prefix(self.partition, meta.map_or(1, |meta| meta.generation));
+        for (place, entry) in (0_u32..).zip(&self.waiting) {
+            tx.set_stamped_key(&prefix, &place.to_be_bytes(), entry.clone());
         }
         Ok(())
     }

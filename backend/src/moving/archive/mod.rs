@@ -8,11 +8,20 @@
 //! | `profiles.json` | whose signatures count |
 //! | `*.dare` | the containers; one of which a prefix was purged has none (containers D29) |
 //! | `account.rows` | the rows of the account, and what is due of it |
+//! | `intake.rows` | what waits to be received for it; only if anything does |
 //!
-//! What waits in the intake of the account, or for other services, is not part of it.
+//! A container whose first frames were purged is in `account.rows` alone. No header of a DARE file says that it begins
+//! at a later frame, or keeps the digests of those that are gone; whoever reads such a file finds a gap in the indices,
+//! tree positions that lead nowhere, and no way to the apex.
+//!
+//! What waits for other services is not part of it: this service has accepted to deliver it, does so after the archive
+//! was written, and tells the account what came of it. An account at another place that sent it once more would send
+//! what was delivered meanwhile, from a service that its recipients have not heard of; and where the archive is a
+//! backup, whatever was sent since it was made. So whoever moves away lets it be delivered first: `meshd queue list`.
 
 mod export;
 mod import;
+mod intake;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -33,6 +42,8 @@ use crate::store::StoreError;
 const MANIFEST: &str = "manifest.json";
 /// The file of the profiles.
 const PROFILES: &str = "profiles.json";
+/// The file of what waits to be received.
+const INTAKE: &str = "intake.rows";
 /// The file of the rows.
 const ROWS: &str = "account.rows";
 
@@ -48,6 +59,12 @@ pub enum ArchiveError {
     /// It changed every time it was read.
     #[error("the account changes all the time: try again when it is quiet")]
     Busy,
+    /// More waits for it than comes back in one commit.
+    #[error("too much waits to be received for {address}: let the service receive it first")]
+    MuchWaits {
+        /// The account.
+        address: String,
+    },
     /// There is something in the folder already.
     #[error("{} is not empty: name a folder that does not exist yet", folder.display())]
     NotEmpty {

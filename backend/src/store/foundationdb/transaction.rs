@@ -40,6 +40,9 @@ impl FoundationTx {
             if let Some(timeout) = self.pending.options().timeout {
                 transaction.set_option(TransactionOption::Timeout(millis(timeout)))?;
             }
+            if self.pending.options().is_background {
+                transaction.set_option(TransactionOption::PriorityBatch)?;
+            }
             if let Some(version) = self.pinned {
                 let version = i64::try_from(version.0).unwrap_or(i64::MAX);
                 transaction.set_read_version(version);

@@ -55,6 +55,75 @@ async fn an_account_comes_back_as_it_was_at_a_service_that_runs() {
     assert_eq!(verify_all(&there.store).await[0].problems, []);
 }
 
+/// Alice, for whom two messages were accepted of which the first is received, left in a service that has ended; the first
+/// was left twice.
+async fn with_waiting(folder: &Path) -> (Person, Exported) {
+    let here = Scene::new().await;
+    let (alice, bob) = (Person::new("alice"), Person::new("bob"));
+    here.create(&alice).await;
+    let entry = |number| intake::forwarded(&bob, &alice, number);
+    here.leave(&[entry(1)]).await;
+    here.drain().await;
+    here.backend.stop().await;
+    let other = intake::forwarded(&alice, &bob, 9);
+    here.leave(&[entry(1), other, entry(2)]).await;
+    let exported = export(&here, &alice, folder).await;
+    (alice, exported)
+}
+
+#[actix::test]
+async fn what_was_accepted_for_an_account_goes_with_it_and_is_received_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (alice, exported) = with_waiting(folder.path()).await;
+    assert_eq!(exported.waiting, 2, "what waits for others stays");
+    let there = Scene::new().await;
+    let imported = import(&there, folder.path()).await.unwrap();
+    assert_eq!(imported.waiting, 2);
+    there.drain().await;
+    assert_eq!(there.inbound(&alice).await, ["bob-1", "bob-2"]);
+    assert_eq!(there.backend.metrics().intake_set_aside.get(), 0);
+    let again = import(&there, folder.path()).await;
+    assert!(
+        matches!(again, Err(ArchiveError::Taken { .. })),
+        "{again:?}"
+    );
+    assert_eq!(rows(&there.store, keys::intakes()).await, []);
+}
+
+#[actix::test]
+async fn an_archive_whose_waiting_entries_were_changed_is_not_imported() {
+    let folder = tempfile::tempdir().unwrap();
+    let (alice, _) = with_waiting(folder.path()).await;
+    let path = folder.path().join("intake.rows");
+    let octets = std::fs::read(&path).unwrap();
+    let mut changed = octets.clone();
+    let place = changed.len() / 2;
+    changed[place] ^= 1;
+    std::fs::write(&path, changed).unwrap();
+    let there = Scene::new().await;
+    let refused = import(&there, folder.path()).await;
+    assert!(
+        matches!(refused, Err(ArchiveError::Rows { .. })),
+        "{refused:?}"
+    );
+    // Those of another account are none of this one.
+    let other = Person::new("carol");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let here = Scene::new().await;
+    here.create(&other).await;
+    export(&here, &other, elsewhere.path()).await;
+    std::fs::write(elsewhere.path().join("intake.rows"), octets).unwrap();
+    let refused = import(&there, elsewhere.path()).await;
+    assert!(
+        matches!(refused, Err(ArchiveError::Foreign { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(rows(&there.store, keys::accounts()).await, []);
+    assert_eq!(rows(&there.store, keys::intakes()).await, []);
+    let unknown = there.perform(alice.status(there.now())).await;
+    assert_ne!(code_of(&unknown), Code::Ok);
+}
+
 // I-P-3.1-a
 #[actix::test]
 async fn an_archive_can_be_checked_by_whoever_owns_the_account() {

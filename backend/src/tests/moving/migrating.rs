@@ -1,10 +1,13 @@
 //! `meshd migrate`: what is served from the other store afterwards is what was there, whatever happened meanwhile.
 
+use mesh_common::cluster::handle::BoxFuture;
 use mesh_common::entropy::SeededEntropy;
+use mesh_common::pace::Pace;
 
 use super::*;
 use crate::SystemEntropy;
 use crate::moving::migrate::{Copied, Heartbeats, MigrateError, Migration};
+use crate::moving::pacing::{Pacer, Timer};
 use crate::node::StartError;
 use crate::store::keys::AccountKeys;
 use crate::store::{EmbeddedOptions, EmbeddedStore, Fault, keys};
@@ -24,12 +27,78 @@ async fn try_begin<T: Store>(
     Migration::begin(from, to, PLACE, options, &mut entropy).await
 }
 
+fn unpaced() -> Pacer {
+    Pacer::new(Pace::FULL)
+}
+
+/// A timer by which every look takes a tenth of a second, and nobody waits.
+#[derive(Default)]
+struct StoryTimer {
+    micros: AtomicU64,
+    rested: AtomicU64,
+}
+
+impl Timer for StoryTimer {
+    fn elapsed(&self) -> Duration {
+        Duration::from_micros(self.micros.fetch_add(100_000, Ordering::SeqCst))
+    }
+
+    fn rest(&self, time: Duration) -> BoxFuture<'_, ()> {
+        let micros = u64::try_from(time.as_micros()).unwrap();
+        self.micros.fetch_add(micros, Ordering::SeqCst);
+        self.rested.fetch_add(micros, Ordering::SeqCst);
+        Box::pin(std::future::ready(()))
+    }
+}
+
+#[actix::test]
+async fn copying_rests_in_proportion_to_its_work_and_asks_for_no_more_than_a_page_of_time() {
+    let scene = Scene::new().await;
+    two_people(&scene).await;
+    let mut entropy = SeededEntropy::new(1);
+    let mut rested = Vec::new();
+    for share in [100, 50, 25] {
+        let migration = begin(&scene, &MemoryStore::new()).await;
+        let timer = Arc::<StoryTimer>::default();
+        let pacer = Pacer::by(
+            Pace::new(share, None).unwrap(),
+            Arc::<StoryTimer>::clone(&timer),
+        );
+        let all = Listing::default();
+        let page = migration.page(&all, 9, &pacer, &mut entropy).await;
+        assert_eq!(page.unwrap().accounts, 2);
+        rested.push(timer.rested.load(Ordering::SeqCst));
+    }
+    assert_eq!(rested[0], 0);
+    assert!(rested[1] > 0 && rested[2] == rested[1] * 3, "{rested:?}");
+
+    // So slow that one account takes longer than a page may.
+    let migration = begin(&scene, &MemoryStore::new()).await;
+    let timer = Arc::<StoryTimer>::default();
+    let pacer = Pacer::by(Pace::new(1, None).unwrap(), timer);
+    let all = Listing::default();
+    let first = migration.page(&all, 9, &pacer, &mut entropy).await.unwrap();
+    assert_eq!(first.accounts, 1, "{first:?}");
+    let rest = Listing {
+        after: first
+            .last
+            .and_then(|last| AccountAddress::parse(&last).ok()),
+        ..all
+    };
+    let second = migration
+        .page(&rest, 9, &pacer, &mut entropy)
+        .await
+        .unwrap();
+    assert_eq!((second.accounts, second.same), (1, 0));
+}
+
 /// One pass over all accounts while the service runs.
 async fn pass<T: Store>(migration: &Migration<MemoryStore, T>) -> Copied {
     let (mut listing, mut total) = (Listing::default(), Copied::default());
-    let mut entropy = SeededEntropy::new(1);
+    let (mut entropy, pacer) = (SeededEntropy::new(1), unpaced());
     loop {
-        let page = migration.page(&listing, 2, &mut entropy).await.unwrap();
+        let page = migration.page(&listing, 2, &pacer, &mut entropy);
+        let page = page.await.unwrap();
         total.accounts += page.accounts;
         total.same += page.same;
         total.synced += page.synced;
@@ -113,7 +182,8 @@ async fn a_copy_that_ended_halfway_goes_on_where_it_was() {
     let migration = begin(&scene, &to).await;
     to.inject(Fault::ReadOnly);
     let mut entropy = SeededEntropy::new(1);
-    let ended = migration.page(&Listing::default(), 9, &mut entropy).await;
+    let (all, pacer) = (Listing::default(), unpaced());
+    let ended = migration.page(&all, 9, &pacer, &mut entropy).await;
     assert!(matches!(ended, Err(MigrateError::Sync(_))), "{ended:?}");
     pass(&migration).await;
     // As it would have been left between the frames of an account and its tip.

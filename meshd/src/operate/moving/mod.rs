@@ -82,6 +82,6 @@ fn hand(place: &Place, now: Timestamp) -> Result<Box<dyn Hand>, Failure> {
     if place.stopped {
         Ok(Box::new(Direct::open(&place.desk, now)?))
     } else {
-        Ok(Box::new(Asked(Link::open(&place.desk)?)))
+        Ok(Box::new(Asked(Link::open(&place.desk)?.patient())))
     }
 }

@@ -1,8 +1,11 @@
 //! Passes over accounts, page by page.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use mesh_backend::moving::verify::{Problem, Verified};
+use mesh_common::limits::PACE_SHARE_MAX;
+use mesh_common::pace::time_left;
 use serde_json::json;
 
 use super::hand::Hand;
@@ -136,10 +139,11 @@ pub(super) fn export(asked: &Export, hand: &dyn Hand) -> Result<Done, Failure> {
         };
         let exported = hand.export(&archive)?;
         let text = format!(
-            "exported {}: {}, {}\n  {}\ntry: mesh verify {}    checks it without the service\n",
+            "exported {}: {}, {}{}\n  {}\ntry: mesh verify {}    checks it without the service\n",
             plain(&exported.address),
             counted(exported.containers, "container"),
             size(exported.octets),
+            waiting(exported.waiting),
             archive.folder.display(),
             archive.folder.display(),
         );
@@ -182,6 +186,14 @@ pub(super) fn export(asked: &Export, hand: &dyn Hand) -> Result<Done, Failure> {
     Ok(Done::new("export", text, json!(done)))
 }
 
+/// What was accepted for an account and is not received yet.
+fn waiting(entries: u64) -> String {
+    match entries {
+        0 => String::new(),
+        entries => format!(", {} to be received", counted(entries, "entry")),
+    }
+}
+
 /// `meshd import`.
 pub(super) fn import(asked: &Import, hand: &dyn Hand) -> Result<Done, Failure> {
     let progress = Progress::begin();
@@ -193,10 +205,11 @@ pub(super) fn import(asked: &Import, hand: &dyn Hand) -> Result<Done, Failure> {
             folder,
         })?;
         text.push_str(&format!(
-            "imported {}: {}, {}, every digest is right\n",
+            "imported {}: {}, {}, every digest is right{}\n",
             plain(&imported.address),
             counted(imported.containers, "container"),
             counted(imported.frames, "frame"),
+            waiting(imported.waiting),
         ));
         done.push(imported);
         progress.tell(&counted(done.len() as u64, "account"));
@@ -208,21 +221,34 @@ pub(super) fn import(asked: &Import, hand: &dyn Hand) -> Result<Done, Failure> {
 /// `meshd migrate` while the service runs.
 pub(super) fn copy(asked: &Migrate, hand: &dyn Hand) -> Result<Done, Failure> {
     let progress = Progress::begin();
+    let all = if progress.is_shown() {
+        Some(count(hand)?)
+    } else {
+        None
+    };
+    let share = asked
+        .share
+        .or_else(|| asked.place.stopped.then_some(PACE_SHARE_MAX));
     let mut place = Place {
         to: Some(absolute(&asked.to)?),
+        share,
+        rate: asked.rate,
         ..Place::default()
     };
     let (mut accounts, mut same, mut octets) = (0, 0, 0);
+    let begun = moment();
     loop {
         let page = hand.copy(&place)?;
         accounts += page.accounts;
         same += page.same;
         octets += page.synced.octets;
-        progress.tell(&format!(
-            "{} copied, {}",
-            counted(accounts, "account"),
-            size(octets)
-        ));
+        let done = Copying {
+            done: accounts + same,
+            all,
+            octets,
+            time: begun.elapsed(),
+        };
+        progress.tell(&done.text());
         if page.last.is_none() {
             break;
         }
@@ -239,6 +265,65 @@ pub(super) fn copy(asked: &Migrate, hand: &dyn Hand) -> Result<Done, Failure> {
     );
     let result = json!({"copied": accounts, "same": same, "octets": octets});
     Ok(Done::new("migrate", text, result))
+}
+
+/// How many accounts there are.
+fn count(hand: &dyn Hand) -> Result<u64, Failure> {
+    let (mut place, mut found) = (Place::default(), 0);
+    loop {
+        let page = hand.list(&place)?;
+        found += page.addresses.len() as u64;
+        if page.last.is_none() {
+            return Ok(found);
+        }
+        place.after = page.last;
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a command takes is measured by the machine's own monotonic clock"
+)]
+fn moment() -> Instant {
+    Instant::now()
+}
+
+/// How far a copy is.
+struct Copying {
+    /// Accounts that are there.
+    done: u64,
+    /// Accounts that there were at the beginning, if they were counted.
+    all: Option<u64>,
+    octets: u64,
+    time: Duration,
+}
+
+impl Copying {
+    fn text(&self) -> String {
+        let copied = size(self.octets);
+        let Some(all) = self.all else {
+            return format!("{}, {copied}", counted(self.done, "account"));
+        };
+        let left = match time_left(self.done, all, self.time) {
+            Some(left) if self.done < all => format!(", {} left", about(left)),
+            _ => String::new(),
+        };
+        format!(
+            "{} of {}, {copied}{left}",
+            self.done,
+            counted(all, "account")
+        )
+    }
+}
+
+/// A time that nobody knows exactly.
+fn about(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..60 => "less than a minute".to_owned(),
+        60..7_200 => format!("about {} minutes", seconds.div_ceil(60)),
+        _ => format!("about {} hours", seconds.div_ceil(3_600)),
+    }
 }
 
 /// The folder of an account below that of its domain.
@@ -267,6 +352,34 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_copy_says_how_far_it_is_and_how_long_it_will_take() {
+        let text = |done, all, seconds| {
+            let copying = Copying {
+                done,
+                all,
+                octets: 2_000_000,
+                time: Duration::from_secs(seconds),
+            };
+            copying.text().replace(&size(2_000_000), "SIZE")
+        };
+        assert_eq!(text(1, None, 5), "1 account, SIZE");
+        assert_eq!(text(0, Some(9), 5), "0 of 9 accounts, SIZE");
+        assert_eq!(
+            text(8, Some(9), 80),
+            "8 of 9 accounts, SIZE, less than a minute left"
+        );
+        assert_eq!(
+            text(1, Some(9), 60),
+            "1 of 9 accounts, SIZE, about 8 minutes left"
+        );
+        assert_eq!(
+            text(1, Some(9), 3_600),
+            "1 of 9 accounts, SIZE, about 8 hours left"
+        );
+        assert_eq!(text(9, Some(9), 3_600), "9 of 9 accounts, SIZE");
+    }
 
     #[test]
     fn an_address_names_a_folder_and_never_leaves_it() {

@@ -91,6 +91,7 @@ fn told(error: &MigrateError) -> Failure {
         MigrateError::Differs { .. } => {
             "meshd verify shows what is damaged; the service may go on where it was"
         }
+        MigrateError::Level(_) => "use the release that the service runs",
         MigrateError::Row(_) | MigrateError::Sync(_) => {
             "the same again: what was copied is not copied twice"
         }
