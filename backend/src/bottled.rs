@@ -141,7 +141,9 @@ impl<S: Store> Bottled<S> {
             pace: Pace::World(world),
             shards: Shards::one_by_one(),
             queue_bell: QueueBell::of_none(),
-            ..parts.share((claimant, StoreLevel::new(LEVELS, LEVELS.0)), None).await?
+            ..parts
+                .share((claimant, StoreLevel::new(LEVELS, LEVELS.0)), None)
+                .await?
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -152,13 +154,13 @@ impl<S: Store> Bottled<S> {
 
     /// Reads the tables of nodes and owners; none if the store cannot be read.
     pub async fn look(&self, begun: Duration) -> Option<Tables> {
-        let look = claims::look(&self.shared.store, begun, None).await;
+        let look = claims::look_at_tables(&self.shared.store, begun, None).await;
         look.ok().map(|look| look.tables)
     }
 
     /// Says that the node lives. Whether it is known to be committed.
     pub async fn beat(&self, record: &NodeRecord) -> bool {
-        let beat = claims::beat(&self.shared.store, self.shared.writing(), record);
+        let beat = claims::beat_blindly(&self.shared.store, self.shared.writing(), record);
         beat.await == claims::Beat::Committed
     }
 

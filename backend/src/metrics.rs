@@ -279,6 +279,7 @@ mesh_escrow_grants_total
 mesh_escrow_stranded
 mesh_escrow_unspent
 mesh_failover_bound_seconds
+mesh_feature_level
 mesh_fence_rejections_total
 mesh_forwarded_total status
 mesh_heartbeat_age_seconds

@@ -57,7 +57,7 @@ impl Pace {
     #[must_use]
     pub fn rest(&self, time: Duration, octets: u64) -> Duration {
         let share = u32::from(self.share);
-        let for_share = time * (u32::from(PACE_SHARE_MAX) - share) / share;
+        let for_share = time.saturating_mul(u32::from(PACE_SHARE_MAX) - share) / share;
         let for_rate = self.rate.map_or(Duration::ZERO, |rate| {
             let micros = u128::from(octets) * 1_000_000 / u128::from(rate);
             let whole = Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));

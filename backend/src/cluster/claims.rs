@@ -24,6 +24,8 @@ pub(crate) struct Look {
     pub(crate) route: Option<Bytes>,
     /// The level of the store, and who holds it there; as if everybody read it where nothing says one.
     pub(crate) readiness: Readiness,
+    /// Which levels each node reads: what that follows from.
+    levels: Vec<(NodeId, Option<(u16, u16)>)>,
     /// The nodes that were ordered to leave, and where the order was given.
     pub(crate) ordered_out: BTreeMap<NodeId, NodeId>,
 }
@@ -34,6 +36,24 @@ pub(crate) struct Look {
 /// # Errors
 /// The store cannot be read, or an ownership record does not read.
 pub(crate) async fn look<S: Store>(
+    store: &S,
+    begun: Duration,
+    known: Option<&Bytes>,
+) -> Result<Look, ReadError> {
+    let mut look = look_at_tables(store, begun, known).await?;
+    let tx = store.begin(TxOptions::default());
+    let row = tx.get(&keys::meta(), Read::Snapshot).await?;
+    let meta = row.map(|row| Meta::decode(&row)).transpose()?;
+    let levels = std::mem::take(&mut look.levels);
+    look.readiness = Readiness::of(meta.map_or(1, |meta| meta.level), levels);
+    Ok(look)
+}
+
+/// The same over a store that has no `meta`, and so no level.
+///
+/// # Errors
+/// As [`look`].
+pub(crate) async fn look_at_tables<S: Store>(
     store: &S,
     begun: Duration,
     known: Option<&Bytes>,
@@ -62,9 +82,6 @@ pub(crate) async fn look<S: Store>(
             Err(error) => tracing::warn!(node = %id, %error, "the record of a node does not read"),
         }
     }
-    let row = tx.get(&keys::meta(), Read::Snapshot).await?;
-    let meta = row.map(|row| Meta::decode(&row)).transpose()?;
-    let readiness = Readiness::of(meta.map_or(1, |meta| meta.level), levels);
     let route = tx.get(&keys::route(), Read::Snapshot).await?;
     if known.is_none() || route.as_ref() != known {
         let mut owners = Vec::new();
@@ -78,7 +95,8 @@ pub(crate) async fn look<S: Store>(
     Ok(Look {
         tables,
         route,
-        readiness,
+        readiness: Readiness::default(),
+        levels,
         ordered_out,
     })
 }
@@ -99,7 +117,7 @@ pub(crate) enum Beat {
 ///
 /// Draft: cluster §4.3 has a blind write; that of a node whose record was forgotten while it slept would pass a raise.
 pub(crate) async fn beat<S: Store>(store: &S, options: TxOptions, record: &NodeRecord) -> Beat {
-    let mut tx = store.begin(options);
+    let tx = store.begin(options);
     let found = match level_of(&tx).await {
         Ok(Ok(found)) => found,
         Ok(Err(error)) => return not_beaten(&error),
@@ -108,6 +126,20 @@ pub(crate) async fn beat<S: Store>(store: &S, options: TxOptions, record: &NodeR
     if let Some(found) = found.filter(|found| !level::reads(record.levels, *found)) {
         return Beat::Outdated(found);
     }
+    say(tx, record).await
+}
+
+/// The same over a store that has no `meta`, and so no level.
+#[cfg(feature = "bottle")]
+pub(crate) async fn beat_blindly<S: Store>(
+    store: &S,
+    options: TxOptions,
+    record: &NodeRecord,
+) -> Beat {
+    say(store.begin(options), record).await
+}
+
+async fn say<T: Tx>(mut tx: T, record: &NodeRecord) -> Beat {
     tx.set(&keys::node(record.id), rows::encode(record));
     match tx.commit().await {
         Ok(_) => Beat::Committed,
