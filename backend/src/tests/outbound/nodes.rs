@@ -3,6 +3,7 @@
 
 mod fates;
 mod limits;
+mod partitions;
 
 use std::sync::Weak;
 
