@@ -293,6 +293,9 @@ pub const CLAIM_UNITS_MAX: usize = 64;
 pub const CLAIMS_IN_FLIGHT_MAX: usize = 4;
 /// Time between two looks at the tables, however many nudges ask for one.
 pub const LOOK_INTERVAL_MIN: Duration = Duration::from_millis(50);
+/// Time between two looks that a node takes because some owner has changed. Each reads all of table 02; whom
+/// the change concerns is told by whoever made it.
+pub const ROUTE_LOOK_INTERVAL_MIN: Duration = Duration::from_millis(500);
 /// How long the same nodes must have been there until units are moved between them (cluster §4.3).
 pub const REBALANCE_STABLE: Duration = Duration::from_secs(10);
 /// Time between two units that a node lets go of for another: eight per second (cluster §4.3).

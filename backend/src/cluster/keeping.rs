@@ -4,7 +4,6 @@
 //! (commits, looks, the last batch of a partition that is let go of) runs beside it as tasks; what
 //! begins and ends is carried out at once, in order.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -13,11 +12,14 @@ use mesh_common::cluster::{
     Basis, Claim, ClaimOutcome, Effect, Event, Fence, Keeper, LevelWatch, NodeId, PartitionId,
     Readiness, ReleaseOutcome, Unit,
 };
-use mesh_common::limits::{LOOK_INTERVAL_MIN, OUTBOUND_STOP_TIME_MAX, RELEASES_IN_FLIGHT_MAX};
+use mesh_common::limits::{
+    OUTBOUND_STOP_TIME_MAX, RELEASES_IN_FLIGHT_MAX, ROUTE_LOOK_INTERVAL_MIN,
+};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::belief::Belief;
 use super::claims::{self, Beat, Look};
 use super::level;
 use super::membership::Membership;
@@ -25,7 +27,7 @@ use crate::handle::Inner;
 use crate::partition::doubts;
 use crate::partition::reading::ReadError;
 use crate::partition::shared::{Shared, chain};
-use crate::store::{Store, StoreError, keys};
+use crate::store::{Store, StoreError, Watch, keys};
 
 /// Time to the next watch after one that could not be set, or the store did not answer.
 const WATCH_RETRY: Duration = Duration::from_secs(1);
@@ -35,6 +37,7 @@ enum Ended {
     Beat {
         seq: u64,
         begun: Duration,
+        ended: Duration,
         beat: Beat,
     },
     Looked(Result<Look, ReadError>),
@@ -57,7 +60,9 @@ enum Ended {
     Left {
         is_committed: bool,
     },
-    /// The key was written that every change of an owner writes, or nobody knows.
+    /// The key is watched that every change of an owner writes.
+    Watching(Watch),
+    /// It was written, or nobody knows.
     Rerouted,
 }
 
@@ -74,14 +79,11 @@ pub(crate) struct Keeping<S: Store> {
     levels: LevelWatch,
     /// Whether the store is being raised to it.
     is_raising: bool,
-    /// When the last heartbeat began that is committed.
-    beaten_at: Duration,
-    /// Set while what is in memory is not believed: a look that begins after this shows what is ours
-    /// still.
-    confirmed_after: Option<Duration>,
+    /// When the key of changes may be watched for the next one.
+    watches_at: Duration,
+    /// Until when what is in memory is believed.
+    belief: Belief,
     releases: Arc<Semaphore>,
-    /// What was let go of and is to be told to its successors.
-    released: BTreeMap<NodeId, Vec<Unit>>,
 }
 
 impl<S: Store> Keeping<S> {
@@ -89,16 +91,15 @@ impl<S: Store> Keeping<S> {
         Self {
             home: Arc::downgrade(home),
             shared: Arc::clone(&home.shared),
+            belief: Belief::new(membership.config.times),
             membership,
             keeper,
             tasks: JoinSet::new(),
             route: None,
             levels: LevelWatch::default(),
             is_raising: false,
-            beaten_at: Duration::ZERO,
-            confirmed_after: None,
+            watches_at: Duration::ZERO,
             releases: Arc::new(Semaphore::new(RELEASES_IN_FLIGHT_MAX)),
-            released: BTreeMap::new(),
         }
     }
 
@@ -140,13 +141,10 @@ impl<S: Store> Keeping<S> {
         if reports.is_leaving {
             self.tell(Event::DrainOrdered);
         }
-        if reports.is_nudged {
-            self.tell(Event::Nudged);
+        if !reports.freed.is_empty() {
+            self.tell(Event::Freed(reports.freed));
         }
         self.tell(Event::Tick);
-        for (successor, units) in std::mem::take(&mut self.released) {
-            self.membership.nudge_successor(successor, units);
-        }
         if self.keeper.is_gone() {
             tracing::info!(node = %self.membership.id, "the node has left the cluster");
             self.membership.has_left();
@@ -199,10 +197,17 @@ impl<S: Store> Keeping<S> {
 
     fn take(&mut self, ended: Ended) {
         match ended {
-            Ended::Beat { seq, begun, beat } => {
+            Ended::Beat {
+                seq,
+                begun,
+                ended,
+                beat,
+            } => {
                 let is_committed = beat == Beat::Committed;
                 if is_committed {
-                    self.beaten(begun);
+                    self.membership.has_beaten(begun);
+                    self.belief.beaten(begun, ended);
+                    self.believe();
                 }
                 if let Beat::Outdated(level) = beat {
                     self.learn_level(level);
@@ -213,6 +218,7 @@ impl<S: Store> Keeping<S> {
             Ended::Looked(Err(error)) => {
                 let cause = chain(&error);
                 tracing::warn!(cause, "the tables of the cluster cannot be read");
+                self.belief.look_failed();
                 self.tell(Event::LookFailed);
             }
             Ended::Claimed {
@@ -236,7 +242,7 @@ impl<S: Store> Keeping<S> {
             } => {
                 match (outcome, successor) {
                     (ReleaseOutcome::Released, Some(successor)) => {
-                        self.released.entry(successor).or_default().push(unit);
+                        self.membership.nudge_successor(successor, unit);
                     }
                     (ReleaseOutcome::Released, None) => {}
                     (ReleaseOutcome::Fenced | ReleaseOutcome::Failed, _) => self.route = None,
@@ -250,27 +256,28 @@ impl<S: Store> Keeping<S> {
             Ended::Forgotten | Ended::Settled => {}
             Ended::Raised => self.is_raising = false,
             Ended::Left { is_committed } => self.tell(Event::LeaveEnded { is_committed }),
-            Ended::Rerouted => {
-                self.watch(LOOK_INTERVAL_MIN);
+            Ended::Watching(watch) => {
+                // What was written until now is seen by a look from now on.
                 self.tell(Event::Nudged);
+                self.await_change(watch);
+            }
+            Ended::Rerouted => {
+                let now = self.now();
+                self.watch(self.watches_at.saturating_sub(now));
+                self.watches_at = self.watches_at.max(now) + ROUTE_LOOK_INTERVAL_MIN;
             }
         }
     }
 
-    /// A heartbeat is committed that was begun at `begun`. Where each followed the one before within
-    /// patience, nobody can have taken anything in between. After a gap only a look tells.
-    fn beaten(&mut self, begun: Duration) {
-        let patience = self.membership.config.times.patience();
-        let (now, before) = (self.now(), std::mem::replace(&mut self.beaten_at, begun));
-        self.membership.has_beaten(begun);
+    /// A heartbeat or a look has said something of what is in memory.
+    fn believe(&self) {
+        let Some(until) = self.belief.until() else {
+            return;
+        };
+        self.membership.believe_until(until);
         if self.membership.is_awake() {
-            self.membership.believe_from(begun);
             // A partition may have looked in the moment before, when the last one had just run out.
-            return self.wake_who_waits();
-        }
-        // A look that is awaited since an earlier heartbeat will do, if there was no gap after that one.
-        if self.confirmed_after.is_none() || now >= before + patience {
-            self.confirmed_after = Some(now);
+            self.wake_who_waits();
         }
     }
 
@@ -288,11 +295,8 @@ impl<S: Store> Keeping<S> {
         self.route = look.route;
         self.mind_level(begun, &look.readiness);
         self.tell(Event::Looked(look.tables));
-        if self.confirmed_after.is_some_and(|after| after <= begun) {
-            self.confirmed_after = None;
-            self.membership.believe_from(self.beaten_at);
-            self.wake_who_waits();
-        }
+        self.belief.looked();
+        self.believe();
         self.obey(&look.ordered_out);
         self.settle_doubts();
         let (census, nodes) = (self.keeper.census(), &self.shared.metrics.cluster.nodes);
@@ -398,17 +402,21 @@ impl<S: Store> Keeping<S> {
         let begun = self.now();
         match effect {
             Effect::Heartbeat(record) => {
-                let time_max = self.membership.config.times.takeover;
+                let membership = Arc::clone(&self.membership);
                 self.tasks.spawn(async move {
+                    let time_max = membership.config.times.takeover;
                     let beat = timeout(time_max, claims::beat(&store, options, &record)).await;
                     Ended::Beat {
                         seq: record.seq,
                         begun,
+                        // Here, and not when the loop comes to it: it may have much to do.
+                        ended: membership.stopwatch.elapsed(),
                         beat: beat.unwrap_or(Beat::Failed),
                     }
                 });
             }
             Effect::Look => {
+                self.belief.look_begins();
                 let (route, time_max) = (self.route.clone(), self.membership.config.times.lease);
                 self.tasks.spawn(async move {
                     let look = claims::look(&store, begun, route.as_ref());
@@ -525,20 +533,32 @@ impl<S: Store> Keeping<S> {
         });
     }
 
-    /// Waits, after some time, for the next change of an owner.
+    /// Begins, after some time, to watch for the next change of an owner. While units move one after the other
+    /// every node would read all of table 02 for each of them; those whom a change concerns are nudged.
     fn watch(&mut self, after: Duration) {
         let store = self.shared.store.clone();
         self.tasks.spawn(async move {
             tokio::time::sleep(after).await;
-            let changed = match store.watch(&keys::route()).await {
-                Ok(watch) => watch.await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = changed {
-                tracing::debug!(%error, "changes of owners cannot be watched; they are looked for");
-                tokio::time::sleep(WATCH_RETRY).await;
+            match store.watch(&keys::route()).await {
+                Ok(watch) => Ended::Watching(watch),
+                Err(error) => unwatched(&error).await,
             }
-            Ended::Rerouted
         });
     }
+
+    fn await_change(&mut self, watch: Watch) {
+        self.tasks.spawn(async move {
+            match watch.await {
+                Ok(()) => Ended::Rerouted,
+                Err(error) => unwatched(&error).await,
+            }
+        });
+    }
+}
+
+/// Changes of owners are not told: they are looked for, and after a while it is tried again.
+async fn unwatched(error: &StoreError) -> Ended {
+    tracing::debug!(%error, "changes of owners cannot be watched; they are looked for");
+    tokio::time::sleep(WATCH_RETRY).await;
+    Ended::Rerouted
 }

@@ -41,8 +41,8 @@ pub struct Holdings {
 pub(super) struct Reports {
     /// A commit under this fence was refused.
     pub(super) fenced: BTreeMap<Unit, Fence>,
-    /// Somebody says that owners have changed.
-    pub(super) is_nudged: bool,
+    /// What other nodes say that they let go of.
+    pub(super) freed: Vec<Unit>,
     /// The node shall leave.
     pub(super) is_leaving: bool,
 }
@@ -172,11 +172,9 @@ impl Membership {
         self.beaten_at.fetch_max(micros(begun), Ordering::AcqRel);
     }
 
-    /// Nobody has taken anything until the heartbeat that was begun at `begun`, and nobody can within
-    /// patience of it.
-    pub(super) fn believe_from(&self, begun: Duration) {
-        let until = micros(begun + self.config.times.patience());
-        self.served_until.fetch_max(until, Ordering::SeqCst);
+    /// Nobody has taken anything, and nobody can until `until`.
+    pub(super) fn believe_until(&self, until: Duration) {
+        self.served_until.fetch_max(micros(until), Ordering::SeqCst);
     }
 
     /// How long ago this node last said that it lives.
@@ -280,13 +278,13 @@ impl Membership {
         self.told.borrow().routes.nodes.keys().copied().collect()
     }
 
-    /// Tells `successor`, if it is known, what it may claim now.
-    pub(super) fn nudge_successor(&self, successor: NodeId, released: Vec<Unit>) {
+    /// Tells `successor`, if it is known, that it may claim `unit` now.
+    pub(super) fn nudge_successor(&self, successor: NodeId, unit: Unit) {
         let routes = Arc::clone(&self.told.borrow().routes);
         let node = routes.nodes.get(&successor);
         if let Some(node) = node.filter(|node| !node.address.is_empty()) {
             let nudge = Nudge {
-                released,
+                released: vec![unit],
                 ..Nudge::default()
             };
             self.neighbours.nudge(&node.address, nudge);
@@ -315,9 +313,9 @@ impl Membership {
         }
     }
 
-    /// Somebody says that owners have changed.
-    pub(crate) fn nudged(&self) {
-        self.report(|reports| reports.is_nudged = true);
+    /// Other nodes say that they let go of these.
+    pub(crate) fn freed(&self, freed: Vec<Unit>) {
+        self.report(|reports| reports.freed.extend(freed));
     }
 
     /// The node shall let go of everything.

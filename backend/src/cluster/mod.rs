@@ -23,6 +23,7 @@
 //! | --- | --- |
 //! | `join` | starting as one of several |
 //! | `membership` | what the rest of the node may ask: is it ours, who has it, may we believe our memory |
+//! | `belief` | until when our memory may be believed, as heartbeats and looks show |
 //! | `keeping` | the loop around the Keeper |
 //! | `claims` | what is committed for it, and the look at the tables |
 //! | `service` | what other nodes and front-ends are told |
@@ -33,6 +34,7 @@
 //! Draft: cluster §5 has a key to wake the owner of an intake by (table 22), written where a nudge
 //! failed. Here the owner looks every two seconds, which is the bound that the key would give.
 
+mod belief;
 pub(crate) mod claims;
 pub(crate) mod join;
 pub(crate) mod keeping;

@@ -47,7 +47,7 @@ impl<S: Store> NodeService for BackendHandle<S> {
             .as_ref()
             .filter(|_| !nudge.released.is_empty())
         {
-            membership.nudged();
+            membership.freed(nudge.released);
         }
         for domain in nudge.heard {
             self.heard_from(&domain);

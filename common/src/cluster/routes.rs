@@ -2,6 +2,7 @@
 //! (cluster §4.6). Back-ends read it from the store and push it to front-ends; it is a hint, never a
 //! proof: whoever is asked knows best whether it is the owner.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -49,11 +50,86 @@ impl RoutingTable {
         Some((route.node, self.nodes.get(&route.node)?))
     }
 
+    /// The units whose owner is another one in `now` than in `before`, with both, in their order. Tables are large
+    /// and change little: this reads both once.
+    pub fn differences<'a>(
+        before: &'a Self,
+        now: &'a Self,
+    ) -> impl Iterator<Item = (Unit, Option<Route>, Option<Route>)> + 'a {
+        let mut old = before.owners.iter().peekable();
+        let mut new = now.owners.iter().peekable();
+        std::iter::from_fn(move || {
+            loop {
+                let order = match (old.peek(), new.peek()) {
+                    (Some((was, _)), Some((is, _))) => was.cmp(is),
+                    (Some(_), None) => Ordering::Less,
+                    (None, _) => Ordering::Greater,
+                };
+                match order {
+                    Ordering::Less => {
+                        let (unit, was) = old.next()?;
+                        return Some((*unit, Some(*was), None));
+                    }
+                    Ordering::Greater => {
+                        let (unit, is) = new.next()?;
+                        return Some((*unit, None, Some(*is)));
+                    }
+                    Ordering::Equal => {
+                        let ((unit, was), (_, is)) = (old.next()?, new.next()?);
+                        if was != is {
+                            return Some((*unit, Some(*was), Some(*is)));
+                        }
+                    }
+                }
+            }
+        })
+    }
+
     /// Takes `route` for `unit`, unless a newer claim is known.
     pub fn learn(&mut self, unit: Unit, route: Route) {
         let known = self.owners.get(&unit);
         if known.is_none_or(|known| known.fence < route.fence) {
             self.owners.insert(unit, route);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::partition::PartitionId;
+
+    fn table(owners: &[(u16, u64)]) -> RoutingTable {
+        let owners = owners.iter().map(|(number, epoch)| {
+            let fence = Fence {
+                generation: 1,
+                epoch: *epoch,
+            };
+            let node = NodeId([1; 16]);
+            (PartitionId(*number).into(), Route { node, fence })
+        });
+        RoutingTable {
+            owners: owners.collect(),
+            ..RoutingTable::default()
+        }
+    }
+
+    #[test]
+    fn two_tables_differ_in_what_came_what_went_and_what_is_another_ones() {
+        let before = table(&[(1, 1), (3, 1), (4, 1), (9, 1)]);
+        let now = table(&[(0, 1), (1, 1), (3, 2), (9, 1), (10, 1)]);
+        let epoch = |route: Option<Route>| route.map(|route| route.fence.epoch);
+        let found: Vec<_> = RoutingTable::differences(&before, &now)
+            .map(|(unit, was, is)| (unit, epoch(was), epoch(is)))
+            .collect();
+        let unit = |number| Unit::Partition(PartitionId(number));
+        let expected = [
+            (unit(0), None, Some(1)),
+            (unit(3), Some(1), Some(2)),
+            (unit(4), Some(1), None),
+            (unit(10), None, Some(1)),
+        ];
+        assert_eq!(found, expected);
+        assert_eq!(RoutingTable::differences(&now, &now).count(), 0);
     }
 }

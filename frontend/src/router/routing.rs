@@ -171,20 +171,34 @@ impl Routing {
         now: Duration,
     ) -> BTreeSet<Unit> {
         let mut changed = BTreeSet::new();
-        for (&unit, &route) in &table.owners {
-            if self.take(unit, route) {
-                changed.insert(unit);
-            }
-        }
         let view = View {
             table: Arc::clone(&table),
             is_open: true,
         };
-        if let Some(before) = self.views.insert(Arc::clone(address), view) {
-            self.deny_unlisted(&before.table, &table, now);
-            changed.append(&mut self.admit_listed(&before.table, &table));
+        let before = self.views.insert(Arc::clone(address), view);
+        let nothing = RoutingTable::default();
+        let listed = before.as_ref().map_or(&nothing, |view| &*view.table);
+        // What was told before was taken then.
+        for (unit, was, is) in RoutingTable::differences(listed, &table) {
+            let is_changed = match (was, is) {
+                (None, Some(route)) => {
+                    self.take(unit, route) || (before.is_some() && self.admit(unit, route))
+                }
+                (Some(_), Some(route)) => self.take(unit, route),
+                (Some(route), None) => {
+                    self.deny(unit, route, now);
+                    false
+                }
+                (None, None) => false,
+            };
+            if is_changed {
+                changed.insert(unit);
+            }
         }
-        changed.append(&mut self.rebuild());
+        let is_known = |view: &View| view.is_open && view.table.nodes == table.nodes;
+        if !before.as_ref().is_some_and(is_known) {
+            changed.append(&mut self.rebuild());
+        }
         changed.append(&mut self.answered(address, None));
         changed
     }
@@ -546,27 +560,22 @@ impl Routing {
     }
 
     /// Who is listed by one node no more, under the claim that is known, let go of it.
-    fn deny_unlisted(&mut self, before: &RoutingTable, table: &RoutingTable, now: Duration) {
-        let gone = before.owners.iter();
-        for (unit, route) in gone.filter(|(unit, _)| !table.owners.contains_key(unit)) {
-            if let Some(owner) = self.owners.get_mut(unit)
-                && owner.route == *route
-            {
-                owner.deny(now);
-            }
+    fn deny(&mut self, unit: Unit, route: Route, now: Duration) {
+        if let Some(owner) = self.owner_by(unit, route) {
+            owner.deny(now);
         }
     }
 
     /// Who is listed again, under the claim that is known, has not let go of it.
-    fn admit_listed(&mut self, before: &RoutingTable, table: &RoutingTable) -> BTreeSet<Unit> {
-        let back = table.owners.iter();
-        let back = back.filter(|(unit, _)| !before.owners.contains_key(unit));
-        let admitted = back.filter(|(unit, route)| {
-            let owner = self.owners.get_mut(unit);
-            let owner = owner.filter(|owner| owner.route == **route);
-            owner.is_some_and(|owner| owner.denied.take().is_some())
-        });
-        admitted.map(|(unit, _)| *unit).collect()
+    fn admit(&mut self, unit: Unit, route: Route) -> bool {
+        let owner = self.owner_by(unit, route);
+        owner.is_some_and(|owner| owner.denied.take().is_some())
+    }
+
+    /// The owner of `unit`, if it is known by this claim.
+    fn owner_by(&mut self, unit: Unit, route: Route) -> Option<&mut Owner> {
+        let owner = self.owners.get_mut(&unit);
+        owner.filter(|owner| owner.route == route)
     }
 
     /// The units whose owner is at `address`.

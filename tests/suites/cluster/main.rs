@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `crowd` | devices and a service of elsewhere, what they do, what they saw, what must be there in the end |
 //! | `scene` | a cluster with a crowd |
+//! | `stretches` | figures of one part of a scene beside those of another |
 //! | `killed` | `kill -9` of a back-end, and of the process that sends |
 //! | `paused` | a back-end that is frozen, and wakes as if nothing had happened |
 //! | `moved` | a third back-end, and an upgrade of every process in turn |
@@ -24,6 +25,7 @@
 
 mod crowd;
 mod scene;
+mod stretches;
 
 mod cut;
 mod killed;

@@ -5,9 +5,10 @@
 
 use mesh_tests::cluster::{Plan, Role};
 
-use super::crowd::events::{Event, one_retry_cures, percentile, vain};
-use super::crowd::{Manner, eventually, moment};
+use super::crowd::events::{one_retry_cures, percentile, vain};
+use super::crowd::{Manner, eventually};
 use super::scene::{Scene, owned, partitions, wait_until_all_is_owned};
+use super::stretches::Stretches;
 
 /// Partitions that have moved when the short form ends.
 const SOME: f64 = 12.0;
@@ -18,32 +19,48 @@ fn a_third_back_end_takes_its_share_and_no_request_fails() {
     let share = partitions() / 3.0;
     let enough = if is_patient { 0.85 * share } else { SOME };
     let mut scene = Scene::begin(Plan::default());
+    let idle = scene.cluster.add(Role::Frontend);
     let third = scene.cluster.add(Role::Backend);
 
     let Scene { cluster, crowd, .. } = &mut scene;
-    let (added, events) = crowd.beside(Manner::Polite, |progress| {
-        progress.wait_for_more(80);
-        let added = moment();
+    let (stretches, events) = crowd.beside(Manner::Polite, |progress| {
+        let mut stretches = Stretches::default();
+        let deeds = |one: usize| if is_patient { 4 * one } else { one };
+        stretches.begin("before", cluster);
+        progress.wait_for_more(deeds(80));
+        // For comparison: a process that starts on the same machine and has nothing to do with anybody.
+        stretches.begin("another starts", cluster);
+        cluster.member_mut(idle).start();
+        progress.wait_for_more(deeds(40));
+        cluster.member_mut(idle).stop();
+        stretches.begin("in between", cluster);
+        progress.wait_for_more(deeds(40));
+        stretches.begin("the third starts", cluster);
         cluster.member_mut(third).start();
+        progress.wait_for_more(deeds(40));
+        stretches.begin("it is looked at", cluster);
+        let owns = |count: f64| eventually(|| owned(cluster, third) >= count);
+        assert!(owns(1.0), "the third back-end owns nothing");
+        stretches.begin("it takes its share", cluster);
         assert!(
-            eventually(|| owned(cluster, third) >= enough),
+            owns(enough),
             "the third back-end owns {}",
             owned(cluster, third)
         );
         progress.wait_for_more(40);
-        added
+        stretches.begin("afterwards", cluster);
+        stretches
     });
-    let (before, during): (Vec<&Event>, Vec<&Event>) =
-        events.iter().partition(|event| event.ended < added);
     println!(
-        "moved: {} of {} partitions; 99 in 100 took {:?} before and {:?} meanwhile; {} deeds, in vain: {:?}",
+        "moved: {} of {} partitions; {} deeds, in vain: {:?}",
         owned(&scene.cluster, third),
         partitions(),
-        percentile(before.into_iter()),
-        percentile(during.into_iter()),
         events.len(),
         vain(&events),
     );
+    for figures in stretches.figures(&events) {
+        println!("moved: {figures}");
+    }
     one_retry_cures(&events);
     assert!(
         owned(&scene.cluster, third) <= 1.25 * share,

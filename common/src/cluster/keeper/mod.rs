@@ -108,6 +108,9 @@ pub struct Keeper {
     has_looked: bool,
     holds: Holds,
     placement: Placement,
+    /// What others say that they let go of and when they said so, until it is claimed or a look that began
+    /// later has shown how it is.
+    freed: BTreeMap<Unit, Duration>,
     /// Who should own each unit, by `placement`.
     desired: BTreeMap<Unit, NodeId>,
     stable_since: Duration,
@@ -116,8 +119,10 @@ pub struct Keeper {
     claim_units: usize,
     next_release: Duration,
     routes: RoutingTable,
-    /// Whether anything that routes are made of may have changed.
+    /// Whether they have changed since they were told.
     is_rerouted: bool,
+    /// Whether nodes may have come, gone or changed since.
+    is_regrouped: bool,
 }
 
 impl Keeper {
@@ -139,6 +144,7 @@ impl Keeper {
             has_looked: false,
             holds: Holds::default(),
             placement: Placement::default(),
+            freed: BTreeMap::new(),
             desired: BTreeMap::new(),
             stable_since: now,
             claims_in_flight: 0,
@@ -146,6 +152,7 @@ impl Keeper {
             next_release: now,
             routes: RoutingTable::default(),
             is_rerouted: false,
+            is_regrouped: false,
         }
     }
 
@@ -267,11 +274,12 @@ impl Keeper {
             Event::Looked(tables) => self.take_tables(now, tables, effects),
             Event::LookFailed => self.pulse.looked(),
             Event::Nudged => self.pulse.look_soon(now),
+            Event::Freed(units) => self.take_freed(now, units),
             Event::HeartbeatEnded { seq, is_committed } => {
                 if self.pulse.beaten(now, seq, is_committed) {
                     // What was silent while nothing could be written may have been so for that reason.
                     self.observer.restart(now);
-                    self.is_rerouted = true;
+                    self.is_regrouped = true;
                     self.pulse.look_soon(now);
                     effects.push(Effect::Resume);
                 }
@@ -302,11 +310,12 @@ impl Keeper {
         self.pulse.looked();
         let others = tables.nodes.into_iter().filter(|one| one.id != self.me.id);
         self.observer.observe(tables.begun, now, others.collect());
-        self.is_rerouted = true;
+        self.is_regrouped = true;
         self.has_looked |= tables.owners.is_some();
         for (unit, record) in tables.owners.unwrap_or_default() {
             self.learn(unit, record);
         }
+        self.freed.retain(|_, told| *told > tables.begun);
         self.holds.looked(tables.begun);
         let lost: Vec<(Unit, Fence)> = self
             .holds
@@ -323,13 +332,33 @@ impl Keeper {
         self.forget_dead(effects);
     }
 
+    /// Takes what another node says that it let go of. It tells whom each should belong to, as it sees it; who
+    /// does not see it so, or does not know how things are, has to look.
+    fn take_freed(&mut self, now: Duration, units: Vec<Unit>) {
+        for unit in units {
+            let is_owned = self.owners.get(&unit).is_some_and(|one| one.is_active);
+            let is_ours = self.desired(unit) == Some(self.me.id);
+            if is_owned && is_ours && self.holds.of(unit).is_none() {
+                self.freed.insert(unit, now);
+            } else {
+                self.pulse.look_soon(now);
+            }
+        }
+    }
+
     /// Takes a record, unless a later one is known.
     fn learn(&mut self, unit: Unit, record: Ownership) {
         let known = self.owners.get(&unit);
-        if known.is_none_or(|known| record.is_after(known)) {
-            self.owners.insert(unit, record);
-            self.is_rerouted = true;
+        if known.is_some_and(|known| !record.is_after(known)) {
+            return;
         }
+        self.owners.insert(unit, record);
+        let owners = &mut self.routes.owners;
+        let before = match record.route() {
+            Some(route) => owners.insert(unit, route),
+            None => owners.remove(&unit),
+        };
+        self.is_rerouted |= before != record.route();
     }
 
     /// Whether what is held by this fence is known to be somebody else's, or free.
@@ -416,7 +445,7 @@ impl Keeper {
     fn begin_drain(&mut self, now: Duration) {
         if self.stage == Stage::Working {
             self.me.draining = true;
-            self.is_rerouted = true;
+            self.is_regrouped = true;
             self.stage = Stage::Draining {
                 told_by: self.me.seq + 1,
             };
@@ -526,7 +555,10 @@ impl Keeper {
                 }
                 self.claims_in_flight += 1;
                 let units = bids.iter().map(|bid| bid.unit);
-                units.for_each(|unit| self.holds.put(unit, Hold::Claiming));
+                for unit in units {
+                    self.holds.put(unit, Hold::Claiming);
+                    self.freed.remove(&unit);
+                }
                 effects.push(Effect::Claim(Claim {
                     basis: basis.clone(),
                     bids: bids.to_vec(),
@@ -540,7 +572,9 @@ impl Keeper {
         if self.holds.of(unit).is_some() {
             return None;
         }
-        let before = self.owners.get(&unit).copied();
+        let known = self.owners.get(&unit).copied();
+        let is_freed = self.freed.contains_key(&unit);
+        let before = known.map(|known| if is_freed { known.released() } else { known });
         let basis = basis(before.as_ref(), self.me.id, &self.observer)?;
         let after = Ownership::claimed(before.as_ref(), self.settings.generation, self.me.id)?;
         let bid = Bid {
@@ -582,21 +616,16 @@ impl Keeper {
     }
 
     fn tell_routes(&mut self, effects: &mut Vec<Effect>) {
-        if !std::mem::take(&mut self.is_rerouted) {
-            return;
+        if std::mem::take(&mut self.is_regrouped) {
+            let alive = self.observer.alive().map(routed);
+            let mut nodes: BTreeMap<NodeId, RoutedNode> = alive.collect();
+            if self.pulse.is_known() {
+                nodes.extend([routed(&self.me)]);
+            }
+            self.is_rerouted |= nodes != self.routes.nodes;
+            self.routes.nodes = nodes;
         }
-        let mut nodes: BTreeMap<NodeId, RoutedNode> = self.observer.alive().map(routed).collect();
-        if self.pulse.is_known() {
-            nodes.extend([routed(&self.me)]);
-        }
-        let owners = self.owners.iter();
-        let owners = owners.filter_map(|(unit, record)| Some((*unit, record.route()?)));
-        let routes = RoutingTable {
-            nodes,
-            owners: owners.collect(),
-        };
-        if routes != self.routes {
-            self.routes = routes;
+        if std::mem::take(&mut self.is_rerouted) {
             effects.push(Effect::Routes);
         }
     }

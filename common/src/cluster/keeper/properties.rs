@@ -196,7 +196,11 @@ impl World {
                 };
                 Event::ClaimEnded { claim, outcome }
             }
-            Effect::Release { unit, fence, .. } => {
+            Effect::Release {
+                unit,
+                fence,
+                successor,
+            } => {
                 let held = Ownership {
                     fence,
                     node: id,
@@ -206,6 +210,7 @@ impl World {
                 if holds && !is_request_lost {
                     self.owners.insert(unit, held.released());
                 }
+                self.nudge(unit, successor);
                 let outcome = match (is_known, holds) {
                     (false, _) => ReleaseOutcome::Failed,
                     (true, true) => ReleaseOutcome::Released,
@@ -238,6 +243,22 @@ impl World {
             | Effect::Routes => return,
         };
         self.after(WAY_MS, Due::Node(id, event));
+    }
+
+    /// Word of a release reaches its successor soon, late, twice or never; and now and then somebody who has
+    /// nothing to do with it, or though nothing was released.
+    fn nudge(&mut self, unit: Unit, successor: Option<NodeId>) {
+        let anybody = self.roll(self.nodes.len() as u64) as usize;
+        let anybody = self.nodes.keys().nth(anybody).copied();
+        for (node, percent, way) in [
+            (successor, 70, WAY_MS),
+            (successor, 20, 8_000),
+            (anybody, 20, 8_000),
+        ] {
+            if let Some(node) = node.filter(|_| self.roll(100) < percent) {
+                self.after(way, Due::Node(node, Event::Freed(vec![unit])));
+            }
+        }
     }
 
     fn claim(&mut self, id: NodeId, claim: &Claim) -> bool {

@@ -17,9 +17,12 @@ pub enum Event {
     Looked(Tables),
     /// [`Effect::Look`] ended without.
     LookFailed,
-    /// Something changed that is worth a look before the next one is due: another node let go of
-    /// something and says so, or the key that every change of an owner writes was written.
+    /// Something changed that is worth a look before the next one is due: the key was written that every
+    /// change of an owner writes.
     Nudged,
+    /// Another node says that it let go of these. What should be ours of it is claimed at once, as released by
+    /// the owner that is known; the store decides whether that is so.
+    Freed(Vec<Unit>),
     /// [`Effect::Heartbeat`] ended. Given for each one, within [`super::Times::takeover`].
     HeartbeatEnded {
         /// Which.

@@ -151,21 +151,15 @@ impl News {
         if old.nodes != new.nodes {
             news.nodes = Some(new.nodes.iter().map(node_line).collect());
         }
-        for (unit, route) in &new.owners {
-            if old.owners.get(unit) != Some(route) {
-                let Fence { generation, epoch } = route.fence;
-                let owned = (UnitName(*unit), NodeName(route.node), generation, epoch);
-                news.owned.push(owned);
-            }
+        for (unit, _, route) in RoutingTable::differences(old, new) {
+            let Some(Route { node, fence }) = route else {
+                news.abandoned.push(UnitName(unit));
+                continue;
+            };
+            let Fence { generation, epoch } = fence;
+            let owned = (UnitName(unit), NodeName(node), generation, epoch);
+            news.owned.push(owned);
         }
-        let is_gone = |unit: &&Unit| !new.owners.contains_key(unit);
-        news.abandoned = old
-            .owners
-            .keys()
-            .filter(is_gone)
-            .copied()
-            .map(UnitName)
-            .collect();
         if before.ticket_secrets != now.ticket_secrets {
             news.ticket_secrets = Some(now.ticket_secrets.iter().map(secret_line).collect());
         }

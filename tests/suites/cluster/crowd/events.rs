@@ -114,9 +114,14 @@ impl Progress {
 
 /// Of all but one in a hundred, how long they took.
 pub(crate) fn percentile<'a>(events: impl Iterator<Item = &'a Event>) -> Duration {
+    share(events, 99)
+}
+
+/// Of so many in a hundred, how long they took at most.
+pub(crate) fn share<'a>(events: impl Iterator<Item = &'a Event>, percent: usize) -> Duration {
     let mut times: Vec<Duration> = events.map(Event::took).collect();
     times.sort_unstable();
-    let place = (times.len() * 99).div_ceil(100).saturating_sub(1);
+    let place = (times.len() * percent).div_ceil(100).saturating_sub(1);
     times.get(place).copied().unwrap_or_default()
 }
 
