@@ -208,12 +208,15 @@ fn expected(keeper: &Keeper, units: u16) -> Unit {
     all.find(|unit| keeper.desired(*unit) == Some(ME)).unwrap()
 }
 
-/// One that shares so many units with another node, which owns all of them as of a look at 100.
+/// One that shares so many units with another node, which owns all of them as of a look at 60. No other look is on
+/// its way.
 fn beside_an_owner(units: u16) -> Keeper {
     let owners: Vec<(u16, Ownership)> = (0..units).map(|one| (one, owned(OTHER, 4))).collect();
     let (mut keeper, asked) = joined(units, vec![record(OTHER, 1)], &owners);
     assert_eq!(asked, []);
-    keeper.step(at(100), looked(100, vec![record(OTHER, 2)], &owners));
+    let effects = keeper.step(at(60), Event::Tick);
+    assert_eq!(effects, [Effect::Look], "a rest has ended");
+    keeper.step(at(70), looked(60, vec![record(OTHER, 2)], &owners));
     keeper
 }
 
