@@ -348,7 +348,11 @@ mod tests {
         let (other, keeper) = open().await;
         alive.push(keeper);
         idle.put("other.test", other, now);
-        assert_eq!(idle.count, PEER_IDLE_CONNECTIONS_MAX + 1, "each has its own");
+        assert_eq!(
+            idle.count,
+            PEER_IDLE_CONNECTIONS_MAX + 1,
+            "each has its own"
+        );
         for _ in 0..PEER_IDLE_CONNECTIONS_MAX {
             assert!(idle.take("peer.test", &[], now).is_some());
         }

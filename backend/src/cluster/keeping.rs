@@ -168,8 +168,10 @@ impl<S: Store> Keeping<S> {
         self.membership.stopwatch.elapsed()
     }
 
-    fn tell(&mut self, event: Event) {
+    /// Tells the Keeper what happened, and carries out what it asks for. Whether it claims anything.
+    fn tell(&mut self, event: Event) -> bool {
         let effects = self.keeper.step(self.now(), event);
+        let is_claiming = effects.iter().any(|one| matches!(one, Effect::Claim(_)));
         let mut is_changed = false;
         let mut is_rerouted = effects.contains(&Effect::Routes);
         for effect in effects {
@@ -183,7 +185,7 @@ impl<S: Store> Keeping<S> {
             self.carry_out(effect);
         }
         if !is_changed {
-            return;
+            return is_claiming;
         }
         let owned = self.membership.holdings(0).partitions;
         let gauge = &self.shared.metrics.cluster.partitions_owned;
@@ -191,6 +193,7 @@ impl<S: Store> Keeping<S> {
         if let Some(home) = self.home.upgrade() {
             home.intakes_unknown.notify_one();
         }
+        is_claiming
     }
 
     // ---- What ended ----
@@ -255,7 +258,9 @@ impl<S: Store> Keeping<S> {
             }
             Ended::Forgotten | Ended::Settled => {}
             Ended::Raised => self.is_raising = false,
-            Ended::Left { is_committed } => self.tell(Event::LeaveEnded { is_committed }),
+            Ended::Left { is_committed } => {
+                self.tell(Event::LeaveEnded { is_committed });
+            }
             Ended::Watching(watch) => {
                 // What was written until now is seen by a look from now on.
                 self.tell(Event::Nudged);
@@ -294,7 +299,10 @@ impl<S: Store> Keeping<S> {
         let begun = look.tables.begun;
         self.route = look.route;
         self.mind_level(begun, &look.readiness);
-        self.tell(Event::Looked(look.tables));
+        if self.tell(Event::Looked(look.tables)) {
+            // Whoever let go of it could not say so, and may let go of more.
+            self.tell(Event::Nudged);
+        }
         self.belief.looked();
         self.believe();
         self.obey(&look.ordered_out);
