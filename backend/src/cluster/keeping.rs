@@ -4,6 +4,7 @@
 //! (commits, looks, the last batch of a partition that is let go of) runs beside it as tasks; what
 //! begins and ends is carried out at once, in order.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
