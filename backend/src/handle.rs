@@ -163,6 +163,20 @@ impl<S: Store> BackendHandle<S> {
         assert!(taken.is_ok(), "the owner takes commands");
     }
 
+    /// Waits until every owner that runs shows what its last drain committed.
+    pub(crate) async fn drains_are_shown(&self) {
+        let running = (0..).map(PartitionId).zip(&self.inner.partitions);
+        let running = running.filter(|(_, slot)| lock(slot).running.is_some());
+        for partition in running.map(|(one, _)| one).collect::<Vec<_>>() {
+            let (reply, shown) = oneshot::channel();
+            let drain = crate::partition::commands::Drain { reply: Some(reply) };
+            if self.inner.send(partition, drain).await.is_ok() {
+                // It may end meanwhile, and then shows what the store has.
+                let _ended = shown.await;
+            }
+        }
+    }
+
     /// Whether the partition takes work here.
     pub(crate) fn is_open(&self, partition: PartitionId) -> bool {
         lock(&self.inner.partitions[usize::from(partition.0)]).is_open

@@ -85,11 +85,13 @@ impl<S: Store> Scene<S> {
         tx.commit().await.unwrap();
     }
 
-    /// Drains until nothing is left anywhere.
+    /// Drains until nothing is left anywhere, and everybody shows it.
     pub(super) async fn drain(&self) {
         for _ in 0..1_000 {
             self.backend.drain().await;
             if self.waiting().await == 0 {
+                // The commit that took the last may not have been answered yet.
+                self.backend.drains_are_shown().await;
                 return;
             }
         }
