@@ -274,6 +274,10 @@ impl<S: Store> Dispatcher<S> {
             Then::Carry(errand) | Then::Released(errand) => {
                 self.flights -= 1;
                 self.be_done_with(errand.id);
+                // Nothing follows: else the pool takes it for under way, and never begins it again should its
+                // shard come back.
+                let now = self.shared.now();
+                self.pool.handle_released(now, &errand.domain, errand.id);
             }
             Then::Settled { id, .. } => self.be_done_with(id),
             Then::Changed { id, .. } => {
