@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 
 pub use self::inspection::{
     deliveries, frames, is_empty, is_memory, leftovers, owner_of_write, ownership_in,
-    ownership_row, quarantined, standing,
+    ownership_row, quarantined, queued, standing,
 };
 use crate::bell;
 use crate::cluster::claims;
@@ -189,6 +189,12 @@ impl<S: Store> Bottled<S> {
     /// What is committed under `address`; none if it cannot be read.
     pub async fn standing(&self, address: &AccountAddress) -> Option<Standing> {
         standing(&self.shared.store, address).await
+    }
+
+    /// Whether nobody can have taken anything from the node, as far as it knows.
+    #[must_use]
+    pub fn is_awake(&self) -> bool {
+        self.shared.is_awake()
     }
 
     // ---- Batches ----

@@ -24,6 +24,9 @@ pub trait Passing: Send + Sync + 'static {
     /// The time since the world began.
     fn elapsed(&self) -> Duration;
 
+    /// Whether the node whose time this is can be sure that nobody has taken anything from it.
+    fn is_awake(&self) -> bool;
+
     /// Passes when so much time has passed.
     fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
@@ -53,6 +56,15 @@ impl Pace {
             Self::Runtime => Instant::now(),
             #[cfg(feature = "bottle")]
             Self::World(world) => beginning() + world.elapsed(),
+        }
+    }
+
+    /// Whether nobody can have taken anything from the node; on a runtime its membership says so.
+    pub(crate) fn is_awake(&self) -> bool {
+        match self {
+            Self::Runtime => true,
+            #[cfg(feature = "bottle")]
+            Self::World(world) => world.is_awake(),
         }
     }
 

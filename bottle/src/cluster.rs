@@ -17,7 +17,7 @@ use mesh_common::delivery::ShardId;
 use mesh_common::entropy::SeededEntropy;
 use mesh_common::time::Clock;
 
-use crate::node::{Node, Parts};
+use crate::node::{Node, NodeTime, Parts};
 use crate::peers::{DOMAINS, Peers};
 use crate::roads::Roads;
 use crate::store::{NodeStore, Sabotage, Sky};
@@ -90,13 +90,15 @@ impl Cluster {
         let (roads, peers) = (self.roads.clone(), self.peers.clone());
         let operation_time = self.operation_time;
         self.world.spawn(Some(index), async move {
-            let pieces = open(&world, &store, id, chance).await;
+            let time = NodeTime::new(world.clone());
+            let pieces = open(&world, &store, id, (&time, chance)).await;
             let keeper = Keeper::new(settings, record(id), world.now());
             let node = Node::start(Parts {
                 index,
                 carrier: peers.carrier(index, pieces.clone()),
                 world,
                 store,
+                time,
                 pieces,
                 keeper,
                 operation_time,
@@ -122,11 +124,16 @@ impl Cluster {
 }
 
 /// Opens the store, sooner or later.
-async fn open(world: &World, store: &NodeStore, id: NodeId, chance: u64) -> Bottled<NodeStore> {
+async fn open(
+    world: &World,
+    store: &NodeStore,
+    id: NodeId,
+    (time, chance): (&NodeTime, u64),
+) -> Bottled<NodeStore> {
     loop {
         let entropy = SeededEntropy::new(chance);
         let clock: Arc<dyn Clock> = Arc::new(world.clone());
-        let time = (clock, Arc::new(world.clone()) as _);
+        let time = (clock, Arc::new(time.clone()) as _);
         let opened = Bottled::open(store.clone(), id, time, entropy, keys(), config()).await;
         match opened {
             Ok(pieces) => return pieces,

@@ -11,7 +11,6 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use mesh_backend::bottled::Passing;
 use mesh_common::account::testing::NOON;
 use mesh_common::entropy::{self, SeededEntropy};
 use mesh_common::time::{Clock, Timestamp};
@@ -256,16 +255,6 @@ impl Drop for Sleep {
         if let Some(place) = self.place {
             lock(&self.world.state).sleepers.remove(&place);
         }
-    }
-}
-
-impl Passing for World {
-    fn elapsed(&self) -> Duration {
-        self.now()
-    }
-
-    fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        Box::pin(Self::sleep(self, time))
     }
 }
 

@@ -89,6 +89,23 @@ pub async fn leftovers<S: Store>(store: &S) -> Result<Vec<(&'static str, usize)>
     Ok(found)
 }
 
+/// What waits in the queues, for people.
+///
+/// # Errors
+/// The store cannot be read.
+pub async fn queued<S: Store>(store: &S) -> Result<Vec<String>, StoreError> {
+    let tx = store.begin(TxOptions::default());
+    let mut found = Vec::new();
+    for key in keys_in(&tx, keys::all_queues()).await? {
+        let row = match keys::parse_queue_item(&key) {
+            Some(_) => tx.get(&key, Read::Snapshot).await?,
+            None => None,
+        };
+        found.extend(row.map(|row| format!("{:?}", rows::item(&row))));
+    }
+    Ok(found)
+}
+
 /// The messages that are in quarantine: UniqueID and recipient (canonical).
 ///
 /// # Errors

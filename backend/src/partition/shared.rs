@@ -201,7 +201,7 @@ impl<S: Store> Shared<S> {
     /// woken once that is known not to be so.
     pub(crate) fn is_awake(&self) -> bool {
         let membership = self.membership.as_ref();
-        membership.is_none_or(|membership| membership.is_awake_or_told())
+        self.pace.is_awake() && membership.is_none_or(|membership| membership.is_awake_or_told())
     }
 
     /// What tells one of our claims of `partition` from the next; nothing where there is only one owner.

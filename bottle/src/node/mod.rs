@@ -3,10 +3,12 @@
 //!
 //! | module | holds |
 //! | --- | --- |
+//! | `belief` | whether what it remembers is believed |
 //! | `slots` | partitions at work: requests, batches |
 //! | `intakes` | what others left for their accounts |
 //! | `shards` | the queues to other services, and who is told what on other nodes |
 
+mod belief;
 mod intakes;
 mod shards;
 mod slots;
@@ -24,6 +26,7 @@ use mesh_common::cluster::{
 use mesh_common::error::ServiceError;
 use tokio::sync::oneshot;
 
+pub use self::belief::NodeTime;
 use self::slots::Slot;
 use crate::roads::Roads;
 use crate::store::NodeStore;
@@ -64,6 +67,8 @@ pub struct Parts {
     pub world: World,
     /// The store, as it has it.
     pub store: NodeStore,
+    /// Time, as it has it.
+    pub time: NodeTime,
     /// What reads and commits.
     pub pieces: Bottled<NodeStore>,
     /// What decides about ownership.
@@ -85,6 +90,7 @@ struct Inner {
     id: NodeId,
     world: World,
     store: NodeStore,
+    time: NodeTime,
     pieces: Bottled<NodeStore>,
     operation_time: Duration,
     roads: Roads,
@@ -107,6 +113,7 @@ impl Node {
             id: state.keeper.node(),
             world: parts.world,
             store: parts.store,
+            time: parts.time,
             pieces: parts.pieces,
             operation_time: parts.operation_time,
             roads: parts.roads,
@@ -236,19 +243,20 @@ impl Node {
     fn carry_out(&self, effect: Effect) {
         let pieces = self.0.pieces.clone();
         match effect {
-            Effect::Heartbeat(record) => self.ask(async move {
-                Event::HeartbeatEnded {
-                    seq: record.seq,
-                    is_committed: pieces.beat(&record).await,
-                }
-            }),
-            Effect::Look => {
-                let begun = self.0.world.now();
+            Effect::Heartbeat(record) => {
+                let (begun, time) = (self.0.world.now(), self.0.time.clone());
                 self.ask(async move {
-                    let tables: Option<Tables> = pieces.look(begun).await;
-                    tables.map_or(Event::LookFailed, Event::Looked)
+                    let is_committed = pieces.beat(&record).await;
+                    if is_committed {
+                        time.beaten(begun);
+                    }
+                    Event::HeartbeatEnded {
+                        seq: record.seq,
+                        is_committed,
+                    }
                 });
             }
+            Effect::Look => self.look(),
             Effect::Claim(claim) => self.ask(async move {
                 let outcome = pieces.claim(&claim).await;
                 Event::ClaimEnded { claim, outcome }
@@ -267,8 +275,7 @@ impl Node {
             Effect::Resume => {
                 self.lock().is_resting = false;
                 pieces.rest(false);
-                let partitions: Vec<PartitionId> = self.lock().slots.keys().copied().collect();
-                partitions.into_iter().for_each(|one| self.go_on(one));
+                self.go_on_everywhere();
             }
             Effect::Routes => {}
             Effect::Forget(record) => self.spawn(async move { pieces.forget(&record).await }),
@@ -278,6 +285,24 @@ impl Node {
                 }
             }),
         }
+    }
+
+    fn look(&self) {
+        let (node, begun) = (self.clone(), self.0.world.now());
+        self.spawn(async move {
+            let tables: Option<Tables> = node.0.pieces.look(begun).await;
+            let is_read = tables.is_some();
+            node.tell(tables.map_or(Event::LookFailed, Event::Looked));
+            // What the look showed to be others' has ended: what is left is ours.
+            if is_read && node.0.time.looked(begun) {
+                node.go_on_everywhere();
+            }
+        });
+    }
+
+    fn go_on_everywhere(&self) {
+        let partitions: Vec<PartitionId> = self.lock().slots.keys().copied().collect();
+        partitions.into_iter().for_each(|one| self.go_on(one));
     }
 
     fn release(&self, unit: Unit, fence: Fence) {

@@ -164,7 +164,8 @@ impl Node {
         let Some(slot) = state.slots.get_mut(&partition) else {
             return;
         };
-        if is_resting || slot.is_leaving || slot.is_doubtful {
+        let is_awake = self.0.pieces.is_awake();
+        if is_resting || !is_awake || slot.is_leaving || slot.is_doubtful {
             return;
         }
         let fence = slot.fence;

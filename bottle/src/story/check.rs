@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::FutureExt as _;
-use mesh_backend::bottled::{deliveries, frames, leftovers, quarantined, standing};
+use mesh_backend::bottled::{deliveries, frames, leftovers, quarantined, queued, standing};
 use mesh_backend::moving::verify::verify_account;
 use mesh_common::account::Standing;
 use mesh_common::address::AccountAddress;
@@ -39,8 +39,12 @@ fn waiting(cluster: &Cluster) -> Vec<String> {
         return vec!["what is left in the store cannot be read".to_owned()];
     };
     let left = left.into_iter().filter(|(_, count)| *count > 0);
-    left.map(|(what, count)| format!("{count} {what} at the end"))
-        .collect()
+    let mut wrong: Vec<String> = left
+        .map(|(what, count)| format!("{count} {what} at the end"))
+        .collect();
+    let queued = queued(&cluster.engine).now_or_never();
+    wrong.extend(queued.and_then(Result::ok).unwrap_or_default());
+    wrong
 }
 
 /// What is wrong with an account's rows, and with the entries of its catalog.
