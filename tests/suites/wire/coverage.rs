@@ -210,9 +210,9 @@ fn folder_of(transaction: Option<Transaction>) -> &'static str {
     transaction.map_or("MeshResponse", Transaction::request_tag)
 }
 
-/// What is typed, and what a lying service is told, have their transcripts beside those of the wire, and
-/// suites of their own. What is no transcript lies beside the folders.
-const OTHERS: [&str; 3] = ["cli", "malice", "messages"];
+/// What is typed, what a lying service is told, and what a cluster refuses, have their transcripts beside those of
+/// the wire, and suites of their own. What is no transcript lies beside the folders.
+const OTHERS: [&str; 4] = ["cli", "malice", "messages", "refused"];
 
 /// All transcripts of the wire: folder, and name without its end.
 fn transcripts() -> Vec<(String, String)> {
