@@ -1,6 +1,7 @@
 //! The layout of keys, octet by octet: a promise to every store ever written.
 
 use mesh_common::entropy::SeededEntropy;
+use mesh_common::time::Timestamp;
 
 use super::*;
 
