@@ -19,6 +19,9 @@
 //!   one request at a time finds out whether it is back.
 //!
 //! What changes for whom is returned by whatever learns it, so that those who wait look again.
+//! By whom a write is brought on whose owner cannot be reached from here is `detours`' to say.
+
+mod detours;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -28,7 +31,10 @@ use mesh_common::cluster::placement::{Candidate, Placement};
 use mesh_common::cluster::{
     Fence, NodeId, PartitionId, Roles, Route, RoutedNode, RoutingTable, Unit,
 };
-use mesh_common::limits::{NODE_REFUSES_PAUSE, OWNER_PAUSE_MAX, OWNER_PAUSE_MIN, ROUTED_SLOW_LIFE};
+use mesh_common::limits::{OWNER_PAUSE_MAX, OWNER_PAUSE_MIN, ROUTED_SLOW_LIFE};
+
+use detours::Detour;
+pub(crate) use detours::Through;
 
 /// `host:port` of a node's internal link.
 pub(crate) type Address = Arc<str>;
@@ -51,14 +57,6 @@ pub(crate) struct Routing {
     detours: HashMap<Address, Detour>,
     /// Until when nodes are not asked to pass anything on, since they do not.
     pass_nothing: HashMap<Address, Duration>,
-}
-
-/// The way to an owner through other nodes.
-#[derive(Debug)]
-struct Detour {
-    is_way: bool,
-    /// While it is none: when to try again.
-    pause: Pause,
 }
 
 /// What one node told last.
@@ -99,15 +97,6 @@ pub(crate) struct Target {
     pub(crate) fence: Fence,
     /// Who brings it there, if it cannot be reached from here.
     pub(crate) through: Option<Through>,
-}
-
-/// A node that brings a request to an owner.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Through {
-    /// Where that node answers.
-    pub(crate) by: Address,
-    /// The owner, as it is told.
-    pub(crate) route: Route,
 }
 
 impl Target {
@@ -290,46 +279,6 @@ impl Routing {
         changed
     }
 
-    /// A request came to the node at `address` through another one. Returns the units for which that is
-    /// news.
-    pub(crate) fn passed(&mut self, address: &Address) -> BTreeSet<Unit> {
-        match self.detours.get_mut(address) {
-            Some(detour) if !detour.is_way => detour.is_way = true,
-            _ => return BTreeSet::new(),
-        }
-        self.owned_at(address).into_iter().collect()
-    }
-
-    /// Nobody else could bring a request to the node at `address`.
-    pub(crate) fn not_passed(&mut self, address: &Address, now: Duration) {
-        if let Some(detour) = self.detours.get_mut(address) {
-            if std::mem::take(&mut detour.is_way) {
-                detour.pause = Pause::first(now);
-            }
-            if detour.pause.is_due(now) {
-                detour.pause.take(now);
-            }
-        }
-        // The way from here is the one that is left.
-        if let Some(doubt) = self.doubts.get_mut(address)
-            && doubt.until <= now + OWNER_PAUSE_MAX
-        {
-            doubt.until = now;
-        }
-    }
-
-    /// The node that was to bring a request to `address` was no help; another one may be, at once.
-    pub(crate) fn pass_otherwise(&mut self, address: &Address) {
-        self.detours.remove(address);
-    }
-
-    /// The node at `by` does not pass on what is for the one at `address`, nor anything else.
-    pub(crate) fn passes_nothing(&mut self, by: &Address, address: &Address, now: Duration) {
-        self.pass_nothing
-            .insert(Address::clone(by), now + NODE_REFUSES_PAUSE);
-        self.pass_otherwise(address);
-    }
-
     /// Whether [`answered`](Self::answered) would change nothing.
     pub(crate) fn is_settled(&self, address: &Address, unit: Option<Unit>) -> bool {
         let is_denied = |unit| {
@@ -380,104 +329,6 @@ impl Routing {
                 Turn::Probe(target)
             }
         }
-    }
-
-    /// What a write for `unit` may do if it goes to `target` through another node. That is tried when the
-    /// way from here is in doubt, and it is not time to look whether it is open again.
-    fn turn_aside(
-        &mut self,
-        unit: Unit,
-        target: &Target,
-        is_unreached: bool,
-        now: Duration,
-    ) -> Option<Turn> {
-        let doubt = self.doubts.get(&target.address)?;
-        // While it is not heard, opening its stream is how to find out that it can be reached.
-        let is_closed = is_unreached || !self.is_open(&target.address);
-        if !is_closed && (doubt.is_due(now) || !self.is_way(&target.address)) {
-            return None;
-        }
-        let owner = self.owners.get(&unit)?;
-        if owner.denied.is_some_and(|denied| !denied.is_due(now)) {
-            return None;
-        }
-        let by = self.passer(unit, owner.route.node, &target.address, now)?;
-        let through = Target {
-            through: Some(Through {
-                by,
-                route: owner.route,
-            }),
-            ..target.clone()
-        };
-        let first = Detour {
-            is_way: false,
-            pause: Pause::first(now),
-        };
-        let address = Address::clone(&target.address);
-        let detour = self.detours.entry(address).or_insert(first);
-        let is_due = detour.pause.is_due(now);
-        let denied = self.owners.get_mut(&unit)?.denied.as_mut();
-        match (denied, detour.is_way) {
-            (None, true) => Some(Turn::Ask(through)),
-            (_, false) if !is_due => None,
-            (denied, is_way) => {
-                if !is_way {
-                    detour.pause.take(now);
-                }
-                // Whoever looks at one way looks for all.
-                let doubt = self.doubts.get_mut(&target.address);
-                for pause in denied.into_iter().chain(doubt) {
-                    if pause.is_due(now) {
-                        pause.take(now);
-                    }
-                }
-                Some(Turn::Probe(through))
-            }
-        }
-    }
-
-    /// Who is asked to bring a request for `unit` to its owner, the node `owner` at `address`: somebody who is
-    /// heard, and says that it is alive.
-    fn passer(
-        &self,
-        unit: Unit,
-        owner: NodeId,
-        address: &Address,
-        now: Duration,
-    ) -> Option<Address> {
-        let is_able = |node: &&Known| {
-            let view = self.views.get(&node.address);
-            let lists = |view: &View| view.is_open && view.table.nodes.contains_key(&owner);
-            let refused = self.pass_nothing.get(&node.address);
-            node.address != *address
-                && view.is_some_and(lists)
-                && self.is_worth_asking(&node.address, now)
-                && refused.is_none_or(|until| *until <= now)
-        };
-        let order = self.placement.order(unit);
-        let nodes = order.iter().filter_map(|id| self.nodes.get(id));
-        let best = nodes.filter(is_able).min_by_key(|node| {
-            let is_in_doubt = self.doubts.contains_key(&node.address);
-            let is_slow = self.is_slow(&node.address, now);
-            (is_in_doubt, is_slow, !node.is_near, node.is_draining)
-        });
-        best.map(|node| Address::clone(&node.address))
-    }
-
-    /// Whether somebody could bring requests for `unit` to the node at `address`, if that is its owner.
-    pub(crate) fn has_way(&self, unit: Unit, address: &Address, now: Duration) -> bool {
-        let owner = self.owners.get(&unit);
-        let owner = owner.filter(|owner| {
-            let target = self.target(owner);
-            target.is_some_and(|target| target.address == *address)
-        });
-        owner.is_some_and(|owner| self.passer(unit, owner.route.node, address, now).is_some())
-    }
-
-    /// Whether requests come to the node at `address` through others.
-    pub(crate) fn is_way(&self, address: &Address) -> bool {
-        let detour = self.detours.get(address);
-        detour.is_some_and(|detour| detour.is_way)
     }
 
     /// Whether another claim of `unit` than `fence` is known by now, of an owner that can be reached.
