@@ -14,7 +14,7 @@ use crate::outbound::rows;
 use crate::partition::shared::chain;
 use crate::partition::{decode_ownership, encode_ownership, reading, records};
 use crate::store::keys::{self, AccountKeys, LookupKind, QueuePlace};
-use crate::store::{KeyRange, Limit, Order, Read, Store, StoreError, Tx, TxOptions};
+use crate::store::{KeyRange, Limit, Order, Read, Store, StoreError, Tx, TxOptions, walk};
 
 /// What is committed under `address`; none if it cannot be read.
 pub async fn standing<S: Store>(store: &S, address: &AccountAddress) -> Option<Standing> {
@@ -145,15 +145,8 @@ pub async fn is_empty<S: Store>(store: &S) -> Result<bool, StoreError> {
 }
 
 async fn keys_in<T: Tx>(tx: &T, range: KeyRange) -> Result<Vec<Vec<u8>>, StoreError> {
-    let (mut found, mut rest) = (Vec::new(), Some(range));
-    while let Some(range) = rest {
-        let page = tx
-            .range(&range, Limit::default(), Order::Forward, Read::Snapshot)
-            .await?;
-        rest = page.rest(&range, Order::Forward);
-        found.extend(page.rows.into_iter().map(|row| row.key.to_vec()));
-    }
-    Ok(found)
+    let rows = walk::rows(tx, range, Read::Snapshot).await?;
+    Ok(rows.into_iter().map(|row| row.key.to_vec()).collect())
 }
 
 /// The unit whose owner alone may write `key`, or clear it; none where anybody may. To queue and to leave

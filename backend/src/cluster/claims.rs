@@ -8,13 +8,14 @@ use bytes::Bytes;
 use mesh_common::cluster::keeper::{Claim, ClaimOutcome, ReleaseOutcome, Tables};
 use mesh_common::cluster::{NodeId, NodeRecord, Ownership, Readiness, Unit, level};
 
-use super::level::{all, all_nodes, level_of};
+use super::level::{all_nodes, level_of};
 use super::rows;
 use crate::node::Meta;
 use crate::partition::reading::ReadError;
 use crate::partition::{Contended, Fenced, decode_ownership, encode_ownership};
 use crate::store::{
     Plan, PlanError, ProbeError, Read, Store, StoreError, Tx, TxOptions, commit_with_probe, keys,
+    walk,
 };
 
 /// What a look at the tables showed.
@@ -85,7 +86,7 @@ pub(crate) async fn look_at_tables<S: Store>(
     let route = tx.get(&keys::route(), Read::Snapshot).await?;
     if known.is_none() || route.as_ref() != known {
         let mut owners = Vec::new();
-        for row in all(&tx, keys::parts(), Read::Snapshot).await? {
+        for row in walk::rows(&tx, keys::parts(), Read::Snapshot).await? {
             if let Some(unit) = keys::unit_of_part(&row.key) {
                 owners.push((unit, decode_ownership(&row.value)?));
             }

@@ -20,8 +20,8 @@ use crate::node::{LevelError, Meta};
 use crate::partition::RowError;
 use crate::partition::shared::{Shared, chain};
 use crate::store::{
-    KeyRange, Limit, Order, Plan, PlanError, ProbeError, Read, Row, Store, StoreError, Tx,
-    TxOptions, commit_with_probe, keys,
+    Plan, PlanError, ProbeError, Read, Row, Store, StoreError, Tx, TxOptions, commit_with_probe,
+    keys, walk,
 };
 
 /// The level of the store as this process knows it, and the levels it reads.
@@ -188,23 +188,7 @@ impl<S: Store> Plan<S> for RaisePlan {
 
 /// All rows of table 01.
 pub(super) async fn all_nodes<T: Tx>(tx: &T, read: Read) -> Result<Vec<Row>, StoreError> {
-    all(tx, keys::nodes(), read).await
-}
-
-/// All rows of `range`, read in one transaction.
-pub(super) async fn all<T: Tx>(
-    tx: &T,
-    range: KeyRange,
-    read: Read,
-) -> Result<Vec<Row>, StoreError> {
-    let (mut found, mut rest) = (Vec::new(), Some(range));
-    while let Some(range) = rest {
-        let page = tx.range(&range, Limit::default(), Order::Forward, read);
-        let page = page.await?;
-        rest = page.rest(&range, Order::Forward);
-        found.extend(page.rows);
-    }
-    Ok(found)
+    walk::rows(tx, keys::nodes(), read).await
 }
 
 /// Raises the store to `level` without anybody's word, because every node has been able for long enough.

@@ -14,7 +14,7 @@ use super::{Answer, ConductDesk, ConductLevel, ConductView, DeskError, IncidentV
 use crate::handle::BackendHandle;
 use crate::partition::reading;
 use crate::partition::records::{self, Rows};
-use crate::store::{Limit, Order, Read, Store, Tx, TxOptions, keys};
+use crate::store::{Limit, Order, Read, Store, Tx, TxOptions, keys, walk};
 
 /// What is on record of somebody.
 #[derive(Debug, Default)]
@@ -81,21 +81,17 @@ impl<S: Store> BackendHandle<S> {
         mut look: impl FnMut(Incident) -> ControlFlow<()> + Send,
     ) -> Result<(), DeskError> {
         let store = &self.inner.shared.store;
-        let mut rest = Some(keys::conduct::incidents());
-        while let Some(range) = rest {
-            let tx = store.begin(TxOptions::default());
-            let page = tx
-                .range(&range, Limit::default(), Order::Reverse, Read::Snapshot)
-                .await?;
-            for row in &page.rows {
-                if let Ok(incident) = records::incident(&row.value)
-                    && look(incident).is_break()
-                {
-                    return Ok(());
-                }
-            }
-            rest = page.rest(&range, Order::Reverse);
-        }
+        let range = keys::conduct::incidents();
+        walk::each_row(
+            store,
+            range,
+            Order::Reverse,
+            |row| match records::incident(&row.value) {
+                Ok(incident) => look(incident),
+                Err(_) => ControlFlow::Continue(()),
+            },
+        )
+        .await?;
         Ok(())
     }
 

@@ -1,10 +1,9 @@
-//! Reading a whole table for an operator: page by page, each at its own version, so that a long read
-//! never grows too old. What changes meanwhile is seen or not.
+//! Reading a whole table for an operator, in the order of its keys.
 
 use std::ops::ControlFlow;
 
 use super::DeskError;
-use crate::store::{KeyRange, Limit, Order, Read, Row, Store, Tx, TxOptions};
+use crate::store::{KeyRange, Order, Row, Store, walk};
 
 /// Shows every row of `range` to `look`, in order, until it breaks.
 pub(super) async fn each<S: Store>(
@@ -12,17 +11,7 @@ pub(super) async fn each<S: Store>(
     range: KeyRange,
     mut look: impl FnMut(&Row) -> ControlFlow<()> + Send,
 ) -> Result<(), DeskError> {
-    let mut rest = Some(range);
-    while let Some(range) = rest {
-        let tx = store.begin(TxOptions::default());
-        let page = tx
-            .range(&range, Limit::default(), Order::Forward, Read::Snapshot)
-            .await?;
-        if page.rows.iter().try_for_each(&mut look).is_break() {
-            break;
-        }
-        rest = page.rest(&range, Order::Forward);
-    }
+    walk::each_row(store, range, Order::Forward, |row| look(&row)).await?;
     Ok(())
 }
 

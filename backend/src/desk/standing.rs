@@ -13,7 +13,7 @@ use mesh_common::limits::STANDING_ORDERS_MAX;
 use super::{DeskError, Route, Selection, StandingOrder, What};
 use crate::partition::shared::chain;
 use crate::partition::{Reader, RowError, Writer};
-use crate::store::{Limit, Order, Read, Row, Store, StoreError, Tx, TxOptions, keys};
+use crate::store::{Read, Row, Store, StoreError, Tx, TxOptions, keys, walk};
 
 /// Format of an order.
 const ORDER: u8 = 1;
@@ -164,16 +164,7 @@ fn key_of(selection: &Selection, what: What) -> Vec<u8> {
 }
 
 async fn all<T: Tx>(tx: &T, read: Read) -> Result<Vec<Row>, StoreError> {
-    let range = keys::standing_orders();
-    let (mut rows, mut rest) = (Vec::new(), Some(range));
-    while let Some(range) = rest {
-        let page = tx
-            .range(&range, Limit::default(), Order::Forward, read)
-            .await?;
-        rest = page.rest(&range, Order::Forward);
-        rows.extend(page.rows);
-    }
-    Ok(rows)
+    walk::rows(tx, keys::standing_orders(), read).await
 }
 
 fn readable(row: &Row) -> Option<StandingOrder> {

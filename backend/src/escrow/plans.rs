@@ -2,6 +2,7 @@
 //! the row of its holder, so that who was closed changes nothing any more.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -14,8 +15,8 @@ use super::rows::{self, Holder};
 use super::{Unspent, Wants};
 use crate::partition::shared::{Shared, chain};
 use crate::store::{
-    Limit, Order, Plan, PlanError, ProbeError, Read, Store, StoreError, Tx, TxOptions,
-    commit_with_probe, keys,
+    Order, Plan, PlanError, ProbeError, Read, Store, StoreError, Tx, TxOptions, commit_with_probe,
+    keys, walk,
 };
 
 const CHUNKS: Chunks = Chunks {
@@ -266,16 +267,10 @@ async fn want<S: Store>(shared: &Shared<S>, scopes: &BTreeSet<QueueScope>) {
 /// The limits that somebody met, with what says so.
 pub(super) async fn wanted<S: Store>(store: &S) -> Result<HashMap<QueueScope, Bytes>, StoreError> {
     let tx = store.begin(TxOptions::default());
-    let (mut found, mut rest) = (HashMap::new(), Some(keys::all_wanted()));
-    while let Some(range) = rest {
-        let page = tx
-            .range(&range, Limit::default(), Order::Forward, Read::Snapshot)
-            .await?;
-        rest = page.rest(&range, Order::Forward);
-        for row in page.rows {
-            if let Ok(scope) = rows::wanted(&row.value) {
-                found.insert(scope, row.value);
-            }
+    let mut found = HashMap::new();
+    for row in walk::rows(&tx, keys::all_wanted(), Read::Snapshot).await? {
+        if let Ok(scope) = rows::wanted(&row.value) {
+            found.insert(scope, row.value);
         }
     }
     Ok(found)
@@ -306,36 +301,25 @@ pub(super) async fn forget_wanted<S: Store>(
 pub(super) async fn ledgers<S: Store>(
     store: &S,
 ) -> Result<BTreeMap<QueueScope, Ledger>, StoreError> {
-    let (mut found, mut rest) = (BTreeMap::new(), Some(keys::ledgers()));
-    while let Some(range) = rest {
-        let tx = store.begin(TxOptions::default());
-        let page = tx
-            .range(&range, Limit::default(), Order::Forward, Read::Snapshot)
-            .await?;
-        rest = page.rest(&range, Order::Forward);
-        for row in page.rows {
-            match rows::ledger(&row.value) {
-                Ok((scope, ledger)) => drop(found.insert(scope, ledger)),
-                Err(error) => tracing::error!(cause = chain(&error), "a ledger does not read"),
-            }
+    let mut found = BTreeMap::new();
+    walk::each_row(store, keys::ledgers(), Order::Forward, |row| {
+        match rows::ledger(&row.value) {
+            Ok((scope, ledger)) => drop(found.insert(scope, ledger)),
+            Err(error) => tracing::error!(cause = chain(&error), "a ledger does not read"),
         }
-    }
+        ControlFlow::Continue(())
+    })
+    .await?;
     Ok(found)
 }
 
 /// All holders.
 pub(super) async fn holders<S: Store>(store: &S) -> Result<BTreeMap<HolderId, Holder>, StoreError> {
-    let (mut found, mut rest) = (BTreeMap::new(), Some(keys::holders()));
-    while let Some(range) = rest {
-        let tx = store.begin(TxOptions::default());
-        let page = tx
-            .range(&range, Limit::default(), Order::Forward, Read::Snapshot)
-            .await?;
-        rest = page.rest(&range, Order::Forward);
-        for row in page.rows {
-            let read = keys::parse_holder(&row.key).zip(Holder::decode(&row.value).ok());
-            found.extend(read);
-        }
-    }
+    let mut found = BTreeMap::new();
+    walk::each_row(store, keys::holders(), Order::Forward, |row| {
+        found.extend(keys::parse_holder(&row.key).zip(Holder::decode(&row.value).ok()));
+        ControlFlow::Continue(())
+    })
+    .await?;
     Ok(found)
 }

@@ -6,6 +6,8 @@
 //! left later sorts before what was left earlier. Both follow from the generation in `meta`, which [`open`] raises: to
 //! be done once after each restore, before any process starts.
 
+use std::ops::ControlFlow;
+
 use serde::{Deserialize, Serialize};
 
 use super::listing::Listing;
@@ -14,7 +16,7 @@ use crate::node::Meta;
 use crate::partition::{RowError, decode_ownership};
 use crate::store::keys;
 use crate::store::{
-    CommitError, KeyRange, Limit, Order, Read, Row, Store, StoreError, Tx, TxOptions,
+    CommitError, KeyRange, Limit, Order, Read, Row, Store, StoreError, Tx, TxOptions, walk,
 };
 
 /// Why a store cannot be checked, or opened.
@@ -164,18 +166,11 @@ async fn meta<S: Store>(store: &S) -> Result<Meta, RestoreError> {
 async fn each<S: Store>(
     store: &S,
     range: KeyRange,
-    mut look: impl FnMut(&[u8], &[u8]),
+    mut look: impl FnMut(&[u8], &[u8]) + Send,
 ) -> Result<(), StoreError> {
-    let mut rest = Some(range);
-    while let Some(range) = rest {
-        let tx = store.begin(TxOptions::default());
-        let page = tx
-            .range(&range, Limit::default(), Order::Forward, Read::Snapshot)
-            .await?;
-        for row in &page.rows {
-            look(&row.key, &row.value);
-        }
-        rest = page.rest(&range, Order::Forward);
-    }
-    Ok(())
+    walk::each_row(store, range, Order::Forward, |row| {
+        look(&row.key, &row.value);
+        ControlFlow::Continue(())
+    })
+    .await
 }

@@ -12,6 +12,7 @@
 //! node was granted ([`crate::escrow`]), which keeps the bounds exactly however many nodes there are.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mesh_common::account::QueuePolicy;
@@ -21,7 +22,7 @@ use tokio::sync::Notify;
 
 use super::bell::Note;
 use super::load::{Found, found};
-use crate::store::{Limit, Order, Read, Store, StoreError, Tx, TxOptions, keys};
+use crate::store::{Order, Store, StoreError, keys, walk};
 
 /// How much waits somewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -215,19 +216,13 @@ impl Depths {
     /// The store cannot be read. An item that does not read is left out.
     pub(crate) async fn count<S: Store>(store: &S) -> Result<Self, StoreError> {
         let depths = Self::default();
-        let mut rest = Some(keys::all_queues());
-        while let Some(range) = rest {
-            let tx = store.begin(TxOptions::default());
-            let page = tx
-                .range(&range, Limit::default(), Order::Forward, Read::Snapshot)
-                .await?;
-            rest = page.rest(&range, Order::Forward);
-            for row in page.rows {
-                if let Found::Item(item) = found(row) {
-                    depths.enter(Note::of(&item).counted());
-                }
+        walk::each_row(store, keys::all_queues(), Order::Forward, |row| {
+            if let Found::Item(item) = found(row) {
+                depths.enter(Note::of(&item).counted());
             }
-        }
+            ControlFlow::Continue(())
+        })
+        .await?;
         Ok(depths)
     }
 

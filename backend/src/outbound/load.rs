@@ -12,7 +12,7 @@ use crate::partition::commands::contained;
 use crate::partition::shared::chain;
 use crate::store::keys::{self, QueuePlace, Zone};
 use crate::store::{
-    KeyRange, Limit, Order, Read, Row, Store, StoreError, Tx, TxOptions, Versionstamp,
+    KeyRange, Limit, Order, Read, Row, Store, StoreError, Tx, TxOptions, Versionstamp, walk,
 };
 
 /// Rows that are read at once.
@@ -206,13 +206,6 @@ pub(crate) async fn wakes<S: Store>(store: &S) -> Result<Vec<(ShardId, Versionst
         let octets = row.value.as_ref().try_into().ok()?;
         Some((keys::shard_of_wake(&row.key)?, Versionstamp(octets)))
     };
-    let (mut wakes, mut rest) = (Vec::new(), Some(keys::wakes()));
-    while let Some(range) = rest {
-        let page = tx
-            .range(&range, Limit::default(), Order::Forward, Read::Snapshot)
-            .await?;
-        wakes.extend(page.rows.iter().filter_map(stamp));
-        rest = page.rest(&range, Order::Forward);
-    }
-    Ok(wakes)
+    let rows = walk::rows(&tx, keys::wakes(), Read::Snapshot).await?;
+    Ok(rows.iter().filter_map(stamp).collect())
 }

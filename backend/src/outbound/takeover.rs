@@ -24,7 +24,7 @@ use super::shards::Tenure;
 use crate::partition::records::Rows;
 use crate::partition::shared::{Shared, chain};
 use crate::partition::{ClaimError, encode_ownership};
-use crate::store::{Limit, Order, Read, Row, Store, StoreError, Tx, TxOptions, keys};
+use crate::store::{Read, Row, Store, StoreError, Tx, TxOptions, keys, walk};
 
 /// Unclean ends further apart say nothing about items.
 pub(crate) const CAUTION_TIME: Duration = Duration::from_secs(600);
@@ -166,21 +166,12 @@ async fn note_ends<S: Store>(
 
 async fn owners<S: Store>(shared: &Shared<S>) -> Result<BTreeMap<ShardId, Owners>, StoreError> {
     let tx = shared.store.begin(TxOptions::default());
-    let limit = Limit::rows(usize::from(mesh_common::limits::OUTBOUND_SHARDS));
-    let (mut known, mut rest) = (BTreeMap::new(), Some(keys::suspects()));
-    while let Some(range) = rest {
-        let page = tx
-            .range(&range, limit, Order::Forward, Read::Snapshot)
-            .await?;
-        for row in &page.rows {
-            let owners = Owners::decode(&row.value);
-            if let (Some(shard), Ok(owners)) = (keys::shard_of_suspect(&row.key), owners) {
-                known.insert(shard, owners);
-            }
-        }
-        rest = page.rest(&range, Order::Forward);
-    }
-    Ok(known)
+    let rows = walk::rows(&tx, keys::suspects(), Read::Snapshot).await?;
+    let known = rows.iter().filter_map(|row| {
+        let owners = Owners::decode(&row.value).ok()?;
+        Some((keys::shard_of_suspect(&row.key)?, owners))
+    });
+    Ok(known.collect())
 }
 
 /// The item that was being handled when an owner ended has failed here once more.

@@ -22,7 +22,7 @@ use mesh_common::time::Timestamp;
 use super::codec::RowError;
 use super::records::{self, FrameRow};
 use crate::store::keys::{self, AccountKeys, LookupKind, hash16};
-use crate::store::{KeyRange, Limit, Order, Read, Row, Store, StoreError, Tx, TxOptions};
+use crate::store::{Limit, Order, Read, Row, Store, StoreError, Tx, TxOptions, walk};
 
 /// Why something could not be read.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -66,10 +66,10 @@ pub(crate) async fn state<T: Tx>(tx: &T, id: AccountId) -> Result<AccountState, 
     let (record, tip, heads, devices, retired, connections) = tokio::try_join!(
         tx.get(&record_key, Read::Snapshot),
         tx.get(&tip_key, Read::Snapshot),
-        rows(tx, keys.heads()),
-        rows(tx, keys.devices()),
-        rows(tx, keys.all_retired()),
-        rows(tx, keys.connections()),
+        walk::rows(tx, keys.heads(), Read::Snapshot),
+        walk::rows(tx, keys.devices(), Read::Snapshot),
+        walk::rows(tx, keys.all_retired(), Read::Snapshot),
+        walk::rows(tx, keys.connections(), Read::Snapshot),
     )?;
     let missing = |what| RowError::Missing { what };
     let record = records::account(&record.ok_or_else(|| missing("account record"))?)?;
@@ -94,19 +94,6 @@ pub(crate) async fn state<T: Tx>(tx: &T, id: AccountId) -> Result<AccountState, 
     }
     state.connections = Arc::new(waiting);
     Ok(state)
-}
-
-/// All rows of a range.
-async fn rows<T: Tx>(tx: &T, range: KeyRange) -> Result<Vec<Row>, StoreError> {
-    let (mut found, mut next) = (Vec::new(), Some(range));
-    while let Some(range) = next {
-        let page = tx
-            .range(&range, Limit::default(), Order::Forward, Read::Snapshot)
-            .await?;
-        next = page.rest(&range, Order::Forward);
-        found.extend(page.rows);
-    }
-    Ok(found)
 }
 
 /// The rows that `needs` names, below `account`.
@@ -152,7 +139,7 @@ pub(crate) async fn look_up<T: Tx>(
     }
     look_up_sent(tx, &keys, needs, &mut found).await?;
     for &(container, first, end) in &needs.records {
-        for row in rows(tx, keys.frames(container, first, end)).await? {
+        for row in walk::rows(tx, keys.frames(container, first, end), Read::Snapshot).await? {
             let (index, _, record) = frame(&keys, container, &row)?;
             found.records.insert((container, index), Arc::new(record));
         }
@@ -289,7 +276,7 @@ pub(crate) async fn frame_records<T: Tx>(
     first: u64,
     end: u64,
 ) -> Result<Vec<(u64, FrameRecord)>, ReadError> {
-    let found = rows(tx, keys.frames(container, first, end)).await?;
+    let found = walk::rows(tx, keys.frames(container, first, end), Read::Snapshot).await?;
     let records = found.iter().map(|row| {
         let (index, _, record) = frame(keys, container, row)?;
         Ok((index, record))
@@ -324,7 +311,7 @@ async fn payloads<T: Tx>(
     end: u64,
 ) -> Result<BTreeMap<u64, Vec<u8>>, ReadError> {
     let mut found: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
-    for row in rows(tx, keys.chunks(container, first, end)).await? {
+    for row in walk::rows(tx, keys.chunks(container, first, end), Read::Snapshot).await? {
         let place = keys.place_of_chunk(container, &row.key);
         let (index, _) = place.ok_or(RowError::Field {
             what: "payload chunk",

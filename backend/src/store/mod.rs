@@ -42,6 +42,7 @@ mod probe;
 #[cfg(all(feature = "test-store", debug_assertions))]
 pub mod remote;
 mod room;
+pub(crate) mod walk;
 mod watch;
 
 use std::fmt;

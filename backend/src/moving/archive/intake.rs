@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, ErrorKind};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use mesh_common::limits::ARCHIVED_INTAKE_BYTES_MAX;
 use super::{ArchiveError, INTAKE, file_error};
 use crate::moving::rows::{self, RowsError, RowsReader, RowsWriter};
 use crate::partition::records;
-use crate::store::{Limit, Order, Read, Row, Store, Tx, TxOptions, keys};
+use crate::store::{Order, Row, Store, keys, walk};
 
 /// What waits for the account at `address`, in its order.
 ///
@@ -27,25 +28,22 @@ pub(super) async fn waiting<S: Store>(
     address: &AccountAddress,
 ) -> Result<Vec<Row>, ArchiveError> {
     let (mut found, mut octets) = (Vec::new(), 0);
-    let mut rest = Some(keys::intake(PartitionId::of(address)));
-    while let Some(range) = rest {
-        let tx = store.begin(TxOptions::default());
-        let page = tx
-            .range(&range, Limit::default(), Order::Forward, Read::Snapshot)
-            .await?;
-        rest = page.rest(&range, Order::Forward);
-        for row in page.rows {
-            if !is_for(&row.value, address) {
-                continue;
-            }
+    let range = keys::intake(PartitionId::of(address));
+    walk::each_row(store, range, Order::Forward, |row| {
+        if is_for(&row.value, address) {
             octets += row.value.len();
-            if octets > ARCHIVED_INTAKE_BYTES_MAX {
-                return Err(ArchiveError::MuchWaits {
-                    address: address.canonical().to_owned(),
-                });
-            }
             found.push(row);
         }
+        if octets > ARCHIVED_INTAKE_BYTES_MAX {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    })
+    .await?;
+    if octets > ARCHIVED_INTAKE_BYTES_MAX {
+        return Err(ArchiveError::MuchWaits {
+            address: address.canonical().to_owned(),
+        });
     }
     Ok(found)
 }
