@@ -111,6 +111,10 @@ impl NodeService for Idle {
         Box::pin(std::future::ready(Ok(None)))
     }
 
+    fn watch_on<'a>(&'a self, _: Route, _: &'a AccountAddress) -> BoxFuture<'a, Option<Watch>> {
+        Box::pin(std::future::ready(None))
+    }
+
     fn pass_on(
         &self,
         _route: Route,

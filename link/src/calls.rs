@@ -30,10 +30,12 @@ pub(crate) enum Call {
     PassedOn,
     /// What is remembered of the service of a domain.
     Pin,
+    /// Of a front-end to a node: to watch an account at its owner.
+    WatchOn,
 }
 
 impl Call {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Perform,
         Self::Receive,
         Self::SigningKeys,
@@ -43,6 +45,7 @@ impl Call {
         Self::PassOn,
         Self::PassedOn,
         Self::Pin,
+        Self::WatchOn,
     ];
 
     pub(crate) const fn path(self) -> &'static str {
@@ -56,6 +59,7 @@ impl Call {
             Self::PassOn => "/mesh-link/1/pass-on",
             Self::PassedOn => "/mesh-link/1/passed-on",
             Self::Pin => "/mesh-link/1/pin",
+            Self::WatchOn => "/mesh-link/1/watch-on",
         }
     }
 
@@ -67,20 +71,27 @@ impl Call {
     ///
     /// Draft: Q-61 lets front-ends alone send what was verified. What a back-end passes on was verified by
     /// a front-end that showed it its certificate, and the back-end vouches for that with its own. It could
-    /// do no more by lying than without: whoever may own partitions may write into them.
+    /// do no more by lying than without: whoever may own partitions may write into them. For the same reason
+    /// it may watch, and listen: it has the secrets of tickets that are told there.
     pub(crate) const fn is_for(self, roles: LinkRoles) -> bool {
         match self {
             Self::Perform
             | Self::Receive
             | Self::SigningKeys
             | Self::Published
-            | Self::Watch
             | Self::PassOn
+            | Self::WatchOn
             | Self::Pin => roles.frontend,
+            Self::Watch => may_listen(roles),
             Self::PassedOn => roles.backend,
             Self::Nudge => roles.any(),
         }
     }
+}
+
+/// Whether a process with `roles` may hear what a node tells: front-ends, and back-ends that watch for one.
+pub(crate) const fn may_listen(roles: LinkRoles) -> bool {
+    roles.frontend || roles.backend
 }
 
 /// The stream of events.
@@ -146,7 +157,7 @@ mod tests {
             assert_eq!(call.is_for(frontend), call != Call::PassedOn);
             assert_eq!(
                 call.is_for(node),
-                matches!(call, Call::Nudge | Call::PassedOn)
+                matches!(call, Call::Nudge | Call::PassedOn | Call::Watch)
             );
             assert_eq!(call.is_for(outbound), call == Call::Nudge);
             assert!(!call.is_for(LinkRoles::default()));

@@ -81,6 +81,18 @@ pub trait NodeLink: Send + Sync + 'static {
     /// `None` if as many watch it as may, or if the node cannot be heard at present.
     fn watch<'a>(&'a self, account: &'a AccountAddress) -> BoxFuture<'a, Option<Watch>>;
 
+    /// Begins to watch `account` at its owner by way of the node, since this process cannot reach the owner
+    /// and believes it to be by `route`:
+    /// [`NodeService::watch_on`](mesh_common::cluster::NodeService::watch_on). It is woken as
+    /// [`Self::watch`] is, and when the node hears the owner no more: whoever is woken asks for it again,
+    /// to learn whether the owner is still watched, and keeps the first one if it is. `None` also if the
+    /// node does not know how.
+    fn watch_on<'a>(
+        &'a self,
+        route: Route,
+        account: &'a AccountAddress,
+    ) -> BoxFuture<'a, Option<Watch>>;
+
     /// Has the node look at what `nudge` names; ready once it knows.
     ///
     /// # Errors

@@ -47,9 +47,10 @@ mod view;
 
 use std::time::Duration;
 
+use mesh_common::address::AccountAddress;
 use mesh_common::cluster::handle::BoxFuture;
 use mesh_common::cluster::{
-    AccountRequest, Answer, Nudge, PassFailure, Roles, Times, TimesError, Verified,
+    AccountRequest, Answer, Nudge, PassFailure, Roles, Times, TimesError, Verified, Watch,
 };
 use mesh_common::limits::{NODE_TEXT_BYTES_MAX, NODE_WEIGHT_MAX};
 
@@ -148,6 +149,14 @@ pub trait Neighbours: Send + Sync + 'static {
         address: &'a str,
         request: &'a Verified<AccountRequest>,
     ) -> BoxFuture<'a, Result<Answer, PassFailure>>;
+
+    /// Watches `account` at the node that answers at `address`, if it is the owner. The loss of that node
+    /// wakes as its news do; `None` if it does not watch, or is not heard.
+    fn watch<'a>(
+        &'a self,
+        address: &'a str,
+        account: &'a AccountAddress,
+    ) -> BoxFuture<'a, Option<Watch>>;
 }
 
 /// No way to any other node: everybody finds what concerns them when they look.
@@ -166,6 +175,14 @@ impl Neighbours for NoNeighbours {
         Box::pin(std::future::ready(Err(PassFailure::Unreached(
             why.to_owned(),
         ))))
+    }
+
+    fn watch<'a>(
+        &'a self,
+        _address: &'a str,
+        _account: &'a AccountAddress,
+    ) -> BoxFuture<'a, Option<Watch>> {
+        Box::pin(std::future::ready(None))
     }
 }
 

@@ -10,12 +10,16 @@
 //! answers `Moved`, and it is the front-end that looks again. The request stays as it was: its RequestID, by
 //! which the owner recognizes it if it came another way too, and its deadline.
 //!
+//! A watch goes the same way: this node watches at the owner, and tells the front-end what the owner tells. It
+//! is asked for as any watch is, which whoever is not the owner refuses.
+//!
 //! Draft: decision Q-61 has owners believe front-ends alone what was verified. Here they believe a node that
 //! was told by a front-end (note 9).
 
+use mesh_common::address::AccountAddress;
 use mesh_common::cluster::{
     AccountRequest, Answer, Backend as _, CallFailure, PartitionId, PassFailure, Route, RoutedNode,
-    Unit, Verified,
+    Unit, Verified, Watch,
 };
 use mesh_common::limits::LINK_BUSY_PAUSE;
 
@@ -50,6 +54,21 @@ impl<S: Store> BackendHandle<S> {
         let metrics = &shared.metrics.cluster;
         metrics.passed_on.with_label_values(&[result]).inc();
         passed
+    }
+
+    /// Watches `account` at its owner: here, if this node has become it, else at whoever it is by `route` or
+    /// by what is known here.
+    pub(super) async fn watch_for(&self, route: Route, account: &AccountAddress) -> Option<Watch> {
+        let shared = &self.inner.shared;
+        let partition = PartitionId::of(account);
+        let Some(membership) = &shared.membership else {
+            return self.watch(account).await;
+        };
+        if shared.owns(partition) {
+            return self.watch(account).await;
+        }
+        let address = membership.way_to(route, partition.into()).ok()?;
+        membership.neighbours.watch(&address, account).await
     }
 }
 

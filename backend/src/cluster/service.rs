@@ -1,9 +1,11 @@
 //! What a node tells front-ends and other nodes over the internal link, and what it lets itself be told
 //! (decisions ).
 
+use mesh_common::address::AccountAddress;
 use mesh_common::cluster::handle::BoxFuture;
 use mesh_common::cluster::{
     AccountRequest, Answer, Backend as _, NodeService, Nudge, PassFailure, Route, Told, Verified,
+    Watch,
 };
 use mesh_common::discovery::Pinned;
 use mesh_common::error::ServiceError;
@@ -68,5 +70,13 @@ impl<S: Store> NodeService for BackendHandle<S> {
         request: Verified<AccountRequest>,
     ) -> BoxFuture<'_, Result<Answer, PassFailure>> {
         Box::pin(self.bring(route, request))
+    }
+
+    fn watch_on<'a>(
+        &'a self,
+        route: Route,
+        account: &'a AccountAddress,
+    ) -> BoxFuture<'a, Option<Watch>> {
+        Box::pin(self.watch_for(route, account))
     }
 }

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 
 use mesh_common::cluster::handle::BoxFuture;
-use mesh_common::cluster::{NodeService as _, Nudge, PassFailure, Roles, Times, Unit};
+use mesh_common::cluster::{NodeService as _, Nudge, PassFailure, Roles, Times, Unit, Watch};
 
 use super::gated::GatedStore;
 use super::*;
@@ -72,6 +72,15 @@ impl<S: Store> Neighbours for Streets<S> {
             let nobody = || PassFailure::Unreached("there is no such street".to_owned());
             Ok(node.ok_or_else(nobody)?.perform(request.clone()).await?)
         })
+    }
+
+    fn watch<'a>(
+        &'a self,
+        address: &'a str,
+        account: &'a AccountAddress,
+    ) -> BoxFuture<'a, Option<Watch>> {
+        let node = self.0.lock().unwrap().get(address).cloned();
+        Box::pin(async move { node?.watch(account).await })
     }
 }
 

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::changes::Watch;
 use super::handle::{AccountRequest, Answer, Backend, BoxFuture, CallFailure, Verified};
 use super::partition::PartitionId;
 use super::routes::{Route, RoutingTable};
 use super::unit::Unit;
+use crate::address::AccountAddress;
 use crate::delivery::ShardId;
 use crate::discovery::Pinned;
 use crate::error::ServiceError;
@@ -96,6 +98,17 @@ pub trait NodeService: Backend {
         route: Route,
         request: Verified<AccountRequest>,
     ) -> BoxFuture<'_, Result<Answer, PassFailure>>;
+
+    /// Watches `account` at its owner, for a front-end that cannot reach it and believes it to be by
+    /// `route`: as [`Backend::watch`] there, and never further. Whatever the owner tells wakes the watch,
+    /// and so does its loss; whoever is woken asks again, to learn whether the owner is still heard.
+    ///
+    /// `None` if it cannot be watched there, or if the owner cannot be heard from here either.
+    fn watch_on<'a>(
+        &'a self,
+        route: Route,
+        account: &'a AccountAddress,
+    ) -> BoxFuture<'a, Option<Watch>>;
 
     /// What is remembered for good of the service of `domain` (canonical), once `seen` is, if a front-end
     /// has seen a profile that may follow what was known (service §4.3, decision Q-52).

@@ -110,6 +110,11 @@ pub const BACKENDS_LOOKUP_INTERVAL: Duration = Duration::from_secs(30);
 /// How long a request that wants to wait for news waits for the account's owner to watch it. Beyond:
 /// it is answered at once.
 pub const WATCH_BEGINS_TIME_MAX: Duration = Duration::from_secs(1);
+/// The same of another node that is to watch at an owner: it may have to connect first.
+pub const WATCH_PASSED_TIME_MAX: Duration = Duration::from_secs(2);
+/// How long a node goes on hearing another one at which it watched for front-ends, when nothing is watched
+/// there any more.
+pub const NEIGHBOUR_HEARD_LINGER: Duration = Duration::from_secs(10);
 /// Watches that are begun again at once when owners change or streams break.
 pub const WATCHES_RENEWED_AT_ONCE: usize = 16;
 /// How long the place of one is kept at least: with the bound above, 1,600 in a second and front-end.

@@ -16,6 +16,9 @@
 //! that want to wait are answered at once, and those that wait already do so until they are told or
 //! their time is over.
 //!
+//! An owner that is alive and not heard from here is watched by way of another node (`routing::detours`). What
+//! lies behind that node is out of sight: so with each word of it, it is asked whether it still hears the owner.
+//!
 //! When a node is lost, everything that was watched there begins anew, and everybody who waits looks
 //! again. [`WATCHES_RENEWED_AT_ONCE`] and [`WATCH_RENEWAL_TIME_MIN`] spread that over time.
 
@@ -23,9 +26,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use mesh_common::address::AccountAddress;
-use mesh_common::cluster::{Changes, PartitionId, Watch};
+use mesh_common::cluster::{Changes, PartitionId, Route, Watch};
 use mesh_common::limits::{
-    WATCH_BEGINS_TIME_MAX, WATCH_RENEWAL_PAUSE, WATCH_RENEWAL_TIME_MIN, WATCHES_RENEWED_AT_ONCE,
+    WATCH_BEGINS_TIME_MAX, WATCH_PASSED_TIME_MAX, WATCH_RENEWAL_PAUSE, WATCH_RENEWAL_TIME_MIN,
+    WATCHES_RENEWED_AT_ONCE,
 };
 use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
@@ -33,7 +37,7 @@ use tokio::time::{sleep, timeout};
 
 use super::Inner;
 use super::links::Linked;
-use super::routing::Address;
+use super::routing::{Address, Through};
 
 /// Everything that is watched by one front-end.
 #[derive(Debug)]
@@ -55,7 +59,10 @@ struct Follower {
 
 /// A watch at the owner.
 struct AtOwner {
+    /// The owner, or the node that watches there.
     linked: Arc<Linked>,
+    /// The claim of the owner, if it is watched by another node.
+    through: Option<Route>,
     /// In this stream of events.
     stream: u64,
     watch: Watch,
@@ -128,14 +135,48 @@ impl Inner {
         follower
     }
 
-    /// Watches `account` at its owner, if that is there.
-    async fn watch_at_owner(&self, account: &AccountAddress) -> Option<AtOwner> {
-        let linked = self.owner_of(account)?;
+    /// Watches `account` at its owner, if that is there and heard; else by way of another node that is not
+    /// among those `tried` in vain.
+    async fn watch_at_owner(
+        &self,
+        account: &AccountAddress,
+        tried: &mut Vec<Address>,
+    ) -> Option<AtOwner> {
+        let direct = self.owner_of(account);
+        let direct = direct.and_then(|linked| Some((linked.stream()?, linked)));
+        if let Some((stream, linked)) = direct {
+            tried.clear();
+            let begun = timeout(WATCH_BEGINS_TIME_MAX, linked.link.watch(account)).await;
+            let watch = begun.ok()??;
+            return Some(AtOwner {
+                linked,
+                through: None,
+                stream,
+                watch,
+            });
+        }
+        let unit = PartitionId::of(account).into();
+        let through = self.routing().watched_by(unit, tried, self.now());
+        let Some(through) = through else {
+            // Whoever was no help may be by now.
+            tried.clear();
+            return None;
+        };
+        let watched = self.watch_by(account, &through).await;
+        if watched.is_none() {
+            tried.push(through.by);
+        }
+        watched
+    }
+
+    /// Has `through` watch `account` at its owner.
+    async fn watch_by(&self, account: &AccountAddress, through: &Through) -> Option<AtOwner> {
+        let linked = self.links.get(&through.by)?;
         let stream = linked.stream()?;
-        let begun = timeout(WATCH_BEGINS_TIME_MAX, linked.link.watch(account)).await;
-        let watch = begun.ok()??;
+        let watch = watch_on(&linked, through.route, account).await?;
         Some(AtOwner {
             linked,
+            through: Some(through.route),
             stream,
             watch,
         })
@@ -146,10 +187,14 @@ impl Inner {
         self.links.get(&owner.address)
     }
 
-    /// Whether `address` is where the owner of `account` is, as far as is known.
-    fn is_owner(&self, account: &AccountAddress, address: &Address) -> bool {
-        let owner = self.routing().owner(PartitionId::of(account).into());
-        owner.is_some_and(|owner| owner.address == *address)
+    /// Whether the owner of `account` is watched there, or cannot be heard otherwise, as far as is known.
+    fn is_right(&self, account: &AccountAddress, at: &AtOwner) -> bool {
+        let unit = PartitionId::of(account).into();
+        if let Some(route) = at.through {
+            return self.routing().is_unheard(unit, route);
+        }
+        let owner = self.routing().owner(unit);
+        owner.is_some_and(|owner| owner.address == at.linked.address)
     }
 
     /// Tells on what the owner tells, until it is the owner no more or is not heard any more.
@@ -161,7 +206,7 @@ impl Inner {
             bell.as_mut().enable();
             stream_changed.as_mut().enable();
             let is_heard = at.linked.stream() == Some(at.stream);
-            if !is_heard || !self.is_owner(account, &at.linked.address) {
+            if !is_heard || !self.is_right(account, &at) {
                 return;
             }
             tokio::select! {
@@ -171,6 +216,11 @@ impl Inner {
                     if at.linked.hears(at.stream) {
                         self.watches.changes.tell(account);
                     }
+                    if let Some(route) = at.through
+                        && watch_on(&at.linked, route, account).await.is_none()
+                    {
+                        return;
+                    }
                 }
                 () = bell => {}
                 () = stream_changed => {}
@@ -179,9 +229,16 @@ impl Inner {
     }
 }
 
+/// Begins to watch `account` at the owner by `route`, by way of `linked`; or asks whether it is still watched.
+async fn watch_on(linked: &Linked, route: Route, account: &AccountAddress) -> Option<Watch> {
+    let begun = linked.link.watch_on(route, account);
+    timeout(WATCH_PASSED_TIME_MAX, begun).await.ok()?
+}
+
 /// Keeps `account` watched at its owner, until the router or the last watch is gone.
 async fn follow(inner: Weak<Inner>, account: AccountAddress, told: watch::Sender<bool>) {
     let mut is_first = true;
+    let mut tried = Vec::new();
     loop {
         let Some(inner) = inner.upgrade() else {
             return;
@@ -194,7 +251,7 @@ async fn follow(inner: Weak<Inner>, account: AccountAddress, told: watch::Sender
             // An error would say that the semaphore was closed, which nobody does.
             false => inner.watches.renewals.acquire().await.ok(),
         };
-        match inner.watch_at_owner(&account).await {
+        match inner.watch_at_owner(&account, &mut tried).await {
             Some(begun) => {
                 told.send_replace(true);
                 if !is_first {

@@ -50,7 +50,7 @@ pub(super) async fn listen(core: Arc<Core>) {
         core.watches.close();
         core.heard
             .send_if_modified(|heard| std::mem::take(&mut heard.is_open));
-        core.changes.tell_all();
+        core.tell_all();
         tracing::info!(node = core.address, %lost, was_open, "a node is not heard");
         if was_open {
             pause = LINK_REOPEN_PAUSE_MIN;
@@ -133,7 +133,7 @@ impl Core {
                         }
                         Err(error) => return Lost::from(error),
                     },
-                    Ok(Event::Changed(numbers)) => self.watches.tell(&numbers, &self.changes),
+                    Ok(Event::Changed(numbers)) => self.tell(&numbers),
                     Ok(Event::Alive {}) => {}
                     Ok(Event::Greeting(_)) => return Lost::NoGreeting,
                     Err(lost) => return lost,

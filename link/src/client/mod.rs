@@ -18,7 +18,8 @@ use mesh_common::account::connect::Publication;
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::handle::BoxFuture;
 use mesh_common::cluster::wire::{
-    self, KeysQuestion, PassOnOrder, PinQuestion, PublishedQuestion, WatchOrder, WatchReply, Wire,
+    self, KeysQuestion, PassOnOrder, PinQuestion, PublishedQuestion, WatchOnOrder, WatchOrder,
+    WatchReply, Wire,
 };
 use mesh_common::cluster::{
     AccountRequest, Answer, CallFailure, Changes, Nudge, Route, SigningKeys, Verified, Watch,
@@ -124,7 +125,7 @@ impl Drop for LinkClient {
         if let Some(listening) = &self.listening {
             listening.abort();
         }
-        self.core.changes.tell_all();
+        self.core.tell_all();
     }
 }
 
@@ -138,6 +139,8 @@ pub(crate) struct Core {
     under_way: AtomicUsize,
     pub(crate) heard: watch::Sender<Heard>,
     changes: Arc<Changes>,
+    /// Who waits for what the node watches at others.
+    passed: Arc<Changes>,
     watches: Watches,
 }
 
@@ -160,6 +163,7 @@ impl Core {
             under_way: AtomicUsize::new(0),
             heard: watch::Sender::new(Heard::default()),
             changes: Arc::default(),
+            passed: Arc::default(),
             watches: Watches::default(),
         }
     }
@@ -278,10 +282,21 @@ impl Core {
         Ok(answer)
     }
 
-    /// Orders watches over the stream that is open now.
-    async fn order(&self, order: &WatchOrder) -> Result<WatchReply, LinkFailure> {
+    /// Orders watches over the stream that is open now: at the node, or at the owner by `route`.
+    async fn order(
+        &self,
+        order: &WatchOrder,
+        route: Option<Route>,
+    ) -> Result<WatchReply, LinkFailure> {
         let deadline = self.process.clock.now() + LINK_NUDGE_TIME_MAX;
-        self.call(Call::Watch, order, deadline).await
+        let Some(route) = route else {
+            return self.call(Call::Watch, order, deadline).await;
+        };
+        let order = WatchOnOrder {
+            route,
+            order: order.clone(),
+        };
+        self.call(Call::WatchOn, &order, deadline).await
     }
 }
 
@@ -346,6 +361,14 @@ impl NodeLink for LinkClient {
 
     fn watch<'a>(&'a self, account: &'a AccountAddress) -> BoxFuture<'a, Option<Watch>> {
         Box::pin(self.core.watch(account))
+    }
+
+    fn watch_on<'a>(
+        &'a self,
+        route: Route,
+        account: &'a AccountAddress,
+    ) -> BoxFuture<'a, Option<Watch>> {
+        Box::pin(self.core.watch_on(route, account))
     }
 
     fn nudge(&self, nudge: Nudge) -> BoxFuture<'_, Result<(), LinkFailure>> {

@@ -1,12 +1,16 @@
 //! The way of a node to others: nudges, for whoever cannot wait for them, and requests that a front-end could
-//! not bring to their owner. At most one nudge is on its way to each node, and what comes meanwhile goes
+//! not bring to their owner, and watches over what it cannot hear. At most one nudge is on its way to each node, and what comes meanwhile goes
 //! together with the next.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use mesh_common::cluster::{AccountRequest, Answer, Nudge, Verified};
-use mesh_common::limits::{LINK_HEARD_PER_NUDGE_MAX, LINK_NODES_MAX};
+use mesh_common::address::AccountAddress;
+use mesh_common::cluster::{AccountRequest, Answer, Nudge, Verified, Watch};
+use mesh_common::limits::{
+    LINK_HEARD_PER_NUDGE_MAX, LINK_NODES_MAX, NEIGHBOUR_HEARD_LINGER, WATCH_BEGINS_TIME_MAX,
+};
+use tokio::time::timeout;
 
 use super::{LinkClient, LinkConnector};
 use crate::link::{LinkFailure, NodeLink as _};
@@ -20,6 +24,8 @@ pub struct Nudges {
 struct NudgesShared {
     connector: LinkConnector,
     nodes: Mutex<HashMap<String, Node>>,
+    /// Nodes that are heard, since front-ends wait for what they tell and cannot hear them.
+    heard: Mutex<HashMap<String, Arc<LinkClient>>>,
 }
 
 /// What is on its way to one node.
@@ -37,6 +43,7 @@ impl Nudges {
             shared: Arc::new(NudgesShared {
                 connector,
                 nodes: Mutex::default(),
+                heard: Mutex::default(),
             }),
         }
     }
@@ -72,6 +79,18 @@ impl Nudges {
         };
         link.passed_on(request).await
     }
+
+    /// Watches `account` at the node at `address`, if that is the owner, for a front-end that cannot hear it:
+    /// [`NodeLink::watch`]. Waits [`WATCH_BEGINS_TIME_MAX`] for it to be heard.
+    pub async fn watch(&self, address: &str, account: &AccountAddress) -> Option<Watch> {
+        let link = self.shared.listening(address);
+        let mut heard = link.heard();
+        let open = heard.wait_for(|heard| heard.is_open);
+        // Until its stream is open nothing can be watched there.
+        drop(timeout(WATCH_BEGINS_TIME_MAX, open).await.ok()?.ok()?);
+        let watch = link.watch(account).await?;
+        Some(watch.keeping(link))
+    }
 }
 
 impl NudgesShared {
@@ -85,6 +104,23 @@ impl NudgesShared {
             link: Arc::new(self.connector.silent_link(address)),
             waiting: None,
         })
+    }
+
+    /// The link over which the node at `address` is heard, made if there is none.
+    fn listening(self: &Arc<Self>, address: &str) -> Arc<LinkClient> {
+        let mut heard = self.heard();
+        if let Some(link) = heard.get(address) {
+            return Arc::clone(link);
+        }
+        let link = Arc::new(self.connector.listening_link(address));
+        heard.insert(address.to_owned(), Arc::clone(&link));
+        let ending = forget_idle(Arc::downgrade(self), address.to_owned());
+        self.connector.process.runtime.spawn(ending);
+        link
+    }
+
+    fn heard(&self) -> MutexGuard<'_, HashMap<String, Arc<LinkClient>>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn nodes(&self) -> MutexGuard<'_, HashMap<String, Node>> {
@@ -112,6 +148,25 @@ impl NudgesShared {
         let next = waiting.take().filter(|nudge| *nudge != Nudge::default())?;
         *waiting = Some(Nudge::default());
         Some(next)
+    }
+}
+
+/// Listens to the node at `address` no more when nothing has been watched there for a while.
+async fn forget_idle(shared: Weak<NudgesShared>, address: String) {
+    loop {
+        tokio::time::sleep(NEIGHBOUR_HEARD_LINGER).await;
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
+        let mut heard = shared.heard();
+        // Watches hold it, and whoever is about to begin one does.
+        let is_idle = |link: &Arc<LinkClient>| Arc::strong_count(link) == 1;
+        if heard.get(&address).is_none_or(is_idle) {
+            let link = heard.remove(&address);
+            drop(heard);
+            drop(link);
+            return;
+        }
     }
 }
 

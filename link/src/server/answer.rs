@@ -7,7 +7,7 @@ use hyper::body::{Body, Incoming};
 use hyper::header::{HeaderMap, HeaderName};
 use hyper::{Method, Request, Response, StatusCode};
 use mesh_common::cluster::wire::{
-    self, KeysQuestion, PassOnOrder, PinQuestion, PublishedQuestion, Wire, WireError,
+    self, KeysQuestion, PassOnOrder, PinQuestion, PublishedQuestion, WatchOnOrder, Wire, WireError,
 };
 use mesh_common::cluster::{AccountRequest, CallFailure, Nudge, PassFailure, Verified};
 use mesh_common::error::ServiceError;
@@ -151,7 +151,11 @@ impl Connection {
                 } = wire::read(octets)?;
                 refusable(service.pinned(&domain, seen.as_ref(), deadline).await)
             }
-            Call::Watch => answer(Ok(self.watch(wire::read(octets)?).await?)),
+            Call::Watch => answer(Ok(self.watch(wire::read(octets)?, None).await?)),
+            Call::WatchOn => {
+                let WatchOnOrder { route, order } = wire::read(octets)?;
+                answer(Ok(self.watch(order, Some(route)).await?))
+            }
             Call::Nudge => answer(Ok(self.nudge(wire::read(octets)?)?)),
         })
     }

@@ -14,9 +14,10 @@ use futures_util::future::{AbortHandle, Abortable, FutureExt};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
+use mesh_common::address::AccountAddress;
 use mesh_common::cluster::wire::event::{Event, News};
 use mesh_common::cluster::wire::{StreamId, WatchOrder, WatchReply};
-use mesh_common::cluster::{NodeService, Told, Watch};
+use mesh_common::cluster::{NodeService, Route, Told, Watch};
 use mesh_common::limits::{
     LINK_ALIVE_INTERVAL, LINK_CHANGES_PER_EVENT_MAX, LINK_EVENTS_SILENCE_MAX,
     LINK_EVENTS_WAITING_MAX, LINK_WATCHES_MAX, LINK_WATCHES_PER_ORDER_MAX,
@@ -29,7 +30,7 @@ use super::answer::Refusal;
 use super::body::AnswerBody;
 use super::bounds::{Allowance, ProcessId, Share};
 use super::connection::Connection;
-use crate::calls::{NO_STREAM, UNKNOWN, UNREADABLE, WRONG_ROLE};
+use crate::calls::{NO_STREAM, UNKNOWN, UNREADABLE, WRONG_ROLE, may_listen};
 
 /// Orders that wait for one stream.
 const ORDERS_WAITING_MAX: usize = 16;
@@ -99,12 +100,12 @@ impl Streams {
 }
 
 impl Connection {
-    /// Opens a stream. It tells the secrets of tickets, hence it is for front-ends alone.
+    /// Opens a stream. It tells the secrets of tickets, hence it is for those alone who use or have them.
     pub(super) fn events(
         &self,
         request: &Request<Incoming>,
     ) -> Result<Response<AnswerBody>, Refusal> {
-        if !self.roles.frontend {
+        if !may_listen(self.roles) {
             return Err(Refusal::status(
                 WRONG_ROLE,
                 format!("a process that is {} may not listen", self.roles),
@@ -132,9 +133,17 @@ impl Connection {
         Ok(Response::new(AnswerBody::Lines(to_send)))
     }
 
-    /// Begins and ends watches.
-    pub(super) async fn watch(&self, order: WatchOrder) -> Result<WatchReply, Refusal> {
-        if order.begin.len() + order.end.len() > LINK_WATCHES_PER_ORDER_MAX {
+    /// Begins and ends watches: here, or at the owner by `route` for a front-end that cannot reach it.
+    pub(super) async fn watch(
+        &self,
+        order: WatchOrder,
+        route: Option<Route>,
+    ) -> Result<WatchReply, Refusal> {
+        // At another node each may take its time.
+        let begin_max = route.map_or(LINK_WATCHES_PER_ORDER_MAX, |_| 1);
+        if order.begin.len() > begin_max
+            || order.begin.len() + order.end.len() > LINK_WATCHES_PER_ORDER_MAX
+        {
             return Err(Refusal::status(UNREADABLE, "too many watches at once"));
         }
         let of_process = |listener: &&Listener| {
@@ -154,7 +163,7 @@ impl Connection {
         for (number, account) in order.begin {
             let place = Share::of(&listener.watches, 1, LINK_WATCHES_MAX);
             let watch = match place {
-                Some(place) => self.shared.service.watch(&account).await.zip(Some(place)),
+                Some(place) => self.begin(&account, route).await.zip(Some(place)),
                 None => None,
             };
             reply.push(watch.is_some());
@@ -168,6 +177,16 @@ impl Connection {
             listener.orders.send(order).await.map_err(|_| gone())?;
         }
         Ok(WatchReply(reply))
+    }
+}
+
+impl Connection {
+    async fn begin(&self, account: &AccountAddress, route: Option<Route>) -> Option<Watch> {
+        let service = &self.shared.service;
+        match route {
+            None => service.watch(account).await,
+            Some(route) => service.watch_on(route, account).await,
+        }
     }
 }
 

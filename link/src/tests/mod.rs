@@ -71,6 +71,8 @@ struct SimpleNode {
     manner: Mutex<Manner>,
     told: watch::Sender<Told>,
     changes: Arc<Changes>,
+    /// What it watches at others.
+    others: Arc<Changes>,
     nudges: watch::Sender<Vec<Nudge>>,
     asked: AtomicUsize,
     last: Mutex<Option<AccountRequest>>,
@@ -88,6 +90,7 @@ impl SimpleNode {
                 ..Told::default()
             }),
             changes: Arc::default(),
+            others: Arc::default(),
             nudges: watch::Sender::default(),
             asked: AtomicUsize::new(0),
             last: Mutex::default(),
@@ -202,6 +205,17 @@ impl NodeService for SimpleNode {
             }
             Ok(pins.get(domain).cloned())
         })
+    }
+
+    fn watch_on<'a>(
+        &'a self,
+        route: Route,
+        account: &'a AccountAddress,
+    ) -> BoxFuture<'a, Option<Watch>> {
+        self.passed_on.lock().unwrap().push(route);
+        let is_lonely = matches!(*self.manner.lock().unwrap(), Manner::Lonely);
+        let watch = (!is_lonely).then(|| self.others.watch(account));
+        Box::pin(std::future::ready(watch.flatten()))
     }
 
     fn pass_on(

@@ -4,9 +4,9 @@ use mesh_common::cluster::{Fence, NodeId};
 
 use super::security::{Authority, assert_refused, link_from, secure_node};
 use super::*;
-use crate::{LinkFailure, LinkRole, NodeLink, Nudges};
+use crate::{Connector, LinkFailure, LinkRole, NodeLink, Nudges};
 
-fn route() -> Route {
+pub(super) fn route() -> Route {
     Route {
         node: NodeId([3; 16]),
         fence: Fence {
@@ -79,6 +79,105 @@ async fn what_a_node_brings_is_carried_out_and_never_brought_further() {
     node.behave(Manner::With(moved.clone()));
     let ended = others.pass_on(&address, &request()).await;
     assert_eq!(ended, Err(LinkFailure::Call(moved)));
+    assert!(node.passed_on.lock().unwrap().is_empty());
+    server.stop().await;
+}
+
+/// A node that is heard over a link of its own.
+async fn listened(server: &LinkServer) -> Arc<dyn NodeLink> {
+    let connector = connector(LinkSecurity::PlainOnLoopback, Standing::at(NOW), 12);
+    let link = Connector::link(&connector, &server.address().to_string());
+    let mut told = link.heard();
+    heard(&mut told, |heard| heard.is_open).await;
+    link
+}
+
+async fn woken(watch: &mut Watch) {
+    let woken = tokio::time::timeout(PATIENCE, watch.changed()).await;
+    woken.expect("the watch is woken in time");
+}
+
+#[tokio::test]
+async fn what_a_node_watches_at_another_is_told_apart_from_what_it_watches_itself() {
+    let node = SimpleNode::new();
+    let server = serve(&node, LinkSecurity::PlainOnLoopback, Standing::at(NOW)).unwrap();
+    let link = listened(&server).await;
+    let mut passed = link.watch_on(route(), &alice()).await.unwrap();
+    let mut own = link.watch(&alice()).await.unwrap();
+    assert_eq!(*node.passed_on.lock().unwrap(), [route()]);
+    assert_eq!((node.others.watches(), node.changes.watches()), (1, 1));
+    for _ in 0..3 {
+        node.others.tell(&alice());
+        woken(&mut passed).await;
+    }
+    node.changes.tell(&alice());
+    woken(&mut own).await;
+    server.stop().await;
+}
+
+// Whoever is woken asks anew, and leaves no watch behind.
+#[tokio::test]
+async fn one_that_is_asked_for_anew_takes_the_place_of_the_one_before() {
+    let node = SimpleNode::new();
+    let server = serve(&node, LinkSecurity::PlainOnLoopback, Standing::at(NOW)).unwrap();
+    let link = listened(&server).await;
+    let mut first = link.watch_on(route(), &alice()).await.unwrap();
+    for _ in 0..20 {
+        let again = link.watch_on(route(), &alice()).await;
+        drop(again.expect("it is still there"));
+        until(|| node.others.watches() == 1).await;
+        node.others.tell(&alice());
+        woken(&mut first).await;
+    }
+    node.behave(Manner::Lonely);
+    assert!(link.watch_on(route(), &alice()).await.is_none());
+    until(|| node.others.watches() == 0).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_watches_at_another_and_hears_it_as_long_as_anybody_waits() {
+    let node = SimpleNode::new();
+    let server = serve(&node, LinkSecurity::PlainOnLoopback, Standing::at(NOW)).unwrap();
+    let links = connector(LinkSecurity::PlainOnLoopback, Standing::at(NOW), 4);
+    let others = Nudges::new(links);
+    let address = server.address().to_string();
+    let mut watch = others.watch(&address, &alice()).await.unwrap();
+    node.changes.tell(&alice());
+    woken(&mut watch).await;
+    let second = others.watch(&address, &alice()).await;
+    assert!(second.is_some());
+    assert_eq!(node.changes.watches(), 1);
+    server.stop().await;
+    woken(&mut watch).await;
+    assert!(
+        others.watch(&address, &alice()).await.is_none(),
+        "it is gone"
+    );
+}
+
+//
+#[tokio::test]
+async fn back_ends_listen_and_watch_and_front_ends_alone_have_them_watch_elsewhere() {
+    let authority = Authority::new("example");
+    let (node, server) = secure_node(authority.tls(&[LinkRole::Backend]));
+    let address = server.address().to_string();
+    let of = |role| {
+        let security = LinkSecurity::Mutual(authority.tls(&[role]));
+        Nudges::new(connector(security, Standing::at(NOW), 14))
+    };
+    assert!(
+        of(LinkRole::Outbound)
+            .watch(&address, &alice())
+            .await
+            .is_none()
+    );
+    assert!(
+        of(LinkRole::Backend)
+            .watch(&address, &alice())
+            .await
+            .is_some()
+    );
     assert!(node.passed_on.lock().unwrap().is_empty());
     server.stop().await;
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use mesh_common::cluster::PartitionId;
 use tempfile::TempDir;
 
+use super::passing::route;
 use super::*;
 use crate::ca::{self, AUTHORITY_LIFE, Issued, NODE_LIFE};
 use crate::{ClusterName, LinkFailure, LinkFiles, LinkRole, LinkTls, LinkTlsError, NodeLink};
@@ -101,13 +102,13 @@ async fn a_node_may_nudge_but_send_nothing_that_was_verified() {
     assert_refused(link.perform(&request()).await, &node);
     assert_refused(link.receive(&request()).await, &node);
     assert_refused(link.signing_keys(&alice(), NOW + PATIENCE).await, &node);
-    assert_eq!(link.watch(&alice()).await.map(drop), None);
+    assert_eq!(link.watch_on(route(), &alice()).await.map(drop), None);
     let nudge = Nudge {
         intakes: vec![PartitionId(1)],
         ..Nudge::default()
     };
     assert_eq!(link.nudge(nudge).await, Ok(()));
-    assert!(!link.heard().borrow().is_open);
+    assert!(node.passed_on.lock().unwrap().is_empty());
     server.stop().await;
 }
 

@@ -141,6 +141,17 @@ impl NodeService for LateNode {
             )))),
         }
     }
+
+    fn watch_on<'a>(
+        &'a self,
+        route: Route,
+        account: &'a AccountAddress,
+    ) -> BoxFuture<'a, Option<Watch>> {
+        match self.get() {
+            Some(node) => node.watch_on(route, account),
+            None => Box::pin(std::future::ready(None)),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use mesh_backend::cluster::Neighbours;
 use mesh_backend::{SystemClock, SystemEntropy};
+use mesh_common::address::AccountAddress;
 use mesh_common::cluster::handle::BoxFuture;
-use mesh_common::cluster::{AccountRequest, Answer, Nudge, PassFailure, Verified};
+use mesh_common::cluster::{AccountRequest, Answer, Nudge, PassFailure, Verified, Watch};
 use mesh_link::trace::Traces;
 use mesh_link::{
     ClusterName, LinkConnector, LinkFailure, LinkFiles, LinkSecurity, LinkTls, LinkTlsError, Nudges,
@@ -67,7 +68,7 @@ impl Link {
     }
 }
 
-/// Nudges, and what is passed on, over links.
+/// Nudges, and what is passed on or watched for front-ends, over links.
 struct OverLinks(Nudges);
 
 impl Neighbours for OverLinks {
@@ -84,5 +85,13 @@ impl Neighbours for OverLinks {
             let answer = self.0.pass_on(address, request).await;
             answer.map_err(LinkFailure::into_pass_failure)
         })
+    }
+
+    fn watch<'a>(
+        &'a self,
+        address: &'a str,
+        account: &'a AccountAddress,
+    ) -> BoxFuture<'a, Option<Watch>> {
+        Box::pin(self.0.watch(address, account))
     }
 }

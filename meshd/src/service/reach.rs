@@ -136,6 +136,11 @@ impl NodeLink for OwnLink {
         self.node.watch(account)
     }
 
+    /// As with [`pass_on`](Self::pass_on).
+    fn watch_on<'a>(&'a self, _: Route, _: &'a AccountAddress) -> BoxFuture<'a, Option<Watch>> {
+        Box::pin(std::future::ready(None))
+    }
+
     fn nudge(&self, nudge: Nudge) -> BoxFuture<'_, Result<(), LinkFailure>> {
         self.node.nudged(nudge);
         Box::pin(std::future::ready(Ok(())))

@@ -136,6 +136,10 @@ impl NodeService for Unwilling {
         Box::pin(std::future::ready(Ok(None)))
     }
 
+    fn watch_on<'a>(&'a self, _: Route, _: &'a AccountAddress) -> BoxFuture<'a, Option<Watch>> {
+        Box::pin(std::future::ready(None))
+    }
+
     fn pass_on(
         &self,
         _: Route,

@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
+use mesh_common::cluster::Backend as _;
 use mesh_tests::proxy::Weather;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::cluster::{Cluster, PATIENCE, Routed, tell};
 use crate::devices::{Writer, check, settle, upload_during};
@@ -56,6 +57,40 @@ fn writes_go_on_through_another_node_when_nothing_arrives_nor_comes_back() {
         until_direct(&routed, &writers[0]).await;
         upload_during(&writers, 1, async {}).await;
         check(&writers).await;
+    });
+}
+
+#[test]
+fn who_waits_hears_by_way_of_another_node_what_the_owner_commits() {
+    tell(|| async {
+        let cluster = Cluster::with(2).await;
+        let (one, other) = (cluster.router().await, cluster.router().await);
+        let writers = settle(&other.router, 1).await;
+        let writer = &writers[0];
+        let road = &one.roads[0];
+        road.lead_to(None);
+        road.cut();
+        let began = Instant::now();
+        // Until the loss is noticed, and another node has come to hear the owner, nobody watches.
+        let mut watch = loop {
+            if let Some(watch) = one.router.watch(writer.account()).await {
+                break watch;
+            }
+            assert!(began.elapsed() < PATIENCE, "not watched in {PATIENCE:?}");
+        };
+        for _ in 0..5 {
+            writer.upload().await;
+            let told = timeout(PATIENCE, watch.changed()).await;
+            assert!(told.is_ok(), "nobody said so");
+        }
+        // And so while the road is mended and the owner comes to be heard from here again.
+        road.lead_to(Some(cluster.nodes[0].network.address()));
+        for _ in 0..5 {
+            writer.upload().await;
+            let told = timeout(PATIENCE, watch.changed()).await;
+            assert!(told.is_ok(), "nobody said so");
+        }
+        assert_eq!(cluster.nodes[0].partitions(), 1_024, "it was alive");
     });
 }
 

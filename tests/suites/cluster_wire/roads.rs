@@ -85,6 +85,14 @@ impl NodeLink for ByRoad {
         self.link.watch(account)
     }
 
+    fn watch_on<'a>(
+        &'a self,
+        route: Route,
+        account: &'a AccountAddress,
+    ) -> BoxFuture<'a, Option<Watch>> {
+        self.link.watch_on(route, account)
+    }
+
     fn nudge(&self, nudge: Nudge) -> BoxFuture<'_, Result<(), LinkFailure>> {
         self.link.nudge(nudge)
     }
@@ -124,5 +132,13 @@ impl Neighbours for Street {
             let answer = self.0.pass_on(address, request).await;
             answer.map_err(LinkFailure::into_pass_failure)
         })
+    }
+
+    fn watch<'a>(
+        &'a self,
+        address: &'a str,
+        account: &'a AccountAddress,
+    ) -> BoxFuture<'a, Option<Watch>> {
+        Box::pin(self.0.watch(address, account))
     }
 }

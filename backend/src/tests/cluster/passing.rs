@@ -146,3 +146,31 @@ async fn so_many_are_brought_at_once() {
     drop(all);
     assert!(city.bring((2, route), request).await.is_ok());
 }
+
+#[actix::test]
+async fn a_node_watches_at_the_owner_and_at_nobody_else() {
+    let mut city = City::of(3).await;
+    let alice = city.somebody_at(1).await;
+    let route = known(&city, 2, unit(&alice));
+    let (address, backend) = (&alice.address, city.scene(2).backend.clone());
+    let mut watch = backend.watch_on(route, address).await.unwrap();
+    let request = alice.upload(city.scene(1).now(), 1, &[b"news"]);
+    city.scene(1).perform(request).await.unwrap();
+    watch.changed().await;
+    // Whoever is asked and is not the owner watches nothing, nor has it watched.
+    let third = city.scene(3).backend.told().routes;
+    let third = third
+        .nodes
+        .iter()
+        .find(|(_, node)| node.address == "node3:1");
+    let wrong = Route {
+        node: *third.unwrap().0,
+        fence: Fence {
+            epoch: route.fence.epoch + 1,
+            ..route.fence
+        },
+    };
+    assert!(backend.watch_on(wrong, address).await.is_none());
+    city.kill(1);
+    assert!(backend.watch_on(route, address).await.is_none());
+}

@@ -8,7 +8,7 @@ mod partitions;
 use std::sync::Weak;
 
 use mesh_common::cluster::handle::BoxFuture;
-use mesh_common::cluster::{NodeService as _, Nudge, PassFailure, Roles};
+use mesh_common::cluster::{NodeService as _, Nudge, PassFailure, Roles, Watch};
 
 use super::*;
 use crate::cluster::keeping::Keeping;
@@ -46,6 +46,10 @@ impl Neighbours for Street {
         _: &'a Verified<AccountRequest>,
     ) -> BoxFuture<'a, Result<Answer, PassFailure>> {
         unreachable!("nothing is passed on among these nodes")
+    }
+
+    fn watch<'a>(&'a self, _: &'a str, _: &'a AccountAddress) -> BoxFuture<'a, Option<Watch>> {
+        unreachable!("nobody waits for news of these nodes")
     }
 }
 

@@ -73,6 +73,16 @@ pub struct WatchOrder {
     pub end: Vec<u64>,
 }
 
+/// Has a node watch an account at its owner, and tell what that one tells: one watch begins in place of
+/// others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WatchOnOrder {
+    /// Who the front-end believes to be the owner.
+    pub route: Route,
+    /// What is to be watched, as at the owner itself.
+    pub order: WatchOrder,
+}
+
 /// For each watch that was to begin, whether it did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WatchReply(pub Vec<bool>);
@@ -136,6 +146,7 @@ wire_enum!(Unit {
 wire_struct!(Fence { generation, epoch });
 wire_struct!(Route { node, fence });
 wire_struct!(PassOnOrder { route, request });
+wire_struct!(WatchOnOrder { route, order });
 wire_struct!(ReplacedKey { host_key, until });
 wire_struct!(Pinned {
     service_udf,

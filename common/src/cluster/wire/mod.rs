@@ -40,7 +40,8 @@ mod transactions;
 mod verified;
 
 pub use calls::{
-    KeysQuestion, PassOnOrder, PinQuestion, PublishedQuestion, StreamId, WatchOrder, WatchReply,
+    KeysQuestion, PassOnOrder, PinQuestion, PublishedQuestion, StreamId, WatchOnOrder, WatchOrder,
+    WatchReply,
 };
 pub use input::{Input, WireError};
 

@@ -8,7 +8,8 @@ use crate::account::intake::{ForwardingService, MessageSender};
 use crate::address::AccountAddress;
 use crate::assertion::Permission;
 use crate::cluster::wire::{
-    KeysQuestion, PassOnOrder, PinQuestion, PublishedQuestion, StreamId, WatchOrder, WatchReply,
+    KeysQuestion, PassOnOrder, PinQuestion, PublishedQuestion, StreamId, WatchOnOrder, WatchOrder,
+    WatchReply,
 };
 use crate::cluster::{
     AccountRequest, Answer, CallFailure, ConnectEvidence, ContentEvidence, CreateEvidence,
@@ -350,6 +351,13 @@ pub(super) fn pinned() -> Pinned {
             until: Timestamp::from_secs(3),
         }),
         since: Timestamp::from_millis(4_005),
+    }
+}
+
+pub(super) fn watch_on_order() -> WatchOnOrder {
+    WatchOnOrder {
+        route: route(),
+        order: watch_order(),
     }
 }
 

@@ -72,6 +72,7 @@ fn samples() -> Vec<Sample> {
     all.push(sample("pin-question", &pin_question()));
     all.push(sample("pinned", &Answered::Ok(Some(pinned()))));
     all.push(sample("not-pinned", &Answered::<Option<Pinned>>::Ok(None)));
+    all.push(sample("watch-on-order", &watch_on_order()));
     all
 }
 
@@ -299,7 +300,7 @@ fn damaged(mut octets: Vec<u8>, damage: &[Damage]) -> Vec<u8> {
 }
 
 /// Reads what `octets` may be, and says what was read writes.
-fn read_all(octets: &[u8]) -> [Option<Vec<u8>>; 6] {
+fn read_all(octets: &[u8]) -> [Option<Vec<u8>>; 7] {
     fn again<T: Wire>(octets: &[u8]) -> Option<Vec<u8>> {
         read::<T>(octets).ok().map(|value| write(&value))
     }
@@ -310,6 +311,7 @@ fn read_all(octets: &[u8]) -> [Option<Vec<u8>>; 6] {
         again::<WatchOrder>(octets),
         again::<PassOnOrder>(octets),
         again::<PinQuestion>(octets),
+        again::<WatchOnOrder>(octets),
     ]
 }
 

@@ -1,5 +1,5 @@
-//! By whom a write is brought to an owner that is alive and cannot be reached from here (cluster §18, row 4);
-//! `passing` has it brought.
+//! By whom a write is brought to an owner that is alive and cannot be reached from here, and by whom it is watched
+//! (cluster §18, row 4). `passing` and `watches` have it done.
 //!
 //! ```text
 //!  in doubt, and not heard or not reached a moment ago ─▶ somebody lists it as alive? ─▶ one tries ─▶ all go
@@ -91,7 +91,7 @@ impl Routing {
         if owner.denied.is_some_and(|denied| !denied.is_due(now)) {
             return None;
         }
-        let by = self.passer(unit, owner.route.node, &target.address, now)?;
+        let by = self.passer(unit, owner.route.node, &target.address, &[], now)?;
         let through = Target {
             through: Some(Through {
                 by,
@@ -127,12 +127,13 @@ impl Routing {
     }
 
     /// Who is asked to bring a request for `unit` to its owner, the node `owner` at `address`: somebody who is
-    /// heard, and says that it is alive.
+    /// heard, and says that it is alive; nobody in `tried`.
     fn passer(
         &self,
         unit: Unit,
         owner: NodeId,
         address: &Address,
+        tried: &[Address],
         now: Duration,
     ) -> Option<Address> {
         let is_able = |node: &&Known| {
@@ -140,6 +141,7 @@ impl Routing {
             let lists = |view: &View| view.is_open && view.table.nodes.contains_key(&owner);
             let refused = self.pass_nothing.get(&node.address);
             node.address != *address
+                && !tried.contains(&node.address)
                 && view.is_some_and(lists)
                 && self.is_worth_asking(&node.address, now)
                 && refused.is_none_or(|until| *until <= now)
@@ -161,7 +163,39 @@ impl Routing {
             let target = self.target(owner);
             target.is_some_and(|target| target.address == *address)
         });
-        owner.is_some_and(|owner| self.passer(unit, owner.route.node, address, now).is_some())
+        owner.is_some_and(|owner| {
+            self.passer(unit, owner.route.node, address, &[], now)
+                .is_some()
+        })
+    }
+
+    /// By whom the owner of `unit` is watched, since it is not heard from here: somebody who hears us and
+    /// says that it is alive, and nobody in `tried`.
+    pub(crate) fn watched_by(
+        &self,
+        unit: Unit,
+        tried: &[Address],
+        now: Duration,
+    ) -> Option<Through> {
+        let owner = self.owners.get(&unit)?;
+        let target = self.target(owner)?;
+        if owner.denied.is_some() || self.is_open(&target.address) {
+            return None;
+        }
+        let by = self.passer(unit, owner.route.node, &target.address, tried, now)?;
+        Some(Through {
+            by,
+            route: owner.route,
+        })
+    }
+
+    /// Whether the owner of `unit` is still the one by `route`, alive, and not heard from here.
+    pub(crate) fn is_unheard(&self, unit: Unit, route: Route) -> bool {
+        let owner = self.owners.get(&unit);
+        owner.is_some_and(|owner| {
+            let target = self.target(owner);
+            owner.route == route && target.is_some_and(|target| !self.is_open(&target.address))
+        })
     }
 
     /// Whether requests come to the node at `address` through others.

@@ -215,6 +215,16 @@ impl Node {
         *self.passing.lock().unwrap() = reply;
     }
 
+    /// Whether anything is passed on that it is to pass on.
+    fn passes(&self) -> bool {
+        matches!(*self.passing.lock().unwrap(), Reply::Done)
+    }
+
+    fn record(&self, what: &'static str) {
+        let mut asked = self.asked.lock().unwrap();
+        asked.push((what, RequestId([0; 16])));
+    }
+
     pub(super) fn asked(&self) -> Vec<&'static str> {
         let asked = self.asked.lock().unwrap();
         asked.iter().map(|(what, _)| *what).collect()
@@ -424,6 +434,19 @@ impl NodeLink for Plug {
     fn watch<'a>(&'a self, account: &'a AccountAddress) -> BoxFuture<'a, Option<Watch>> {
         let is_open = self.node.heard.borrow().is_open;
         let watch = is_open.then(|| self.node.changes.watch(account)).flatten();
+        Box::pin(std::future::ready(watch))
+    }
+
+    fn watch_on<'a>(
+        &'a self,
+        route: Route,
+        account: &'a AccountAddress,
+    ) -> BoxFuture<'a, Option<Watch>> {
+        self.node.record("watch-on");
+        let mut nodes = self.cluster.nodes.values();
+        let owner = nodes.find(|node| node_id(node.name) == route.node);
+        let owner = owner.filter(|_| self.node.heard.borrow().is_open && self.node.passes());
+        let watch = owner.and_then(|owner| owner.changes.watch(account));
         Box::pin(std::future::ready(watch))
     }
 

@@ -2,8 +2,8 @@
 
 use mesh_common::cluster::TicketSecret;
 use mesh_common::limits::{
-    HEARD_TOLD_INTERVAL, POLLS_PER_ACCOUNT_MAX, WATCH_BEGINS_TIME_MAX, WATCH_RENEWAL_TIME_MIN,
-    WATCHES_RENEWED_AT_ONCE,
+    HEARD_TOLD_INTERVAL, POLLS_PER_ACCOUNT_MAX, WATCH_BEGINS_TIME_MAX, WATCH_RENEWAL_PAUSE,
+    WATCH_RENEWAL_TIME_MIN, WATCHES_RENEWED_AT_ONCE,
 };
 use mesh_common::session::Epoch;
 use tokio::time::{sleep, timeout};
@@ -130,6 +130,130 @@ async fn a_watch_whose_stream_broke_begins_anew_and_is_told() {
     assert!(router.watch(&alice()).await.is_some());
     cluster.node(1).changes.tell(&alice());
     assert!(is_told(&mut watch).await);
+}
+
+/// Nodes 1 to 3, of which 1 owns everything and is not heard; the others watch there.
+async fn cut(cluster: &Arc<Cluster>) -> Router {
+    let router = cluster.router().await;
+    for name in [2, 3] {
+        cluster.node(name).passes_on(Reply::Done);
+    }
+    cluster.node(1).fall_silent();
+    settle().await;
+    assert!(!is_heard(&router, 1));
+    router
+}
+
+/// How often each node was asked to watch at another one.
+fn watched_on(cluster: &Cluster) -> [usize; 3] {
+    [1, 2, 3].map(|name| {
+        let asked = cluster.node(name).asked();
+        asked.iter().filter(|what| **what == "watch-on").count()
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_that_is_not_heard_is_watched_by_way_of_another_node() {
+    let cluster = Cluster::of(3);
+    let router = cut(&cluster).await;
+    let mut watch = router.watch(&alice()).await.unwrap();
+    assert_eq!(watched_on(&cluster).iter().sum::<usize>(), 1, "one will do");
+    assert!(!is_told(&mut watch).await);
+    for _ in 0..3 {
+        cluster.node(1).changes.tell(&alice());
+        assert!(is_told(&mut watch).await);
+    }
+    assert!(!is_told(&mut watch).await, "once for each change");
+    drop(watch);
+    settle().await;
+    assert_eq!(cluster.node(1).changes.watches(), 0);
+    assert!(router.inner.watches.is_idle());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_goes_on_by_way_of_another_node_when_its_stream_breaks_and_comes_back() {
+    let cluster = Cluster::of(3);
+    let router = cluster.router().await;
+    let mut watch = router.watch(&alice()).await.unwrap();
+    for name in [2, 3] {
+        cluster.node(name).passes_on(Reply::Done);
+    }
+    cluster.node(1).fall_silent();
+    sleep(2 * WATCH_RENEWAL_PAUSE).await;
+    assert!(is_told(&mut watch).await, "something may have been missed");
+    cluster.node(1).changes.tell(&alice());
+    assert!(is_told(&mut watch).await);
+    let [direct, two, three] = watched_on(&cluster);
+    assert!(direct == 0 && two + three > 0, "{two} and {three}");
+    cluster.node(1).speak();
+    cluster.tell(Some((1, 1)));
+    sleep(2 * WATCH_RENEWAL_PAUSE).await;
+    assert!(is_told(&mut watch).await, "it is watched there again");
+    let before = watched_on(&cluster);
+    cluster.node(1).changes.tell(&alice());
+    assert!(is_told(&mut watch).await);
+    assert_eq!(
+        watched_on(&cluster),
+        before,
+        "nobody else is asked any more"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_hears_the_owner_no_more_either_gives_way_to_another() {
+    let cluster = Cluster::of(3);
+    let router = cut(&cluster).await;
+    let mut watch = router.watch(&alice()).await.unwrap();
+    let first = 1 + watched_on(&cluster)
+        .iter()
+        .position(|asked| *asked > 0)
+        .unwrap() as u8;
+    // It loses the owner as well, which wakes whoever waits there.
+    let no_way = LinkFailure::NotPassedOn("no way".into());
+    cluster.node(first).passes_on(Reply::Fails(no_way));
+    cluster.node(1).changes.tell_all();
+    assert!(is_told(&mut watch).await);
+    sleep(5 * WATCH_RENEWAL_PAUSE).await;
+    assert!(is_told(&mut watch).await, "by way of the other one");
+    cluster.node(1).changes.tell(&alice());
+    assert!(is_told(&mut watch).await);
+    assert!(watched_on(&cluster)[usize::from(5 - first) - 1] > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_by_way_of_another_node_follows_the_account_to_its_next_owner() {
+    let cluster = Cluster::of(3);
+    let router = cut(&cluster).await;
+    let mut watch = router.watch(&alice()).await.unwrap();
+    for name in [2, 3] {
+        cluster
+            .node(name)
+            .tell(&Arc::new(table(&[1, 2, 3], Some((3, 2)))));
+    }
+    assert!(is_told(&mut watch).await);
+    assert_eq!(cluster.node(3).changes.watches(), 1);
+    let before = watched_on(&cluster);
+    cluster.node(3).changes.tell(&alice());
+    assert!(is_told(&mut watch).await);
+    assert_eq!(watched_on(&cluster), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_would_wait_is_answered_at_once_where_nobody_watches_for_it() {
+    let cluster = Cluster::of(3);
+    let router = cut(&cluster).await;
+    for name in [2, 3] {
+        // Of an older release, perhaps.
+        let unknown = LinkFailure::Refused("HTTP 404 Not Found".into());
+        cluster.node(name).passes_on(Reply::Fails(unknown));
+    }
+    assert!(router.watch(&alice()).await.is_none());
+    assert!(watched_on(&cluster).iter().sum::<usize>() > 0);
+    // A newer one took its place.
+    for name in [2, 3] {
+        cluster.node(name).passes_on(Reply::Done);
+    }
+    assert!(router.watch(&alice()).await.is_some());
 }
 
 #[tokio::test(start_paused = true)]
