@@ -79,6 +79,12 @@ impl MemoryStore {
         self.lock().dice.injected.push_back(fault);
     }
 
+    /// Commits that met a fault so far.
+    #[must_use]
+    pub fn faults_met(&self) -> u64 {
+        self.lock().dice.met
+    }
+
     /// Commits that may still land.
     #[must_use]
     pub fn strays(&self) -> usize {
@@ -126,10 +132,12 @@ impl MemoryStore {
     fn commit(&self, read: HeldRead, prepared: Prepared) -> Result<Committed, CommitError> {
         let mut state = self.lock();
         let fault = state.dice.next_fault();
+        state.dice.met += u64::from(fault.is_some());
         match fault {
             Some(Fault::Conflict) => return Err(CommitError::Conflict),
             Some(Fault::TooOld) => return Err(CommitError::TooOld),
             Some(Fault::ReadOnly) => return Err(CommitError::ReadOnly),
+            Some(Fault::Full) => return Err(CommitError::Full),
             Some(Fault::UnknownLost) => return Err(CommitError::Unknown),
             Some(Fault::NeverLands) => return Err(CommitError::MayStillLand),
             Some(Fault::LandsAfter(lands_after)) => {

@@ -14,7 +14,7 @@ use mesh_common::spool::SpoolItem;
 use super::gated::GatedStore;
 use super::*;
 use crate::partition::records::Rows;
-use crate::store::{KeyRange, Limit, Order, Read, Tx as _, TxOptions, keys};
+use crate::store::{KeyRange, Read, Tx as _, TxOptions, keys, walk};
 
 const INBOUND: &str = "mmm_Inbound";
 const OUTBOUND: &str = "mmm_Outbound";
@@ -104,17 +104,8 @@ impl<S: Store> Scene<S> {
     }
 
     async fn rows(&self, range: KeyRange) -> Vec<crate::store::Row> {
-        let (mut found, mut next) = (Vec::new(), Some(range));
         let tx = self.store.begin(TxOptions::default());
-        while let Some(range) = next {
-            let page = tx
-                .range(&range, Limit::default(), Order::Forward, Read::Snapshot)
-                .await
-                .unwrap();
-            next = page.rest(&range, Order::Forward);
-            found.extend(page.rows);
-        }
-        found
+        walk::rows(&tx, range, Read::Snapshot).await.unwrap()
     }
 
     /// The envelopes of a spool behind frame 0, after checking their indices.

@@ -22,7 +22,7 @@ use super::*;
 use crate::outbound::{Carrier, Outbound, OutboundConfig, Transfer, rows};
 use crate::partition::records::{self, Rows};
 use crate::store::keys::{self, AccountKeys};
-use crate::store::{Limit, Order, Read, Tx, TxOptions};
+use crate::store::{Read, Tx, TxOptions, walk};
 
 /// How a played peer answers: by the message, and how often it came before.
 type Answers = dyn Fn(&Transfer, u32) -> End + Send + Sync;
@@ -225,17 +225,8 @@ impl<S: Store> Scene<S> {
     }
 
     async fn rows_of(&self, range: crate::store::KeyRange) -> Vec<crate::store::Row> {
-        let (mut rows, mut rest) = (Vec::new(), Some(range));
-        while let Some(range) = rest {
-            let tx = self.store.begin(TxOptions::default());
-            let page = tx
-                .range(&range, Limit::default(), Order::Forward, Read::Snapshot)
-                .await
-                .unwrap();
-            rest = page.rest(&range, Order::Forward);
-            rows.extend(page.rows);
-        }
-        rows
+        let tx = self.store.begin(TxOptions::default());
+        walk::rows(&tx, range, Read::Snapshot).await.unwrap()
     }
 
     /// What the sender was told last of a message for a recipient.

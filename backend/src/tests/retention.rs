@@ -6,6 +6,7 @@ use mesh_common::dare::merkle::EMPTY_PAYLOAD_DIGEST;
 use mesh_common::dare::{Digest64, Header};
 
 use super::*;
+use crate::store::Faults;
 
 const INBOUND: &str = "mmm_Inbound";
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -264,6 +265,31 @@ async fn deleted_messages_go_first_read_ones_later_and_unread_ones_stay() {
     assert_eq!(shown.redacted(), [1, 2, 5]);
     assert_eq!((scene.gone("deleted"), scene.gone("read")), (1, 2));
     assert_eq!(shown.frames.len(), 12, "completions stay");
+}
+
+#[actix::test]
+async fn without_room_everything_stays_whole_and_goes_later() {
+    let (scene, alice) = scene(Retention {
+        superseded_s: 3_600,
+        ..NEVER
+    })
+    .await;
+    all_replaced(&scene, &alice, 5).await;
+    let before = scene.status(&alice).await;
+    scene.store.set_faults(Faults {
+        full: 1_000,
+        ..Faults::default()
+    });
+    scene.later(HOUR + A_LOOK).await;
+    let shown = scene.shown(&alice, BOOKMARKS).await;
+    assert_eq!(shown.redacted(), [0_u64; 0]);
+    assert_eq!(scene.gone("superseded"), 0);
+    scene.store.set_faults(Faults::default());
+    scene.later(A_LOOK).await;
+    let shown = scene.shown(&alice, BOOKMARKS).await;
+    assert_eq!(shown.redacted(), [1, 2, 3, 4, 5]);
+    assert_eq!(scene.gone("superseded"), 5);
+    assert_eq!(scene.status(&alice).await, before);
 }
 
 #[actix::test]

@@ -11,6 +11,8 @@ pub struct Faults {
     pub conflict: u16,
     /// Commits refused as too old.
     pub too_old: u16,
+    /// Commits refused because there is no room.
+    pub full: u16,
     /// Commits applied, but answered with [`CommitError::Unknown`](crate::store::CommitError::Unknown).
     pub unknown_applied: u16,
     /// Commits not applied and answered with [`CommitError::Unknown`](crate::store::CommitError::Unknown).
@@ -37,6 +39,8 @@ pub enum Fault {
     TooOld,
     /// Not applied, [`CommitError::ReadOnly`](crate::store::CommitError::ReadOnly).
     ReadOnly,
+    /// Not applied, [`CommitError::Full`](crate::store::CommitError::Full).
+    Full,
     /// Applied, [`CommitError::Unknown`](crate::store::CommitError::Unknown).
     UnknownApplied,
     /// Not applied, [`CommitError::Unknown`](crate::store::CommitError::Unknown).
@@ -52,6 +56,7 @@ pub enum Fault {
 pub(super) struct Dice {
     pub(super) faults: Faults,
     pub(super) injected: VecDeque<Fault>,
+    pub(super) met: u64,
     rolls: u64,
 }
 
@@ -73,6 +78,9 @@ impl Dice {
         }
         if self.rolls_below(faults.too_old) {
             return Some(Fault::TooOld);
+        }
+        if self.rolls_below(faults.full) {
+            return Some(Fault::Full);
         }
         if self.rolls_below(faults.unknown_applied) {
             return Some(Fault::UnknownApplied);

@@ -95,3 +95,28 @@ async fn a_drain_that_panics_below_begins_again_and_one_the_store_refuses_waits(
     scene.drain().await;
     assert_eq!(scene.inbound(&alice).await, ["bob-1"]);
 }
+
+#[actix::test]
+async fn what_waits_stays_while_there_is_no_room_and_is_received_once_after() {
+    let scene = Scene::over(MemoryStore::new(), open_to_strangers()).await;
+    let (alice, bob) = (Person::new("alice"), Person::new("bob"));
+    scene.create(&alice).await;
+    scene.create(&bob).await;
+    let entries: Vec<_> = (0..40).map(|number| left(&bob, &alice, number)).collect();
+    scene.leave(&entries).await;
+    scene.store.set_faults(Faults {
+        full: 1_000,
+        ..Faults::default()
+    });
+    for _ in 0..10 {
+        scene.backend.drain().await;
+        assert_eq!(scene.waiting().await, 40);
+    }
+    assert_eq!(scene.inbound(&alice).await, [""; 0]);
+    scene.store.set_faults(Faults::default());
+    scene.drain().await;
+    let expected: Vec<String> = (0..40).map(|number| format!("bob-{number}")).collect();
+    assert_eq!(scene.inbound(&alice).await, expected);
+    assert_eq!(scene.told(&bob).await.len(), 40);
+    assert_eq!(scene.backend.metrics().intake_set_aside.get(), 0);
+}

@@ -67,3 +67,47 @@ async fn commits_that_land_late_lose_and_double_nothing() {
         .await;
     }
 }
+
+/// A store without room takes no word of what became of a message: what was in flight is not sent again
+/// meanwhile, and everything is told once there is room.
+#[actix::test]
+async fn without_room_nothing_is_lost_sent_again_or_told_twice() {
+    let (mut scene, alice) = (Scene::new().await, Person::new("alice"));
+    scene.create(&alice).await;
+    let messages = 40;
+    let items: Vec<_> = (0..messages)
+        .map(|number| {
+            let recipient = format!("bob@d{}.example", number % 4);
+            queued(&alice, &recipient, &format!("M{number}"), scene.now())
+        })
+        .collect();
+    scene.enqueue_silently(&items).await;
+    let played = Played::shut(&scene.clock, received);
+    let outbound = scene.deliver(&played).await;
+    played.came(4).await;
+    scene.store.set_faults(Faults {
+        full: 1_000,
+        ..Faults::default()
+    });
+    played.open();
+    for refused in 1..=2 {
+        while scene.store.faults_met() < refused {
+            tokio::task::yield_now().await;
+        }
+        scene.clock.advance(Duration::from_secs(60));
+    }
+    assert_eq!(scene.in_queue().await.len() as u64, messages);
+    assert_eq!(scene.completions(&alice).await, 0);
+    scene.store.set_faults(Faults::default());
+    let mut rounds = 0;
+    while !scene.is_empty().await {
+        rounds += 1;
+        assert!(rounds < 2_000, "the queue empties");
+        scene.clock.advance(Duration::from_millis(500));
+        outbound.idle().await.unwrap();
+    }
+    let most = (0..messages).map(|number| played.times(&format!("M{number}")));
+    assert_eq!(most.max(), Some(1), "nothing is sent again");
+    scene.crash().await;
+    assert_eq!(scene.completions(&alice).await, messages);
+}
