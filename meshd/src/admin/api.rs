@@ -235,13 +235,12 @@ async fn route(api: State, request: HttpRequest, order: web::Json<Ordered>) -> H
 }
 
 async fn stand(api: State, request: &HttpRequest, order: Ordered, what: What) -> HttpResponse {
-    let who = operator(request);
     let standing = StandingOrder {
         selection: order.selection,
         what,
         route: order.route.filter(|_| what == What::Route),
         since: api.clock.now(),
-        by: who.name().to_owned(),
+        by: operator(request).name().to_owned(),
         reason: plain(order.reason.as_deref().unwrap_or_default()),
     };
     let action = match what {
@@ -252,7 +251,7 @@ async fn stand(api: State, request: &HttpRequest, order: Ordered, what: What) ->
         api.queue.order(standing.clone()).await?;
         Ok(json!({ "order": standing }))
     };
-    ordered(&api, &who, (action, json!(standing)), QUEUE, work).await
+    ordered(&api, request, (action, &standing), QUEUE, work).await
 }
 
 async fn resume(api: State, request: HttpRequest, order: web::Json<Ordered>) -> HttpResponse {
@@ -279,14 +278,7 @@ async fn revoke(
         }
         Ok(json!({ "revoked": revoked }))
     };
-    ordered(
-        &api,
-        &operator(request),
-        (action, json!(order)),
-        QUEUE,
-        work,
-    )
-    .await
+    ordered(&api, request, (action, &order), QUEUE, work).await
 }
 
 async fn retry(api: State, request: HttpRequest, order: web::Json<Ordered>) -> HttpResponse {
@@ -294,14 +286,7 @@ async fn retry(api: State, request: HttpRequest, order: web::Json<Ordered>) -> H
         let items = api.queue.retry(&order.selection).await?;
         Ok(json!({ "items": items }))
     };
-    ordered(
-        &api,
-        &operator(&request),
-        ("retry", json!(*order)),
-        QUEUE,
-        work,
-    )
-    .await
+    ordered(&api, &request, ("retry", &order), QUEUE, work).await
 }
 
 async fn fail(api: State, request: HttpRequest, order: web::Json<Ordered>) -> HttpResponse {
@@ -310,14 +295,7 @@ async fn fail(api: State, request: HttpRequest, order: web::Json<Ordered>) -> Ht
         let items = api.queue.fail(&order.selection, &reason).await?;
         Ok(json!({ "items": items }))
     };
-    ordered(
-        &api,
-        &operator(&request),
-        ("fail", json!(*order)),
-        QUEUE,
-        work,
-    )
-    .await
+    ordered(&api, &request, ("fail", &order), QUEUE, work).await
 }
 
 async fn quarantine(api: State, listing: Query) -> HttpResponse {
@@ -330,16 +308,9 @@ async fn quarantine_requeue(
     request: HttpRequest,
     named: web::Json<Named>,
 ) -> HttpResponse {
-    let work = async { api.queue.requeue(&named.id).await.map(|()| json!(*named)) };
+    let work = async { api.queue.requeue(&named.id).await.map(|()| &named) };
     let action = "requeue from quarantine";
-    ordered(
-        &api,
-        &operator(&request),
-        (action, json!(*named)),
-        QUARANTINE,
-        work,
-    )
-    .await
+    ordered(&api, &request, (action, &named), QUARANTINE, work).await
 }
 
 async fn quarantine_drop(
@@ -349,17 +320,10 @@ async fn quarantine_drop(
 ) -> HttpResponse {
     let work = async {
         let dropped = api.queue.drop_quarantined(&named.id).await;
-        dropped.map(|()| json!(*named))
+        dropped.map(|()| &named)
     };
     let action = "drop from quarantine";
-    ordered(
-        &api,
-        &operator(&request),
-        (action, json!(*named)),
-        QUARANTINE,
-        work,
-    )
-    .await
+    ordered(&api, &request, (action, &named), QUARANTINE, work).await
 }
 
 async fn aside(api: State, listing: Query) -> HttpResponse {
@@ -368,32 +332,18 @@ async fn aside(api: State, listing: Query) -> HttpResponse {
 }
 
 async fn aside_requeue(api: State, request: HttpRequest, named: web::Json<Named>) -> HttpResponse {
-    let work = async { api.aside.requeue(&named.id).await.map(|()| json!(*named)) };
+    let work = async { api.aside.requeue(&named.id).await.map(|()| &named) };
     let action = "requeue what was set aside";
-    ordered(
-        &api,
-        &operator(&request),
-        (action, json!(*named)),
-        ASIDE,
-        work,
-    )
-    .await
+    ordered(&api, &request, (action, &named), ASIDE, work).await
 }
 
 async fn aside_drop(api: State, request: HttpRequest, named: web::Json<Named>) -> HttpResponse {
     let work = async {
         let dropped = api.aside.drop_aside(&named.id).await;
-        dropped.map(|()| json!(*named))
+        dropped.map(|()| &named)
     };
     let action = "drop what was set aside";
-    ordered(
-        &api,
-        &operator(&request),
-        (action, json!(*named)),
-        ASIDE,
-        work,
-    )
-    .await
+    ordered(&api, &request, (action, &named), ASIDE, work).await
 }
 
 async fn incidents(api: State, listing: Query) -> HttpResponse {
@@ -406,16 +356,9 @@ async fn incidents(api: State, listing: Query) -> HttpResponse {
 }
 
 async fn file(api: State, request: HttpRequest, incident: web::Json<NewIncident>) -> HttpResponse {
-    let work = async { api.conduct.file(&incident).await.map(|view| json!(view)) };
+    let work = api.conduct.file(&incident);
     let action = "file an incident";
-    ordered(
-        &api,
-        &operator(&request),
-        (action, json!(*incident)),
-        CONDUCT,
-        work,
-    )
-    .await
+    ordered(&api, &request, (action, &incident), CONDUCT, work).await
 }
 
 async fn conspicuous(api: State, listing: Query) -> HttpResponse {
@@ -431,15 +374,8 @@ async fn conduct(api: State, subject: web::Path<String>) -> HttpResponse {
 }
 
 async fn forgive(api: State, request: HttpRequest, named: web::Json<Named>) -> HttpResponse {
-    let work = async { api.conduct.forgive(&named.id).await.map(|view| json!(view)) };
-    ordered(
-        &api,
-        &operator(&request),
-        ("forgive", json!(*named)),
-        CONDUCT,
-        work,
-    )
-    .await
+    let work = api.conduct.forgive(&named.id);
+    ordered(&api, &request, ("forgive", &named), CONDUCT, work).await
 }
 
 async fn cluster(api: State) -> HttpResponse {
@@ -447,18 +383,8 @@ async fn cluster(api: State) -> HttpResponse {
 }
 
 async fn cluster_drain(api: State, request: HttpRequest, meant: web::Json<Meant>) -> HttpResponse {
-    let work = async {
-        let draining = api.cluster.drain(meant.node.as_deref()).await;
-        draining.map(|draining| json!(draining))
-    };
-    ordered(
-        &api,
-        &operator(&request),
-        ("drain", json!(*meant)),
-        CLUSTER,
-        work,
-    )
-    .await
+    let work = api.cluster.drain(meant.node.as_deref());
+    ordered(&api, &request, ("drain", &meant), CLUSTER, work).await
 }
 
 async fn cluster_drained(api: State, seen: web::Json<Draining>) -> HttpResponse {
@@ -466,9 +392,9 @@ async fn cluster_drained(api: State, seen: web::Json<Draining>) -> HttpResponse 
 }
 
 async fn cluster_raise(api: State, request: HttpRequest) -> HttpResponse {
-    let work = async { api.cluster.raise().await.map(|raised| json!(raised)) };
-    let about = ("raise the feature level", json!({}));
-    ordered(&api, &operator(&request), about, CLUSTER, work).await
+    let work = api.cluster.raise();
+    let about = ("raise the feature level", &json!({}));
+    ordered(&api, &request, about, CLUSTER, work).await
 }
 
 async fn nowhere() -> HttpResponse {
@@ -479,7 +405,7 @@ async fn nowhere() -> HttpResponse {
     )
 }
 
-pub(super) fn operator(request: &HttpRequest) -> Operator {
+fn operator(request: &HttpRequest) -> Operator {
     let name = request.headers().get(OPERATOR);
     Operator::named(name.and_then(|name| name.to_str().ok()))
 }
@@ -491,20 +417,20 @@ fn plain(reason: &str) -> String {
 }
 
 /// Carries out an order, recorded before and after.
-pub(super) async fn ordered(
+pub(super) async fn ordered<T: Serialize>(
     api: &Api,
-    operator: &Operator,
-    (action, about): (&'static str, Value),
+    request: &HttpRequest,
+    (action, about): (&'static str, &impl Serialize),
     list: &str,
-    work: impl Future<Output = Result<Value, DeskError>>,
+    work: impl Future<Output = Result<T, DeskError>>,
 ) -> HttpResponse {
     let entry = Entry {
-        operator,
+        operator: &operator(request),
         action,
-        about,
+        about: json!(about),
     };
     api.audit.asked(api.clock.now(), &entry);
-    let outcome = work.await;
+    let outcome = work.await.map(|done| json!(done));
     let recorded = outcome.clone().map_err(|error| error.to_string());
     api.audit.done(api.clock.now(), &entry, &recorded);
     answer(outcome, list)

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use super::api::{answer, operator, ordered};
+use super::api::{answer, ordered};
 use super::door::Open;
 use crate::stores::{OpenStore, WRITE_TIME_MAX};
 
@@ -301,12 +301,12 @@ pub(super) async fn export(
     archive: web::Json<Archive>,
 ) -> HttpResponse {
     let archive = archive.into_inner();
-    let about = ("export", about(&archive));
+    let about = ("export", &about(&archive));
     let work = async {
         let exported = open.moving.export(archive, open.clock.now()).await?;
         Ok(json!(exported))
     };
-    ordered(&open, &operator(&request), about, EXPORT, work).await
+    ordered(&open, &request, about, EXPORT, work).await
 }
 
 pub(super) async fn import(
@@ -315,9 +315,9 @@ pub(super) async fn import(
     archive: web::Json<Archive>,
 ) -> HttpResponse {
     let archive = archive.into_inner();
-    let about = ("import", about(&archive));
+    let about = ("import", &about(&archive));
     let work = async { Ok(json!(open.moving.import(archive).await?)) };
-    ordered(&open, &operator(&request), about, IMPORT, work).await
+    ordered(&open, &request, about, IMPORT, work).await
 }
 
 fn about(archive: &Archive) -> Value {

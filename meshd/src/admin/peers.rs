@@ -14,7 +14,7 @@ use mesh_peer::{GreetingError, Peers, Standing};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::api::{Named, answer, operator, ordered};
+use super::api::{Named, answer, ordered};
 use super::door::Open;
 
 /// Time a domain has to be found and to answer a Hello.
@@ -150,8 +150,8 @@ pub(super) async fn forget(
         api.peers.forget(&domain).await?;
         Ok(json!({ "domain": domain }))
     };
-    let order = ("forget a service", json!(*named));
-    ordered(&api, &operator(&request), order, PEERS, work).await
+    let order = ("forget a service", &named);
+    ordered(&api, &request, order, PEERS, work).await
 }
 
 fn canonical(domain: &str) -> Result<String, DeskError> {
