@@ -1,5 +1,6 @@
-//! Tells owners that something was left for them: a nudge in process after the commit, and a look at
-//! the store every two seconds as the last net (cluster §8).
+//! Tells owners that something was left for them: a nudge in process after the commit, a key of the store that
+//! owners on other nodes watch (`handle::waking`), and a look at the store every two seconds as the last net
+//! (cluster §8).
 //!
 //! A nudge that is lost costs two seconds, never an entry. What is rung for one partition many times
 //! before somebody listens is rung once.

@@ -7,6 +7,7 @@
 
 mod holding;
 mod rounds;
+pub(crate) mod waking;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -65,6 +66,8 @@ pub(crate) struct Inner<S: Store> {
     pub(crate) is_stopping: AtomicBool,
     /// Told when there may be something in intakes that have come to be ours.
     pub(crate) intakes_unknown: Arc<Notify>,
+    /// Told when other partitions are ours than before.
+    pub(crate) owned_changed: Arc<Notify>,
     /// The queue to other services, once it is emptied from here.
     pub(crate) outbound: OnceLock<Outbound<S>>,
 }
@@ -123,11 +126,13 @@ impl<S: Store> BackendHandle<S> {
             arbiters: Mutex::new(arbiters),
             is_stopping: AtomicBool::new(false),
             intakes_unknown: Arc::default(),
+            owned_changed: Arc::default(),
             outbound: OnceLock::new(),
         });
         inner.begin_rounds();
         inner.begin_nudging();
         inner.begin_minding_others();
+        inner.begin_waking();
         Self { inner }
     }
 

@@ -208,7 +208,7 @@ pub(crate) async fn receive_meanwhile<S: Store>(
     let mut rows = Rows::default();
     rows.leave(&entry);
     let mut tx = shared.store.begin(shared.writing());
-    rows.fill(&mut tx, shared.claimant.generation);
+    rows.fill(&mut tx, shared.intakes());
     // An append whose result is unknown may be repeated: its id makes it one.
     let committed = tx.commit().await;
     if let Err(error) = committed {

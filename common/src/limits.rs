@@ -155,6 +155,11 @@ pub const INTAKE_ENTRIES_MAX: usize = 64;
 pub const INTAKE_BYTES_MAX: usize = 512 * 1024;
 /// Time between two looks at intakes whose owners nobody nudged (cluster §8).
 pub const INTAKE_POLL_INTERVAL: Duration = Duration::from_secs(2);
+/// Watches of intakes that an owner begins at once.
+pub const INTAKE_WATCHES_BEGUN_AT_ONCE: usize = 16;
+/// Time from one waking of an owner by the store to the next for the same partition (cluster §8, table 22): what
+/// other nodes leave meanwhile is found together, unless they call.
+pub const INTAKE_WAKE_INTERVAL: Duration = Duration::from_millis(250);
 /// Time from one draining of an intake for the sake of outcomes alone to the next: who sends a lot is told of
 /// several at once.
 pub const OUTCOMES_TOLD_INTERVAL: Duration = Duration::from_millis(250);

@@ -193,6 +193,7 @@ impl<S: Store> Keeping<S> {
         gauge.set(i64::try_from(owned).unwrap_or(i64::MAX));
         if let Some(home) = self.home.upgrade() {
             home.intakes_unknown.notify_one();
+            home.owned_changed.notify_one();
         }
         is_claiming
     }

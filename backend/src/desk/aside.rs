@@ -47,8 +47,7 @@ impl<S: Store> BackendHandle<S> {
                     why: format!("entry {id} does not read, so it can never be received"),
                 });
             }
-            let prefix = keys::intake_prefix(partition, shared.claimant.generation);
-            tx.set_stamped_key(&prefix, &0_u32.to_be_bytes(), value);
+            shared.intakes().leave(&mut tx, &[(partition, value)]);
         }
         tx.clear(&entry);
         tx.clear(&why);

@@ -131,7 +131,7 @@ impl<S: Store> BackendHandle<S> {
         let mut rows = Rows::default();
         rows.record_incident(&incident);
         let mut tx = shared.store.begin(shared.writing());
-        rows.fill(&mut tx, shared.claimant.generation);
+        rows.fill(&mut tx, shared.intakes());
         tx.commit().await?;
         shared.conduct.invalidate(subject.name());
         tracing::warn!(%subject, what = filed.what, incident = "filed by an operator", "incident");

@@ -88,7 +88,7 @@ impl<S: Store> OutboundDesk<S> {
         };
         let mut queued = Rows::default();
         queued.enqueue(&item, message);
-        queued.fill(&mut tx, shared.claimant.generation);
+        queued.fill(&mut tx, shared.intakes());
         [entry, body, why].iter().for_each(|key| tx.clear(key));
         let committed = tx.commit().await?;
         queued.tell_queued(shared, committed.stamp);
@@ -109,7 +109,7 @@ impl<S: Store> OutboundDesk<S> {
             let reason = "it could not be handled here and was dropped by an operator";
             left.leave(&item.told(MessageState::Failed, Some(reason), shared.now()));
         }
-        left.fill(&mut tx, shared.claimant.generation);
+        left.fill(&mut tx, shared.intakes());
         places.iter().for_each(|key| tx.clear(key));
         tx.commit().await?;
         left.left_for().for_each(|one| shared.bell.ring(one));

@@ -22,7 +22,7 @@ use super::load::Unreadable;
 use super::rows;
 use super::transfer::Errand;
 use crate::escrow::Escrow;
-use crate::partition::records::Rows;
+use crate::partition::records::{Intakes, Rows};
 use crate::partition::shared::Shared;
 use crate::partition::{Fenced, check_held, commit, encode_ownership};
 use crate::store::{Plan, PlanError, ProbeError, Read, Store, StoreError, Tx, TxOptions, keys};
@@ -267,7 +267,7 @@ pub(crate) async fn settle<S: Store>(
         fence_key,
         fences,
         settlements: &settlements,
-        generation: shared.claimant.generation,
+        intakes: shared.intakes(),
         filled: Mutex::default(),
     };
     let stamp = shared.escrow.as_ref().map(Escrow::stamp);
@@ -352,8 +352,8 @@ struct SettlePlan<'a> {
     fence_key: Vec<u8>,
     fences: BTreeMap<Vec<u8>, Ownership>,
     settlements: &'a [Settlement],
-    /// Of the store: what is left in intakes is left as of it.
-    generation: u32,
+    /// Where the senders are told.
+    intakes: Intakes<'a>,
     filled: Mutex<Filled>,
 }
 
@@ -384,7 +384,7 @@ impl<S: Store> Plan<S> for SettlePlan<'_> {
             }
         }
         filled.left_for = rows.left_for().collect();
-        rows.fill(tx, self.generation);
+        rows.fill(tx, self.intakes);
         *self.filled.lock().unwrap_or_else(PoisonError::into_inner) = filled;
         Ok(())
     }

@@ -513,7 +513,7 @@ impl<S: Store> Plan<S> for BatchPlan<'_, S> {
             escrow.renew(self.shared, holder);
             return Err(PlanError::Outdated);
         }
-        self.rows.fill(tx, claimant.generation);
+        self.rows.fill(tx, self.shared.intakes());
         Ok(())
     }
 

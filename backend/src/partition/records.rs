@@ -38,8 +38,6 @@ const JSON: u8 = 1;
 const TIP: u8 = 1;
 /// Format of a frame record.
 const FRAME: u8 = 1;
-/// Format of an entry left in an intake.
-const INTAKE: u8 = 1;
 /// Format of rows that begin with the moment they expire.
 const EXPIRING: u8 = 1;
 
@@ -99,18 +97,15 @@ impl Rows {
             .sum()
     }
 
-    /// Puts everything into `tx`, what is left in intakes as of `generation` of the store.
-    pub(crate) fn fill<T: Tx>(&self, tx: &mut T, generation: u32) {
+    /// Puts everything into `tx`, what is left for others into `intakes`.
+    pub(crate) fn fill<T: Tx>(&self, tx: &mut T, intakes: Intakes<'_>) {
         for (key, value) in &self.absolute {
             match value {
                 Some(value) => tx.set(key, value.clone()),
                 None => tx.clear(key),
             }
         }
-        for (place, (partition, value)) in (0_u32..).zip(&self.intake) {
-            let prefix = keys::intake_prefix(*partition, generation);
-            tx.set_stamped_key(&prefix, &place.to_be_bytes(), value.clone());
-        }
+        intakes.leave(tx, &self.intake);
         let shards: BTreeSet<ShardId> = self.queued.iter().map(Note::shard).collect();
         for shard in shards {
             tx.set_stamped_value(&keys::wake(shard), b"", b"");
@@ -156,7 +151,7 @@ impl Rows {
     /// Leaves `entry` in the intake of its account's partition.
     pub(crate) fn leave(&mut self, entry: &IntakeEntry) {
         self.intake
-            .push((entry.partition(), encode_intake(entry).into()));
+            .push((entry.partition(), intakes::encode(entry).into()));
     }
 
     /// Puts a message into the queue of its destination; `body` is written already.
@@ -463,22 +458,6 @@ pub(crate) fn retired(value: &[u8]) -> Result<Udf, RowError> {
     decode("retired key", value)
 }
 
-/// The payload of a message stands raw behind the rest: as base64url the largest ones would not fit
-/// into one value.
-fn encode_intake(entry: &IntakeEntry) -> Vec<u8> {
-    let (rest, payload) = entry.clone().without_payload();
-    let json = serde_json::to_vec(&rest).expect("rows hold no maps with other keys than text");
-    Writer::new(INTAKE).octets(&json).octets(&payload).finish()
-}
-
-pub(crate) fn intake(value: &[u8]) -> Result<IntakeEntry, RowError> {
-    let mut row = Reader::new("intake entry", value, INTAKE)?;
-    let (json, payload) = (row.octets()?, row.octets()?);
-    let rest: IntakeEntry = serde_json::from_slice(json).map_err(|_| row.impossible("text"))?;
-    row.finish()?;
-    Ok(rest.with_payload(payload.to_vec()))
-}
-
 pub(crate) fn unique(value: &[u8]) -> Result<UniqueRow, RowError> {
     decode("unique id", value)
 }
@@ -615,8 +594,10 @@ pub(crate) fn replay(value: &[u8]) -> Result<ReplayRow, RowError> {
 }
 
 mod incidents;
+mod intakes;
 pub(crate) mod marks;
 
 pub(crate) use incidents::{incident, weight};
+pub(crate) use intakes::{Intakes, intake};
 #[cfg(test)]
 mod tests;

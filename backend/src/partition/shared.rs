@@ -14,6 +14,7 @@ use super::conduct::ConductCache;
 use super::contacts::ContactCache;
 use super::doubts::Doubts;
 use super::ownership::Claimant;
+use super::records::Intakes;
 use super::shown::Shown;
 use super::version_chain::VersionChains;
 use crate::bell::Bell;
@@ -215,6 +216,11 @@ impl<S: Store> Shared<S> {
         let membership = self.membership.as_ref();
         let unit = Unit::Partition(partition);
         CallFailure::Moved(membership.and_then(|membership| membership.route(unit)))
+    }
+
+    /// The intakes of all partitions, as this node leaves something in them.
+    pub(crate) fn intakes(&self) -> Intakes<'_> {
+        Intakes::new(self.claimant.generation, self.membership.as_deref())
     }
 
     /// Panics if a test asked for it.

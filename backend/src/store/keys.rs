@@ -38,6 +38,7 @@
 //! | `20` acct | `aid 'n' hash16` | to whom a message of Outbound was sent |
 //! | `20` acct | `aid 'w' hash16` | when the account last wrote to a recipient |
 //! | `21` intake | `p generation versionstamp n` | what others left for an account of `p`, in the order of the commits |
+//! | `22` wake-in | `p` | versionstamp of the last commit by which a node left something for the partition of another |
 //! | `23` due | `p due kind aid rest` | empty: work to be done from the moment `due` on |
 //! | `24` aside | `p key kind` | an entry of an intake that cannot be received: `e` verbatim, `w` why |
 //! | `25` incident | `at id` | something that counts against somebody, on record (X-61) |
@@ -55,7 +56,7 @@
 //! | `41` migration | name | what copying a store notes for itself in the other one |
 //!
 //! Reserved: `11`–`12` domains, `20` acct `'g'` gate,
-//! `'e'` EARL content, `22` wake-in.
+//! `'e'` EARL content.
 //!
 //! `s` is the shard of the destination. Shards are owned as partitions are: table `02` has them behind
 //! the partitions. `queue` builds the keys of tables 30 to 36, `escrow` those of table 13.
@@ -64,7 +65,8 @@
 //! (`mesh_common::escrow` says why). It has no tables 23, 24 and 34 to 36, and eight octets of a destination where there are
 //! sixteen here. Everything that expires or is purged leaves a row in table 23, so that work which is due
 //! is found by one range read, however many accounts there are. Table 32 is written with every commit that
-//! queues something, not only when a nudge failed: nobody has to know whether it did.
+//! queues something, not only when a nudge failed: nobody has to know whether it did; and so is table 22, but only
+//! where the partition is another node's.
 
 use mesh_common::account::AccountId;
 use mesh_common::address::AccountAddress;
@@ -78,6 +80,7 @@ pub use self::due::{Due, DueKind, all_due, due};
 pub use self::escrow::{all_wanted, holder, holders, ledger, ledgers, parse_holder, wanted};
 pub use self::intake::{
     all_set_aside, intake, intake_prefix, intakes, parse_set_aside, partition_of_intake, set_aside,
+    wake_in,
 };
 pub use self::queue::{
     QueuePlace, Zone, all_once, all_quarantined, all_queues, destination, once_prefix,
@@ -106,6 +109,7 @@ const ROUTE: u8 = 0x03;
 const DIR: u8 = 0x10;
 const ACCT: u8 = 0x20;
 const INTAKE: u8 = 0x21;
+const WAKE_IN: u8 = 0x22;
 const DUE: u8 = 0x23;
 const ASIDE: u8 = 0x24;
 /// Behind the tables of what was left, is due, was set aside or complained about.

@@ -13,7 +13,7 @@ use mesh_common::spool::SpoolItem;
 
 use super::gated::GatedStore;
 use super::*;
-use crate::partition::records::Rows;
+use crate::partition::records::{Intakes, Rows};
 use crate::store::{KeyRange, Read, Tx as _, TxOptions, keys, walk};
 
 const INBOUND: &str = "mmm_Inbound";
@@ -81,7 +81,7 @@ impl<S: Store> Scene<S> {
         let mut rows = Rows::default();
         entries.iter().for_each(|entry| rows.leave(entry));
         let mut tx = self.store.begin(TxOptions::default());
-        rows.fill(&mut tx, 1);
+        rows.fill(&mut tx, Intakes::new(1, None));
         tx.commit().await.unwrap();
     }
 

@@ -20,7 +20,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use super::*;
 use crate::outbound::{Carrier, Outbound, OutboundConfig, Transfer, rows};
-use crate::partition::records::{self, Rows};
+use crate::partition::records::{self, Intakes, Rows};
 use crate::store::keys::{self, AccountKeys};
 use crate::store::{Read, Tx, TxOptions, walk};
 
@@ -200,7 +200,7 @@ impl<S: Store> Scene<S> {
                 rows.enqueue(item, body);
             }
             let mut tx = self.store.begin(TxOptions::default());
-            rows.fill(&mut tx, 1);
+            rows.fill(&mut tx, Intakes::new(1, None));
             if tx.commit().await.is_ok() {
                 return rows;
             }

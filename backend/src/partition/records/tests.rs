@@ -283,7 +283,7 @@ fn rows_are_written_as_they_always_were() {
 async fn store_with(changes: Vec<Change>) -> MemoryStore {
     let store = MemoryStore::new();
     let mut tx = store.begin(TxOptions::default());
-    rows_of(changes).fill(&mut tx, 1);
+    rows_of(changes).fill(&mut tx, Intakes::new(1, None));
     tx.commit().await.unwrap();
     store
 }

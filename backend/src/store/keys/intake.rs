@@ -1,8 +1,8 @@
-//! The keys of what others leave for accounts whose owner is not at hand: tables 21 and 24 (cluster §8).
+//! The keys of what others leave for accounts whose owner is not at hand: tables 21, 22 and 24 (cluster §8).
 
 use mesh_common::cluster::PartitionId;
 
-use super::{ASIDE, INTAKE, concat};
+use super::{ASIDE, INTAKE, WAKE_IN, concat};
 use crate::store::KeyRange;
 
 /// Where a commit's stamp, and the place of the entry in the commit, are put behind. The generation is
@@ -22,6 +22,12 @@ pub fn intake_prefix(partition: PartitionId, generation: u32) -> Vec<u8> {
 #[must_use]
 pub fn intake(partition: PartitionId) -> KeyRange {
     KeyRange::prefix(&concat(&[&[INTAKE], &partition.0.to_be_bytes()]))
+}
+
+/// Written by a commit that leaves something for the partition of another node: its owner watches it.
+#[must_use]
+pub fn wake_in(partition: PartitionId) -> Vec<u8> {
+    concat(&[&[WAKE_IN], &partition.0.to_be_bytes()])
 }
 
 /// Everything that was left for anybody.

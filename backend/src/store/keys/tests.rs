@@ -73,6 +73,7 @@ fn the_table_of_keys_is_as_it_was_promised() {
         (account.posting(), format!("{aid}6c")),
         (account.sending(hash), format!("{aid}6e{hash_text}")),
         (account.recipient(hash), format!("{aid}77{hash_text}")),
+        (wake_in(PartitionId(1_023)), "2203ff".to_owned()),
         (
             due.key(),
             format!("2303ff000000000000010270{}77", &aid[2..]),
