@@ -173,7 +173,7 @@ impl<S: Store> Keeping<S> {
     fn tell(&mut self, event: Event) -> bool {
         let effects = self.keeper.step(self.now(), event);
         let is_claiming = effects.iter().any(|one| matches!(one, Effect::Claim(_)));
-        let mut is_changed = false;
+        let (mut has_begun, mut has_ended) = (false, false);
         let mut is_rerouted = effects.contains(&Effect::Routes);
         for effect in effects {
             // Behind what begins: whoever is told of it finds it. Before what ends: whoever is sent away
@@ -182,20 +182,27 @@ impl<S: Store> Keeping<S> {
                 self.membership.tell_routes(self.keeper.routes().clone());
                 is_rerouted = false;
             }
-            is_changed |= matches!(effect, Effect::Begin { .. } | Effect::End { .. });
+            has_begun |= matches!(effect, Effect::Begin { .. });
+            has_ended |= matches!(effect, Effect::End { .. });
             self.carry_out(effect);
         }
-        if !is_changed {
-            return is_claiming;
+        if has_begun || has_ended {
+            self.tell_owned(has_begun);
         }
-        let owned = self.membership.holdings(0).partitions;
+        is_claiming
+    }
+
+    /// Other partitions are ours than before, and perhaps more.
+    fn tell_owned(&self, has_begun: bool) {
+        let owned = self.membership.owned();
         let gauge = &self.shared.metrics.cluster.partitions_owned;
         gauge.set(i64::try_from(owned).unwrap_or(i64::MAX));
         if let Some(home) = self.home.upgrade() {
-            home.intakes_unknown.notify_one();
+            if has_begun {
+                home.intakes_unknown.notify_one();
+            }
             home.owned_changed.notify_one();
         }
-        is_claiming
     }
 
     // ---- What ended ----

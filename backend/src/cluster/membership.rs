@@ -7,7 +7,7 @@
 //! believes nothing of it when it wakes. Writes do not rest on this: they carry the fence.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -58,6 +58,8 @@ pub(crate) struct Membership {
     begun: (Duration, Timestamp),
     /// The epoch of our claim of each partition; 0: it is not ours.
     epochs: Vec<AtomicU64>,
+    /// How many of them are ours.
+    owned: AtomicUsize,
     /// Until when nobody can have taken what is ours, in microseconds of the stopwatch.
     served_until: AtomicU64,
     /// Whether a partition waits for that to be later.
@@ -95,6 +97,7 @@ impl Membership {
             begun: (stopwatch.elapsed(), now),
             stopwatch,
             epochs: PartitionId::all().map(|_| AtomicU64::new(0)).collect(),
+            owned: AtomicUsize::new(0),
             served_until: AtomicU64::new(0),
             is_awaited: AtomicBool::new(false),
             beaten_at: AtomicU64::new(0),
@@ -142,14 +145,25 @@ impl Membership {
 
     /// `partition` is ours by this claim.
     pub(crate) fn begin(&self, partition: PartitionId, fence: Fence) {
-        self.epochs[usize::from(partition.0)].store(fence.epoch, Ordering::Release);
+        let before = self.epochs[usize::from(partition.0)].swap(fence.epoch, Ordering::AcqRel);
+        if before == 0 {
+            self.owned.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// `partition` is not ours any more; whether it was.
     pub(crate) fn end(&self, partition: PartitionId, fence: Fence) -> bool {
         let epoch = &self.epochs[usize::from(partition.0)];
         let ended = epoch.compare_exchange(fence.epoch, 0, Ordering::AcqRel, Ordering::Acquire);
+        if ended.is_ok() {
+            self.owned.fetch_sub(1, Ordering::Relaxed);
+        }
         ended.is_ok()
+    }
+
+    /// How many partitions are ours.
+    pub(super) fn owned(&self) -> usize {
+        self.owned.load(Ordering::Relaxed)
     }
 
     /// Whether nobody can have taken anything from us; if not, whoever asked is woken once it is so again.
@@ -342,7 +356,7 @@ impl Membership {
     /// What is ours, besides this number of shards.
     pub(crate) fn holdings(&self, shards: usize) -> Holdings {
         Holdings {
-            partitions: PartitionId::all().filter(|one| self.owns(*one)).count(),
+            partitions: self.owned(),
             shards,
             is_leaving: self.is_leaving(),
             has_left: *self.has_left.borrow(),

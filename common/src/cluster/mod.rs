@@ -10,6 +10,7 @@ pub mod keeper;
 pub mod level;
 pub mod node;
 pub mod observer;
+pub mod owners;
 pub mod ownership;
 pub mod partition;
 pub mod placement;
@@ -33,6 +34,7 @@ pub use keeper::{
 pub use level::{LevelWatch, Readiness};
 pub use node::{NodeId, NodeRecord, Roles};
 pub use observer::Observer;
+pub use owners::Owners;
 pub use ownership::Ownership;
 pub use partition::PartitionId;
 pub use placement::{Candidate, Placement};

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fence::Fence;
 use super::node::{NodeId, Roles};
+use super::owners::Owners;
 use super::unit::Unit;
 
 /// The owner of one unit, as of one claim. Of two that differ the higher fence is the newer.
@@ -39,7 +40,7 @@ pub struct RoutingTable {
     /// The nodes that are alive, as whoever made the table sees it.
     pub nodes: BTreeMap<NodeId, RoutedNode>,
     /// The owner of each unit that has one at work.
-    pub owners: BTreeMap<Unit, Route>,
+    pub owners: Owners,
 }
 
 impl RoutingTable {
@@ -51,13 +52,13 @@ impl RoutingTable {
     }
 
     /// The units whose owner is another one in `now` than in `before`, with both, in their order. Tables are large
-    /// and change little: this reads both once.
+    /// and change little: this reads what one has and does not share with the other.
     pub fn differences<'a>(
         before: &'a Self,
         now: &'a Self,
     ) -> impl Iterator<Item = (Unit, Option<Route>, Option<Route>)> + 'a {
-        let mut old = before.owners.iter().peekable();
-        let mut new = now.owners.iter().peekable();
+        let mut old = before.owners.apart_from(&now.owners).peekable();
+        let mut new = now.owners.apart_from(&before.owners).peekable();
         std::iter::from_fn(move || {
             loop {
                 let order = match (old.peek(), new.peek()) {
@@ -96,6 +97,8 @@ impl RoutingTable {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::cluster::partition::PartitionId;
 
@@ -131,5 +134,34 @@ mod tests {
         ];
         assert_eq!(found, expected);
         assert_eq!(RoutingTable::differences(&now, &now).count(), 0);
+    }
+    /// Owners of some partitions, of several pieces, by number and epoch.
+    fn some() -> impl Strategy<Value = BTreeMap<u16, u64>> {
+        prop::collection::btree_map(0..200_u16, 1..4_u64, 0..40)
+    }
+
+    proptest! {
+        #[test]
+        fn tables_differ_alike_whether_they_share_anything_or_not(before in some(), now in some()) {
+            let made = |owners: &BTreeMap<u16, u64>| -> RoutingTable {
+                table(&owners.iter().map(|(number, epoch)| (*number, *epoch)).collect::<Vec<_>>())
+            };
+            let (old, apart) = (made(&before), made(&now));
+            let mut shared = old.clone();
+            for number in before.keys().filter(|one| !now.contains_key(one)) {
+                shared.owners.remove(&PartitionId(*number).into());
+            }
+            let others = apart.owners.iter().filter(|(unit, is)| old.owners.get(unit) != Some(is));
+            others.for_each(|(unit, is)| shared.owners.insert(*unit, *is));
+            prop_assert_eq!(&shared, &apart);
+            let found: Vec<_> = RoutingTable::differences(&old, &shared).collect();
+            prop_assert_eq!(&found, &RoutingTable::differences(&old, &apart).collect::<Vec<_>>());
+            for number in before.keys().chain(now.keys()) {
+                let unit: Unit = PartitionId(*number).into();
+                let (was, is) = (old.owners.get(&unit), apart.owners.get(&unit));
+                let expected = (was != is).then_some((unit, was.copied(), is.copied()));
+                prop_assert_eq!(found.iter().find(|(one, _, _)| *one == unit).copied(), expected);
+            }
+        }
     }
 }

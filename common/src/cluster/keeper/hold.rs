@@ -75,14 +75,6 @@ impl Holds {
         })
     }
 
-    /// What is to be let go of again.
-    pub(super) fn overdue(&self) -> impl Iterator<Item = (Unit, Fence)> {
-        self.0.iter().filter_map(|(unit, hold)| match hold {
-            Hold::Overdue(fence) => Some((*unit, *fence)),
-            _ => None,
-        })
-    }
-
     /// A look that began at `begun` has shown how things are.
     pub(super) fn looked(&mut self, begun: Duration) {
         self.0

@@ -20,6 +20,8 @@
 mod hold;
 mod pulse;
 mod steps;
+mod taking;
+mod work;
 
 #[cfg(test)]
 mod properties;
@@ -32,6 +34,7 @@ use std::time::Duration;
 use self::hold::{Hold, Holds};
 use self::pulse::Pulse;
 pub use self::steps::{Basis, Bid, Claim, ClaimOutcome, Effect, Event, ReleaseOutcome, Tables};
+use self::work::Agenda;
 use super::fence::Fence;
 use super::node::{NodeId, NodeRecord};
 use super::observer::Observer;
@@ -40,10 +43,7 @@ use super::placement::{Candidate, Placement};
 use super::routes::{RoutedNode, RoutingTable};
 use super::times::Times;
 use super::unit::Unit;
-use crate::limits::{
-    CLAIM_UNITS_MAX, CLAIMS_IN_FLIGHT_MAX, NODE_FORGOTTEN_AFTER, REBALANCE_RELEASE_INTERVAL,
-    REBALANCE_STABLE,
-};
+use crate::limits::{CLAIM_UNITS_MAX, NODE_FORGOTTEN_AFTER, REBALANCE_STABLE};
 
 /// What a Keeper is told once.
 #[derive(Debug, Clone)]
@@ -107,6 +107,8 @@ pub struct Keeper {
     /// Whether table 02 was ever read.
     has_looked: bool,
     holds: Holds,
+    /// What something may be to be done about.
+    agenda: Agenda,
     placement: Placement,
     /// What others say that they let go of and when they said so, until it is claimed or a look that began
     /// later has shown how it is.
@@ -143,6 +145,7 @@ impl Keeper {
             owners: BTreeMap::new(),
             has_looked: false,
             holds: Holds::default(),
+            agenda: Agenda::default(),
             placement: Placement::default(),
             freed: BTreeMap::new(),
             desired: BTreeMap::new(),
@@ -166,8 +169,7 @@ impl Keeper {
         self.keep_pulse(now, &mut effects);
         self.place(now);
         if !self.pulse.is_resting() {
-            self.let_go(now, &mut effects);
-            self.claim(&mut effects);
+            self.work_off(now, &mut effects);
             self.leave(&mut effects);
         }
         self.tell_routes(&mut effects);
@@ -181,7 +183,7 @@ impl Keeper {
             return Duration::MAX;
         }
         let wakes_at = self.pulse.wakes_at();
-        if self.pulse.is_resting() || self.misplaced().next().is_none() {
+        if self.pulse.is_resting() || !self.agenda.has_misplaced() {
             return wakes_at;
         }
         let releases_at = self.next_release.max(self.stable_since + REBALANCE_STABLE);
@@ -268,191 +270,6 @@ impl Keeper {
         census
     }
 
-    fn take(&mut self, now: Duration, event: Event, effects: &mut Vec<Effect>) {
-        match event {
-            Event::Tick => {}
-            Event::Looked(tables) => self.take_tables(now, tables, effects),
-            Event::LookFailed => self.pulse.looked(),
-            Event::Nudged => self.pulse.look_soon(now),
-            Event::Freed(units) => self.take_freed(now, units),
-            Event::HeartbeatEnded { seq, is_committed } => {
-                if self.pulse.beaten(now, seq, is_committed) {
-                    // What was silent while nothing could be written may have been so for that reason.
-                    self.observer.restart(now);
-                    self.is_regrouped = true;
-                    self.pulse.look_soon(now);
-                    effects.push(Effect::Resume);
-                }
-            }
-            Event::ClaimEnded { claim, outcome } => self.take_claim(now, &claim, outcome, effects),
-            Event::ReleaseEnded {
-                unit,
-                fence,
-                outcome,
-            } => self.take_release(now, unit, fence, outcome, effects),
-            Event::Fenced { unit, fence } => {
-                if self.holds.fence(unit) == Some(fence) {
-                    self.lose(now, unit, fence, effects);
-                }
-            }
-            Event::DrainOrdered => self.begin_drain(now),
-            Event::LeaveEnded { is_committed } => {
-                self.stage = if is_committed {
-                    Stage::Gone
-                } else {
-                    Stage::Lingering
-                };
-            }
-        }
-    }
-
-    fn take_tables(&mut self, now: Duration, tables: Tables, effects: &mut Vec<Effect>) {
-        self.pulse.looked();
-        let others = tables.nodes.into_iter().filter(|one| one.id != self.me.id);
-        self.observer.observe(tables.begun, now, others.collect());
-        self.is_regrouped = true;
-        self.has_looked |= tables.owners.is_some();
-        for (unit, record) in tables.owners.unwrap_or_default() {
-            self.learn(unit, record);
-        }
-        self.freed.retain(|_, told| *told > tables.begun);
-        self.holds.looked(tables.begun);
-        let lost: Vec<(Unit, Fence)> = self
-            .holds
-            .fences()
-            .filter(|one| self.is_lost(one))
-            .collect();
-        for (unit, fence) in lost {
-            self.holds.remove(unit);
-            effects.push(Effect::End { unit, fence });
-        }
-        if self.stage == Stage::Lingering {
-            self.stage = Stage::Draining { told_by: 0 };
-        }
-        self.forget_dead(effects);
-    }
-
-    /// Takes what another node says that it let go of. It tells whom each should belong to, as it sees it; who
-    /// does not see it so, or does not know how things are, has to look.
-    fn take_freed(&mut self, now: Duration, units: Vec<Unit>) {
-        for unit in units {
-            let is_owned = self.owners.get(&unit).is_some_and(|one| one.is_active);
-            let is_ours = self.desired(unit) == Some(self.me.id);
-            if is_owned && is_ours && self.holds.of(unit).is_none() {
-                self.freed.insert(unit, now);
-            } else {
-                self.pulse.look_soon(now);
-            }
-        }
-    }
-
-    /// Takes a record, unless a later one is known.
-    fn learn(&mut self, unit: Unit, record: Ownership) {
-        let known = self.owners.get(&unit);
-        if known.is_some_and(|known| !record.is_after(known)) {
-            return;
-        }
-        self.owners.insert(unit, record);
-        let owners = &mut self.routes.owners;
-        let before = match record.route() {
-            Some(route) => owners.insert(unit, route),
-            None => owners.remove(&unit),
-        };
-        self.is_rerouted |= before != record.route();
-    }
-
-    /// Whether what is held by this fence is known to be somebody else's, or free.
-    fn is_lost(&self, (unit, fence): &(Unit, Fence)) -> bool {
-        let record = self.owners.get(unit);
-        record.is_some_and(|record| {
-            record.fence > *fence || (record.fence == *fence && !record.is_active)
-        })
-    }
-
-    fn take_claim(
-        &mut self,
-        now: Duration,
-        claim: &Claim,
-        outcome: ClaimOutcome,
-        effects: &mut Vec<Effect>,
-    ) {
-        self.claims_in_flight = self.claims_in_flight.saturating_sub(1);
-        match outcome {
-            ClaimOutcome::Taken => {
-                self.claim_units = (self.claim_units * 2).min(CLAIM_UNITS_MAX);
-                claim.bids.iter().for_each(|bid| self.begin(bid, effects));
-            }
-            ClaimOutcome::Refused | ClaimOutcome::Failed => {
-                let units = claim.bids.iter().map(|bid| bid.unit);
-                units.for_each(|unit| self.holds.put(unit, Hold::Unclear { since: now }));
-                if outcome == ClaimOutcome::Refused {
-                    self.claim_units = (claim.bids.len() / 2).max(1);
-                    self.pulse.look_soon(now);
-                }
-            }
-        }
-    }
-
-    fn begin(&mut self, bid: &Bid, effects: &mut Vec<Effect>) {
-        let (unit, fence) = (bid.unit, bid.after.fence);
-        self.learn(unit, bid.after);
-        if self.is_lost(&(unit, fence)) {
-            return self.holds.remove(unit);
-        }
-        self.holds.put(unit, Hold::Held(fence));
-        let before = bid.before.filter(|before| before.node != self.me.id);
-        effects.push(Effect::Begin {
-            unit,
-            fence,
-            was_active: before.is_some_and(|before| before.is_active),
-        });
-    }
-
-    fn take_release(
-        &mut self,
-        now: Duration,
-        unit: Unit,
-        fence: Fence,
-        outcome: ReleaseOutcome,
-        effects: &mut Vec<Effect>,
-    ) {
-        if self.holds.fence(unit) != Some(fence) {
-            return;
-        }
-        match outcome {
-            ReleaseOutcome::Released => {
-                let held = Ownership {
-                    fence,
-                    node: self.me.id,
-                    is_active: true,
-                };
-                self.learn(unit, held.released());
-                self.holds.remove(unit);
-                effects.push(Effect::End { unit, fence });
-            }
-            ReleaseOutcome::Fenced => self.lose(now, unit, fence, effects),
-            ReleaseOutcome::Failed => self.holds.put(unit, Hold::Stuck { fence, since: now }),
-        }
-    }
-
-    /// Gives up what somebody else owns, and looks who.
-    fn lose(&mut self, now: Duration, unit: Unit, fence: Fence, effects: &mut Vec<Effect>) {
-        self.holds.put(unit, Hold::Unclear { since: now });
-        self.pulse.look_soon(now);
-        effects.push(Effect::End { unit, fence });
-    }
-
-    fn begin_drain(&mut self, now: Duration) {
-        if self.stage == Stage::Working {
-            self.me.draining = true;
-            self.is_regrouped = true;
-            self.stage = Stage::Draining {
-                told_by: self.me.seq + 1,
-            };
-            self.pulse.beat_soon(now);
-        }
-    }
-
     fn keep_pulse(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         if matches!(self.stage, Stage::Leaving | Stage::Gone) {
             return;
@@ -481,108 +298,11 @@ impl Keeper {
         }
         self.placement = Placement::among(candidates);
         self.stable_since = now;
+        self.agenda.add_all();
         let units = self.settings.units.iter();
         self.desired = units
             .filter_map(|unit| Some((*unit, self.placement.desired(*unit)?)))
             .collect();
-    }
-
-    /// What is held and should be another node's.
-    fn misplaced(&self) -> impl Iterator<Item = (Unit, Fence)> {
-        let held = self.holds.held();
-        held.filter(|(unit, _)| {
-            self.desired
-                .get(unit)
-                .is_some_and(|node| *node != self.me.id)
-        })
-    }
-
-    /// Releases: everything when the node drains, else gently what should be another node's.
-    fn let_go(&mut self, now: Duration, effects: &mut Vec<Effect>) {
-        let released: Vec<(Unit, Fence)> = match self.stage {
-            Stage::Working if self.may_rebalance(now) => self.misplaced().take(1).collect(),
-            Stage::Draining { told_by } if self.pulse.is_told(told_by) => {
-                self.holds.held().collect()
-            }
-            _ => Vec::new(),
-        };
-        if self.stage == Stage::Working && !released.is_empty() {
-            self.next_release = now + REBALANCE_RELEASE_INTERVAL;
-        }
-        let again: Vec<(Unit, Fence)> = self.holds.overdue().chain(self.orphans()).collect();
-        for (unit, fence) in released.into_iter().chain(again) {
-            self.holds.put(unit, Hold::Releasing(fence));
-            effects.push(Effect::Release {
-                unit,
-                fence,
-                successor: self.desired(unit).filter(|node| *node != self.me.id),
-            });
-        }
-    }
-
-    /// What is recorded as ours, is in no state here, and should be another node's: a claim landed whose
-    /// end was not learnt. Nobody else may claim it while we live.
-    fn orphans(&self) -> impl Iterator<Item = (Unit, Fence)> {
-        let recorded = self.owners.iter();
-        let ours = recorded.filter(|(_, record)| record.is_active && record.node == self.me.id);
-        ours.filter(|(unit, _)| {
-            self.holds.of(**unit).is_none() && self.desired(**unit) != Some(self.me.id)
-        })
-        .map(|(unit, record)| (*unit, record.fence))
-    }
-
-    fn may_rebalance(&self, now: Duration) -> bool {
-        now >= self.next_release && now >= self.stable_since + REBALANCE_STABLE
-    }
-
-    /// Claims what should be ours and is nobody's at work.
-    fn claim(&mut self, effects: &mut Vec<Effect>) {
-        if self.stage != Stage::Working || !self.has_looked {
-            return;
-        }
-        // By owner: what is taken at once depends on one node's record.
-        let mut bids: BTreeMap<Option<NodeId>, (Basis, Vec<Bid>)> = BTreeMap::new();
-        for (unit, _) in self.desired.iter().filter(|(_, node)| **node == self.me.id) {
-            if let Some((basis, bid)) = self.bid(*unit) {
-                let entry = bids.entry(basis.node());
-                entry.or_insert((basis, Vec::new())).1.push(bid);
-            }
-        }
-        for (basis, bids) in bids.into_values() {
-            for bids in bids.chunks(self.claim_units) {
-                if self.claims_in_flight == CLAIMS_IN_FLIGHT_MAX {
-                    return;
-                }
-                self.claims_in_flight += 1;
-                let units = bids.iter().map(|bid| bid.unit);
-                for unit in units {
-                    self.holds.put(unit, Hold::Claiming);
-                    self.freed.remove(&unit);
-                }
-                effects.push(Effect::Claim(Claim {
-                    basis: basis.clone(),
-                    bids: bids.to_vec(),
-                }));
-            }
-        }
-    }
-
-    /// How `unit` may be claimed, if it may be.
-    fn bid(&self, unit: Unit) -> Option<(Basis, Bid)> {
-        if self.holds.of(unit).is_some() {
-            return None;
-        }
-        let known = self.owners.get(&unit).copied();
-        let is_freed = self.freed.contains_key(&unit);
-        let before = known.map(|known| if is_freed { known.released() } else { known });
-        let basis = basis(before.as_ref(), self.me.id, &self.observer)?;
-        let after = Ownership::claimed(before.as_ref(), self.settings.generation, self.me.id)?;
-        let bid = Bid {
-            unit,
-            before,
-            after,
-        };
-        Some((basis, bid))
     }
 
     /// Has records of nodes removed that are long dead and own nothing. One node does it for all.

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::cluster::{PartitionId, Roles};
 use crate::entropy::{self, Entropy, SeededEntropy};
+use crate::limits::REBALANCE_RELEASE_INTERVAL;
 
 const UNITS: u16 = 24;
 /// Longest way of a request to the store, and of an answer back.

@@ -12,7 +12,7 @@ use super::samples::*;
 use super::*;
 use crate::account::connect::Publication;
 use crate::cluster::{
-    AccountRequest, Answer, CallFailure, Fence, NodeId, Nudge, PartitionId, Roles, Route,
+    AccountRequest, Answer, CallFailure, Fence, NodeId, Nudge, Owners, PartitionId, Roles, Route,
     RoutedNode, RoutingTable, SigningKeys, TicketSecret, Told, Unit, Verified,
 };
 use crate::dare::Envelope;
@@ -409,7 +409,7 @@ fn any_told() -> impl Strategy<Value = Told> {
             revision,
             routes: Arc::new(RoutingTable {
                 nodes: BTreeMap::from_iter(nodes),
-                owners: BTreeMap::from_iter(owners),
+                owners: owners.into_iter().collect(),
             }),
             ticket_secrets: Arc::new(secrets),
         })
@@ -433,7 +433,7 @@ fn events_are_lines_that_people_can_read() {
                     draining: false,
                 },
             )]),
-            owners: BTreeMap::from([(
+            owners: Owners::from_iter([(
                 Unit::from(PartitionId(7)),
                 Route {
                     node: id,

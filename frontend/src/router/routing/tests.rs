@@ -466,7 +466,7 @@ fn zoned(here: &str, zones: [&str; 3]) -> Routing {
     let nodes = nodes.map(|(name, zone)| (node(name), routed(name, zone)));
     let table = Arc::new(RoutingTable {
         nodes: nodes.collect(),
-        owners: [(UNIT, route(1, 5))].into(),
+        owners: [(UNIT, route(1, 5))].into_iter().collect(),
     });
     let mut routing = Routing::new(here);
     for name in [1, 2, 3] {
