@@ -4,6 +4,7 @@
 mod fates;
 mod limits;
 mod partitions;
+mod returns;
 mod waking;
 
 use std::sync::Weak;
