@@ -25,6 +25,7 @@ use super::claims::{self, Beat, Look};
 use super::level;
 use super::membership::Membership;
 use crate::handle::Inner;
+use crate::outbound::survey;
 use crate::partition::doubts;
 use crate::partition::reading::ReadError;
 use crate::partition::shared::{Shared, chain};
@@ -478,8 +479,10 @@ impl<S: Store> Keeping<S> {
                 });
             }
             Effect::Leave => {
-                let node = self.membership.id;
+                let (node, shared) = (self.membership.id, Arc::clone(&self.shared));
                 self.tasks.spawn(async move {
+                    // While it is known to live nobody else counts it for gone.
+                    survey::give_everything_back(&shared).await;
                     let is_committed = claims::leave(&store, options, node).await;
                     Ended::Left { is_committed }
                 });

@@ -9,7 +9,7 @@ use mesh_common::delivery::QueueScope;
 use mesh_common::escrow::{HolderId, Ledger};
 
 use super::rows::{self, Holder};
-use super::{Charges, Escrow, plans};
+use super::{Charges, Escrow, TRIES_MAX, plans};
 use crate::partition::shared::{Shared, chain};
 use crate::store::{Read, Store, StoreError, Tx, keys};
 
@@ -43,6 +43,26 @@ impl Escrow {
         }
         let closed = holders.into_iter().filter(|(_, holder)| holder.is_closed);
         Ok(closed.map(|(id, _)| id).collect())
+    }
+
+    /// Closes our own holder: this node spends no more. Whether it is closed now, if anything was ever granted to it;
+    /// if not, others close it once this node is gone.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(crate) async fn close_own<S: Store>(&self, shared: &Shared<S>) -> Result<bool, StoreError> {
+        let (holder, is_known) = {
+            let state = self.lock();
+            (state.purse.holder(), state.is_known)
+        };
+        for _ in 0..TRIES_MAX {
+            if is_known && close(shared, holder).await? {
+                self.begin_anew(shared, holder);
+                self.measure(shared);
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Leaves the holders in `closed` what is charged to them, by `charges`, which were counted after they were

@@ -39,6 +39,8 @@ mod plans;
 mod rows;
 
 pub(crate) use plans::may_spend;
+#[cfg(test)]
+pub(crate) use rows::ledger;
 
 /// How many of each limit.
 pub(crate) type Wants = BTreeMap<QueueScope, u64>;
@@ -229,15 +231,23 @@ impl Escrow {
         }
     }
 
-    /// `closed` spends no more: what is spent from now on is charged to another.
+    /// `closed` was closed by others: what is spent from now on is charged to another.
     pub(crate) fn renew<S: Store>(&self, shared: &Shared<S>, closed: HolderId) {
+        if self.begin_anew(shared, closed) {
+            tracing::warn!("others took this node for gone: its grants are taken anew");
+        }
+    }
+
+    /// `closed` spends no more; whether that was not known.
+    fn begin_anew<S: Store>(&self, shared: &Shared<S>, closed: HolderId) -> bool {
         let holder = HolderId::draw(&mut shared.entropy.clone());
         let mut state = self.lock();
-        if state.purse.holder() == closed {
-            tracing::warn!("others took this node for gone: its grants are taken anew");
+        let is_news = state.purse.holder() == closed;
+        if is_news {
             state.purse.renew(closed, holder);
             state.is_known = false;
         }
+        is_news
     }
 
     /// `notes` are in the queue, or will have been counted if they are not.

@@ -9,7 +9,10 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use mesh_common::delivery::ShardId;
-use mesh_common::limits::{OUTBOUND_POLL_INTERVAL, OUTBOUND_ROUND_INTERVAL, OUTBOUND_SHARDS};
+use mesh_common::limits::{
+    ESCROW_LEAVING_TIME_MAX, OUTBOUND_POLL_INTERVAL, OUTBOUND_ROUND_INTERVAL, OUTBOUND_SHARDS,
+};
+use tokio::time::timeout;
 
 use super::depths::Survey;
 use super::load::{Found, found};
@@ -63,6 +66,27 @@ async fn wait<S: Store>(shared: &Shared<S>) -> bool {
     tokio::select! {
         () = shared.depths.full() => true,
         () = tokio::time::sleep(OUTBOUND_POLL_INTERVAL) => false,
+    }
+}
+
+/// Gives back what this node was granted of the limits that nodes share, and spends no more: its holder is closed, and
+/// one look finds what is still charged to it. Whatever fails is done by others once this node is gone.
+pub(crate) async fn give_everything_back<S: Store>(shared: &Shared<S>) {
+    let Some(escrow) = &shared.escrow else {
+        return;
+    };
+    let giving = async {
+        if escrow.close_own(shared).await? {
+            look_through(shared, true).await?;
+        }
+        Ok::<(), StoreError>(())
+    };
+    match timeout(ESCROW_LEAVING_TIME_MAX, giving).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(cause = chain(&error), "grants are left for others to count");
+        }
+        Err(_) => tracing::warn!("there is no time to count what grants are needed for"),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use futures_util::future::join_all;
 use mesh_common::account::QueuePolicy;
+use mesh_common::escrow::HolderId;
 
 use super::*;
 use crate::store::Faults;
@@ -233,4 +234,57 @@ async fn many_messages_to_one_destination_cost_one_grant() {
         2,
         "one of the destination, one of the tenant"
     );
+}
+
+impl Town {
+    async fn leave(&mut self, node: usize) {
+        self.nodes[node].scene.backend.begin_to_leave();
+        let has_left = |town: &Self| town.nodes[node].scene.backend.holdings().unwrap().has_left;
+        while !has_left(self) {
+            self.pass(1, &[]).await;
+        }
+    }
+
+    /// What is granted to `holder` of each limit that has a ledger.
+    async fn granted_to(&self, holder: HolderId) -> Vec<u64> {
+        let ledgers = self.nodes[0].scene.rows_of(keys::ledgers()).await;
+        let grants = ledgers.iter().map(|row| {
+            let (_, ledger) = crate::escrow::ledger(&row.value).unwrap();
+            ledger.of(holder)
+        });
+        grants.collect()
+    }
+}
+
+/// No other node counts for gone who has left in order: it has been done.
+#[actix::test]
+async fn a_node_that_leaves_gives_back_itself_what_it_does_not_need() {
+    let mut town = Town::bounded(1_000, 2).await;
+    let people = people(8);
+    town.create(&people).await;
+    assert_eq!(town.post(&people, "M").await, 8);
+    let holder = town.nodes[1].shared().escrow.as_ref().unwrap().holder();
+    let items = town.nodes[0].scene.in_queue().await.into_iter();
+    let charged = items.filter(|one| one.charged_to == Some(holder)).count() as u64;
+    assert!(charged > 0, "the nodes share the people");
+    let before = town.granted_to(holder).await;
+    assert!(before.iter().all(|grant| *grant > charged), "{before:?}");
+    town.leave(1).await;
+    let after = town.granted_to(holder).await;
+    assert_eq!(
+        after,
+        [charged, charged],
+        "of the destination and the tenant"
+    );
+    // What it has queued leaves, and so does the last of the nodes that queue: nothing is granted any more.
+    let played = Played::new(&town.clock, received);
+    town.nodes.remove(1);
+    town.add(OUTBOUND, Some(&played)).await;
+    town.divide().await;
+    played.came(8).await;
+    town.idle().await;
+    assert_eq!(town.waiting().await, 0);
+    town.leave(0).await;
+    let ledgers = town.nodes[1].scene.rows_of(keys::ledgers()).await;
+    assert_eq!(ledgers.len(), 0, "{ledgers:?}");
 }
