@@ -123,6 +123,7 @@ impl World {
             return;
         }
         let effects = node.keeper.step(self.now, event);
+        assert_eq!(node.keeper.overlooked(), None, "each unit is seen to");
         for effect in effects {
             self.after(WAY_MS, Due::Store(id, effect));
         }

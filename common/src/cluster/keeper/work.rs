@@ -90,6 +90,26 @@ impl Keeper {
         self.claim(bids, effects);
     }
 
+    /// For tests: a unit of which something is to be done, and which is not looked at before something changes.
+    #[cfg(test)]
+    pub(super) fn overlooked(&self) -> Option<Unit> {
+        if self.pulse.is_resting() {
+            return None;
+        }
+        let mut all = self.settings.units.iter().chain(self.owners.keys());
+        let is_overlooked = |unit: &&Unit| {
+            let is_misplaced = self.agenda.misplaced.contains(unit);
+            match self.work(**unit) {
+                None => is_misplaced,
+                Some(Work::Rebalance) => !is_misplaced,
+                // There was no place for the claim.
+                Some(Work::Claim(..)) => is_misplaced || !self.agenda.due.contains(unit),
+                Some(Work::Release(_) | Work::ReleaseFirst(_)) => true,
+            }
+        };
+        all.find(is_overlooked).copied()
+    }
+
     fn work(&self, unit: Unit) -> Option<Work> {
         let (desired, me) = (self.desired(unit), Some(self.me.id));
         match (self.holds.of(unit), self.stage) {
