@@ -26,10 +26,10 @@ async fn strangers() -> (Town, [Person; 2]) {
 
 impl Town {
     /// Watches of what the second node owns, beside those that it has itself, and for whom they tell.
-    fn waking(&self) -> (Waking<MemoryStore>, mpsc::UnboundedReceiver<PartitionId>) {
-        let (sender, told) = mpsc::unbounded_channel();
+    fn waking(&self) -> (Waking<MemoryStore>, mpsc::Receiver<PartitionId>) {
+        let (sender, told) = mpsc::channel(8);
         let tell = move |partition| {
-            let _gone = sender.send(partition);
+            let _gone = sender.try_send(partition);
         };
         let shared = Arc::clone(self.nodes[1].shared());
         (Waking::new(shared, Arc::new(tell)), told)
