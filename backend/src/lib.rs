@@ -23,6 +23,7 @@
 //! | [`service_keys`] | the secrets of the service, used beside the partitions |
 //! | [`tickets`] | the secrets of tickets, as the nodes of a cluster share them |
 //! | [`operator`] | the back-end as the process around it and its operator call it |
+//! | [`usage`] | what the accounts of each domain use |
 //! | [`config`], [`metrics`], [`system`] | settings, measures, the machine's time and chance |
 
 mod bell;
@@ -47,6 +48,7 @@ pub mod system;
 #[cfg(test)]
 mod tests;
 pub mod tickets;
+pub mod usage;
 
 pub use cluster::{ClusterConfig, Neighbours, NoNeighbours};
 pub use config::BackendConfig;

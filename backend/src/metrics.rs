@@ -6,6 +6,7 @@ pub(crate) mod cluster;
 mod destinations;
 mod escrow;
 pub(crate) mod outbound;
+mod usage;
 
 use prometheus::{
     Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
@@ -15,6 +16,7 @@ use prometheus::{
 use self::cluster::ClusterMetrics;
 use self::escrow::EscrowMetrics;
 use self::outbound::OutboundMetrics;
+use self::usage::UsageMetrics;
 
 /// One measure: name, labels, help.
 type Row = (&'static str, &'static [&'static str], &'static str);
@@ -171,6 +173,8 @@ pub struct Metrics {
     pub(crate) escrow: EscrowMetrics,
     /// What leaves for other services.
     pub(crate) outbound: OutboundMetrics,
+    /// What domains use.
+    pub(crate) usage: UsageMetrics,
 }
 
 impl Metrics {
@@ -218,6 +222,7 @@ impl Metrics {
             cluster: ClusterMetrics::new()?,
             escrow: EscrowMetrics::new()?,
             outbound: OutboundMetrics::new()?,
+            usage: UsageMetrics::new()?,
         })
     }
 
@@ -248,13 +253,14 @@ impl Metrics {
         registry.register(Box::new(self.forwarded.clone()))?;
         self.cluster.register(registry)?;
         self.escrow.register(registry)?;
-        self.outbound.register(registry)
+        self.outbound.register(registry)?;
+        self.usage.register(registry)
     }
 
     /// Name, labels and help of every measure, for the operator's documentation.
     pub fn table() -> impl Iterator<Item = (&'static str, &'static [&'static str], &'static str)> {
         let parts = cluster::TABLE.iter().chain(escrow::TABLE);
-        let parts = parts.chain(outbound::TABLE);
+        let parts = parts.chain(outbound::TABLE).chain(usage::TABLE);
         TABLE.iter().chain(parts).copied()
     }
 }
@@ -274,6 +280,7 @@ mesh_breaker_state dest
 mesh_clock_skew_seconds
 mesh_cluster_nodes state
 mesh_commit_seconds result
+mesh_containers_bytes tenant
 mesh_controller_changes_total rule
 mesh_escrow_grants_total
 mesh_escrow_stranded
@@ -351,6 +358,7 @@ mesh_upkeep_total kind
         cluster.passed_on.with_label_values(&["answered"]).inc();
         metrics.escrow.refusals.with_label_values(&["tenant"]).inc();
         outbound::tests::exercise(&metrics.outbound);
+        metrics.usage.bytes.with_label_values(&["other"]).set(1);
         let frames = &metrics.retention_frames;
         frames.with_label_values(&["deleted"]).inc();
         let mut shown: Vec<String> = registry

@@ -34,6 +34,7 @@ use crate::service_keys::ServiceKeys;
 use crate::store::{
     Plan, PlanError, ProbeError, Read, Store, StoreError, Tx, TxOptions, commit_with_probe, keys,
 };
+use crate::usage::Usages;
 
 /// Format of the `meta` row of a store at feature level 1, which says nothing of levels.
 const META: u8 = 1;
@@ -243,6 +244,7 @@ impl<S: Store> Parts<S> {
             depths,
             escrow,
             doubts: Doubts::default(),
+            usages: Usages::default(),
             chains,
             heard: Bell::default(),
             left_meanwhile: LeftMeanwhile::default(),

@@ -1,6 +1,7 @@
 //! What an operator, and the process around the back-end, ask of it: whether it is ready, that it stops,
 //! what it holds, and that it does now what is due (architecture A-15, cluster §15).
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -156,6 +157,7 @@ impl<S: Store> BackendHandle<S> {
         if let Some(membership) = &self.inner.shared.membership {
             membership.show(&self.inner.shared.metrics.cluster, self.inner.shared.now());
         }
+        self.measure_usage(TIME_MAX).await;
         let Some(outbound) = self.outbound() else {
             return;
         };
@@ -190,6 +192,22 @@ impl<S: Store> BackendHandle<S> {
                 .quarantined
                 .set(i64::try_from(items).unwrap_or(i64::MAX));
         }
+    }
+
+    /// Adds up what domains use, unless that was done a short while ago. A table that takes longer than
+    /// `time_max` is read to its end beside whoever asks.
+    async fn measure_usage(&self, time_max: Duration) {
+        let shared = Arc::clone(&self.inner.shared);
+        if !shared.usages.is_to_be_added_up(shared.now()) {
+            return;
+        }
+        let adding = tokio::spawn(async move {
+            match desk::domains::all(&shared).await {
+                Ok(domains) => shared.metrics.usage.show(&domains),
+                Err(error) => tracing::debug!(cause = chain(&error), "usage is not measured"),
+            }
+        });
+        let _later = tokio::time::timeout(time_max, adding).await;
     }
 
     /// Carries out what is due in all partitions, and says how many rows of work that was. Happens by

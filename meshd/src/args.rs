@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::Role;
 use crate::operate::args::{
-    Aside, Cluster, Explain, Export, Health, Import, Incidents, Migrate, Peer, Quarantine, Queue,
-    RestoreCheck, Verify,
+    Aside, Cluster, Domains, Explain, Export, Health, Import, Incidents, Migrate, Peer, Quarantine,
+    Queue, RestoreCheck, Verify,
 };
 
 /// A Mathematical Mesh service: people's devices keep their catalogs and messages on it,
@@ -53,6 +53,8 @@ pub enum Command {
     Aside(Aside),
     /// Complaints about accounts and services, and what follows from them.
     Incidents(Incidents),
+    /// The domains that are served here: what each of them uses.
+    Domain(Domains),
     /// Other services: who the one of a domain is, and forgetting it when it became another.
     Peer(Peer),
     /// Ask the running service whether it is ready: 0 if it is, 1 with the reason if it is not.

@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         Command::Quarantine(one) => return operate(&operate::Command::Quarantine(one)),
         Command::Aside(aside) => return operate(&operate::Command::Aside(aside)),
         Command::Incidents(one) => return operate(&operate::Command::Incidents(one)),
+        Command::Domain(one) => return operate(&operate::Command::Domain(one)),
         Command::Peer(peer) => return operate(&operate::Command::Peer(peer)),
         Command::Health(one) => return operate(&operate::Command::Health(one)),
         Command::Verify(one) => return moving(Moving::Verify(one)),

@@ -53,6 +53,8 @@ fn help_texts_are_the_manual() {
         ("help-quarantine.txt", &["help", "quarantine"]),
         ("help-aside.txt", &["help", "aside"]),
         ("help-incidents.txt", &["help", "incidents"]),
+        ("help-domain.txt", &["help", "domain"]),
+        ("help-domain-usage.txt", &["help", "domain", "usage"]),
         ("help-peer.txt", &["help", "peer"]),
         ("help-peer-forget.txt", &["help", "peer", "forget"]),
         ("help-incidents-file.txt", &["help", "incidents", "file"]),

@@ -159,6 +159,9 @@ pub fn owner_of_write(key: &[u8], is_cleared: bool) -> Option<Unit> {
     if let Some(partition) = keys::partition_of_intake(key) {
         return is_cleared.then_some(partition.into());
     }
+    if let Some((_, partition)) = keys::parse_usage(key) {
+        return Some(partition.into());
+    }
     match QueuePlace::parse(key) {
         Some(QueuePlace::Record(zone)) => return Some(zone.shard.into()),
         Some(QueuePlace::Item { zone, .. }) => return is_cleared.then_some(zone.shard.into()),

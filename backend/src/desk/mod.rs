@@ -20,11 +20,13 @@
 //! | `owner` | who has what, where there are several nodes; what is done by others |
 //! | `aside`, `quarantine` | what can be handled in no way, listed, put back, dropped |
 //! | `conduct` | who draws complaints |
+//! | `domains` | what domains use |
 //! | `standing` | orders that stand until they are revoked |
 //! | [`view`] | what operators are shown, as the API writes it |
 
 mod aside;
 mod conduct;
+pub(crate) mod domains;
 mod explain;
 mod owner;
 mod quarantine;
@@ -40,6 +42,7 @@ use crate::partition::reading::ReadError;
 use crate::partition::shared::chain;
 use crate::store::{CommitError, StoreError};
 
+pub use domains::{DomainView, DomainsView};
 pub use owner::NoPool;
 pub(crate) use quarantine::count_quarantined;
 pub use queue::OutboundDesk;
@@ -190,4 +193,13 @@ pub trait ConductDesk: Send + Sync + 'static {
 
     /// Sets a subject's score to nothing. Its incidents stay on record.
     fn forgive<'a>(&'a self, subject: &'a str) -> Answer<'a, ConductView>;
+}
+
+/// What domains use of the service (cluster §9).
+pub trait DomainDesk: Send + Sync + 'static {
+    /// All domains, those that store most in front, at most `max` of them.
+    fn domains(&self, max: usize) -> Answer<'_, DomainsView>;
+
+    /// One domain.
+    fn domain<'a>(&'a self, domain: &'a str) -> Answer<'a, DomainView>;
 }

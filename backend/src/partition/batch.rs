@@ -16,7 +16,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use mesh_common::account::{Decision, Lookups, Standing, Tip, Transition, decide, needs};
+use mesh_common::account::{
+    Decision, Lookups, Standing, Tip, Transition, UsageChange, decide, needs,
+};
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::{CallFailure, Fence, PartitionId};
 use mesh_common::delivery::QueueScope;
@@ -36,6 +38,7 @@ use crate::store::{
     self, CommitError, Landing, Plan, PlanError, ProbeError, Read, Store, StoreError, Tx,
     TxOptions, commit_with_probe,
 };
+use crate::usage::UsageDraft;
 
 mod spending;
 
@@ -60,6 +63,8 @@ pub(crate) struct Draft {
     tainted: Vec<AccountAddress>,
     /// Whom what it queues is charged to, where other nodes queue too.
     holder: Option<HolderId>,
+    /// What it makes of what domains use.
+    usage: UsageDraft,
 }
 
 /// What became of an operation that was to be added.
@@ -107,7 +112,8 @@ pub(crate) async fn run<S: Store>(
     operations: Vec<Operation>,
     standings: HashMap<AccountAddress, Arc<Standing>>,
 ) -> Finished {
-    let mut draft = Draft::new(BatchId::draw(&mut shared.entropy.clone()), standings);
+    let usage = UsageDraft::new(partition, fence);
+    let mut draft = Draft::new(BatchId::draw(&mut shared.entropy.clone()), standings, usage);
     draft.prepare(shared, &operations).await;
     let mut operations = operations.into_iter();
     let tx = shared.store.begin(TxOptions::default());
@@ -123,7 +129,11 @@ pub(crate) async fn run<S: Store>(
 }
 
 impl Draft {
-    fn new(id: BatchId, standings: HashMap<AccountAddress, Arc<Standing>>) -> Self {
+    fn new(
+        id: BatchId,
+        standings: HashMap<AccountAddress, Arc<Standing>>,
+        usage: UsageDraft,
+    ) -> Self {
         let working = |(address, standing)| {
             let working = Working {
                 standing,
@@ -140,6 +150,7 @@ impl Draft {
             left: Vec::new(),
             tainted: Vec::new(),
             holder: None,
+            usage,
         }
     }
 
@@ -249,6 +260,12 @@ impl Draft {
             self.panicked(shared, operation);
             return Added::Done;
         };
+        let change = UsageChange::of(&working.standing, &next, &transition);
+        let domain = operation.account().domain();
+        if let Err(error) = self.usage.look_at(shared, domain).await {
+            operation.refuse(error.to_refusal());
+            return Added::Done;
+        }
         if !more.queued().is_empty() {
             match self.spend(shared, &operation, more.queued()).await {
                 Ok(()) => {}
@@ -266,6 +283,7 @@ impl Draft {
             let (tip, notes) = (AccountKeys::of(tip).tip(), more.queued().to_vec());
             shared.doubts.begin(partition, id, tip, notes);
         }
+        self.usage.add(shared, operation.account().domain(), change);
         self.rows.extend(more);
         self.bytes += bytes;
         let answer = transition.answer.clone();
@@ -330,12 +348,14 @@ impl Draft {
                 rows: &self.rows,
                 mark: touched.map(|one| Mark::Tip(AccountKeys::of(one.account).tip(), self.id)),
                 holder: self.holder.filter(|_| !self.rows.queued().is_empty()),
+                usage: &self.usage,
             };
             let operations = self.held.len();
             shared.metrics.batch_operations.observe(operations as f64);
             shared.metrics.batch_bytes.observe(self.rows.bytes() as f64);
             let landing = commit(shared, &plan).await;
             spending::tell_queues(shared, partition, self.id, &self.rows, &landing);
+            self.usage.settle(shared, landing.is_ok());
             result = landing.map(|_| ());
         }
         if result.is_ok() {
@@ -479,6 +499,8 @@ pub(crate) struct BatchPlan<'a, S> {
     pub(crate) mark: Option<Mark>,
     /// Whom what is queued is charged to: if it is closed, nothing lands.
     pub(crate) holder: Option<HolderId>,
+    /// What the rows make of what domains use.
+    pub(crate) usage: &'a UsageDraft,
 }
 
 /// What shows that rows have landed.
@@ -514,6 +536,7 @@ impl<S: Store> Plan<S> for BatchPlan<'_, S> {
             return Err(PlanError::Outdated);
         }
         self.rows.fill(tx, self.shared.intakes());
+        self.usage.fill(tx);
         Ok(())
     }
 

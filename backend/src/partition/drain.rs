@@ -19,7 +19,7 @@ use bytes::Bytes;
 use mesh_common::account::intake::{
     self, ContactIndex, Reception, ReceptionResult, Setting, Unfit,
 };
-use mesh_common::account::{IntakeBody, IntakeEntry, IntakeId, Lookups, Standing};
+use mesh_common::account::{IntakeBody, IntakeEntry, IntakeId, Lookups, Standing, UsageChange};
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::{Fence, PartitionId};
 use mesh_common::conduct::Level;
@@ -37,6 +37,7 @@ use super::records::{self, BatchId, Rows};
 use super::shared::Shared;
 use crate::store::keys;
 use crate::store::{Limit, Order, ProbeError, Read, Store, Tx, TxOptions};
+use crate::usage::UsageDraft;
 
 /// One row of the intake.
 #[derive(Debug)]
@@ -234,6 +235,7 @@ pub(crate) async fn run<S: Store>(
         entries: 0,
         receptions: Vec::new(),
         tainted: Vec::new(),
+        usage: UsageDraft::new(partition, fence),
     };
     let tx = shared.store.begin(TxOptions::default());
     for item in &prepared.page.items {
@@ -286,6 +288,8 @@ struct Draft {
     /// What became of the entries, for the log.
     receptions: Vec<(Option<AccountAddress>, ReceptionResult, Vec<String>)>,
     tainted: Vec<AccountAddress>,
+    /// What it makes of what domains use.
+    usage: UsageDraft,
 }
 
 impl Draft {
@@ -331,6 +335,10 @@ impl Draft {
             }
             Some(Err(unfit)) => self.set_aside(shared, item, unfit.reason),
             Some(Ok((next, rows, reception))) => {
+                let change = UsageChange::between(&working.standing, &next);
+                let domain = entry.account.domain();
+                self.usage.look_at(shared, domain).await?;
+                self.usage.add(shared, domain, change);
                 self.rows.extend(rows);
                 self.clear(item);
                 let line = (
@@ -435,8 +443,11 @@ impl Draft {
             rows: &self.rows,
             mark: Some(Mark::Gone(first.to_vec())),
             holder: None,
+            usage: &self.usage,
         };
-        commit(shared, &plan).await.map_err(DrainError::Commit)?;
+        let landing = commit(shared, &plan).await;
+        self.usage.settle(shared, landing.is_ok());
+        landing.map_err(DrainError::Commit)?;
         self.rows.left_for().for_each(|one| shared.bell.ring(one));
         for (account, result, incidents) in &self.receptions {
             report(shared, account.as_ref(), *result, incidents);

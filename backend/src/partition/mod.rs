@@ -43,7 +43,9 @@ pub use codec::RowError;
 pub(crate) use codec::{Reader, Writer};
 pub(crate) use ownership::Claimant;
 pub use ownership::{ClaimError, Contended, Fenced};
-pub(crate) use ownership::{check_held, decode as decode_ownership, encode as encode_ownership};
+pub(crate) use ownership::{
+    check_held, decode as decode_ownership, encode as encode_ownership, without_owner,
+};
 pub(crate) use records::directory;
 pub use upkeep::Tended;
 pub(crate) use upkeep::is_due;

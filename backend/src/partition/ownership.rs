@@ -53,6 +53,18 @@ pub(crate) fn decode(value: &[u8]) -> Result<Ownership, RowError> {
     Ok(decoded)
 }
 
+/// The record after a claim of nobody's: whoever owned the partition is fenced off, and claims it anew.
+pub(crate) const fn without_owner(record: Ownership) -> Ownership {
+    Ownership {
+        fence: Fence {
+            generation: record.fence.generation,
+            epoch: record.fence.epoch + 1,
+        },
+        is_active: false,
+        ..record
+    }
+}
+
 /// Why a partition could not be claimed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClaimError {

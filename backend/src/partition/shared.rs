@@ -31,6 +31,7 @@ use crate::outbound::shards::Shards;
 use crate::pace::Pace;
 use crate::service_keys::ServiceKeys;
 use crate::store::{Store, TxOptions};
+use crate::usage::Usages;
 
 /// A source of chance that several threads draw from.
 #[derive(Clone)]
@@ -154,6 +155,8 @@ pub(crate) struct Shared<S> {
     pub(crate) escrow: Option<Escrow>,
     /// What of that is in doubt.
     pub(crate) doubts: Doubts,
+    /// What domains use, as owners here know it.
+    pub(crate) usages: Usages,
     /// The fence without a read, if it is to be used.
     pub(crate) chains: VersionChains,
     /// Rung for services that spoke, authenticated, while something waits for them (delivery §12.2).

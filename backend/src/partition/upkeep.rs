@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use mesh_common::account::{AccountId, AccountStatus, DirectoryEntry};
+use mesh_common::account::{AccountId, AccountStatus, DirectoryEntry, UsageChange};
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::{Fence, PartitionId};
 use mesh_common::limits::{
@@ -24,6 +24,7 @@ use crate::config::BackendConfig;
 use crate::metrics::Metrics;
 use crate::store::keys::{self, AccountKeys, Due, DueKind, LookupKind};
 use crate::store::{KeyRange, Limit, Order, ProbeError, Read, Store, Tx, TxOptions};
+use crate::usage::UsageDraft;
 
 /// What one round of upkeep did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,6 +57,8 @@ struct Work {
     /// Accounts over which retention has taken its step of this round.
     stepped: HashSet<AccountId>,
     retained: Vec<Retained>,
+    /// The account whose record goes with this page of its purge, and the octets it had.
+    purged: Option<(AccountAddress, u64)>,
 }
 
 /// Carries out at most [`UPKEEP_ROWS_MAX`] rows of what is due at `now`.
@@ -71,6 +74,11 @@ pub(crate) async fn tend<S: Store>(
     if work.rows.is_empty() {
         return Ok((work.tended, Vec::new()));
     }
+    let mut usage = UsageDraft::new(partition, fence);
+    for (domain, octets) in work.freed() {
+        usage.look_at(shared, domain).await?;
+        usage.add(shared, domain, UsageChange::octets_gone(octets));
+    }
     let plan = BatchPlan {
         fence_key: keys::part(partition),
         partition,
@@ -79,8 +87,11 @@ pub(crate) async fn tend<S: Store>(
         rows: &work.rows,
         mark: None,
         holder: None,
+        usage: &usage,
     };
-    commit(shared, &plan).await.map_err(UpkeepError::Commit)?;
+    let landing = commit(shared, &plan).await;
+    usage.settle(shared, landing.is_ok());
+    landing.map_err(UpkeepError::Commit)?;
     for kind in work.kinds {
         shared.metrics.upkeep.with_label_values(&[kind]).inc();
     }
@@ -139,6 +150,17 @@ async fn plan<T: Tx>(
 }
 
 impl Work {
+    /// Octets that go, by domain.
+    fn freed(&self) -> impl Iterator<Item = (&str, i64)> {
+        let retained = self.retained.iter();
+        let retained = retained.map(|one| (one.address.domain(), one.octets));
+        let purged = self.purged.iter();
+        retained.chain(purged.map(|(address, octets)| {
+            let octets = i64::try_from(*octets).unwrap_or(i64::MAX);
+            (address.domain(), octets)
+        }))
+    }
+
     async fn add<T: Tx>(&mut self, tx: &T, due: Due, now: Timestamp) -> Result<(), ReadError> {
         let keys = AccountKeys::of(due.account);
         let (is_done, kind) = match due.kind {
@@ -267,14 +289,17 @@ impl Work {
         if std::mem::replace(&mut self.has_purged, true) {
             return Ok(false);
         }
+        let mut address = None;
         if let Some(row) = tx.get(&keys.record(), Read::Snapshot).await? {
-            let is_due = match records::account(&row)?.status {
+            let record = records::account(&row)?;
+            let is_due = match record.status {
                 AccountStatus::Deleted { at } => at + DELETED_DATA_KEPT <= now,
                 AccountStatus::Pending | AccountStatus::Connected | AccountStatus::Blocked => false,
             };
             if !is_due {
                 return Ok(true);
             }
+            address = Some(record.address);
         }
         let limit = Limit {
             rows: UPKEEP_ROWS_MAX,
@@ -285,6 +310,14 @@ impl Work {
             .await?;
         for row in &page.rows {
             self.rows.clear(row.key.to_vec());
+        }
+        // Its octets count until its record goes.
+        let record = keys.record();
+        let goes = page.rows.iter().any(|row| row.key[..] == record[..]);
+        if let Some(address) = address.filter(|_| goes) {
+            let tip = tx.get(&keys.tip(), Read::Snapshot).await?;
+            let tip = tip.map(|row| records::tip(&row)).transpose()?;
+            self.purged = tip.map(|(_, tip)| (address, tip.bytes_used));
         }
         Ok(!page.more)
     }

@@ -14,6 +14,7 @@
 //! | `02` part | `p` | ownership record: the fence |
 //! | `03` route | — | versionstamp of the last change of owner |
 //! | `10` dir | `domain 00 user` | account id, state, since |
+//! | `12` usage | `domain 00 p` | what the accounts of a domain use in a partition |
 //! | `13` escrow | `'h' holder` | who spends of limits that nodes share, or is closed: the fence of what it spends |
 //! | `13` escrow | `'g' hash16` | one such limit: to whom how much of it is granted |
 //! | `13` escrow | `'w' hash16` | versionstamp of when somebody met it last: others give back what they do not need |
@@ -55,11 +56,11 @@
 //! | `40` admin | `'v'` | versionstamp of the last change of a standing order |
 //! | `41` migration | name | what copying a store notes for itself in the other one |
 //!
-//! Reserved: `11`–`12` domains, `20` acct `'g'` gate,
+//! Reserved: `11` domains, `20` acct `'g'` gate,
 //! `'e'` EARL content.
 //!
 //! `s` is the shard of the destination. Shards are owned as partitions are: table `02` has them behind
-//! the partitions. `queue` builds the keys of tables 30 to 36, `escrow` those of table 13.
+//! the partitions. `queue` builds the keys of tables 30 to 36, `escrow` those of table 13, `usage` those of table 12.
 //!
 //! Draft: cluster §5 has grants by domain and partition in table 13; here they are by limit and by life of a node
 //! (`mesh_common::escrow` says why). It has no tables 23, 24 and 34 to 36, and eight octets of a destination where there are
@@ -90,6 +91,7 @@ pub use self::queue::{
 #[cfg(feature = "bottle")]
 pub use self::queue::{bodies, shard_of_body};
 pub use self::tickets::{parse_ticket_secret, ticket_secret, ticket_secrets};
+pub use self::usage::{all_usage, parse_usage, usage, usage_of_domain};
 use super::KeyRange;
 
 mod account;
@@ -99,6 +101,7 @@ mod escrow;
 mod intake;
 mod queue;
 mod tickets;
+mod usage;
 
 const META: u8 = 0x00;
 const NODE: u8 = 0x01;
@@ -159,9 +162,10 @@ pub fn migration() -> Vec<u8> {
 
 /// Every table whose rows are of no one account and of no one process.
 #[must_use]
-pub fn tables_of_everybody() -> [KeyRange; 4] {
+pub fn tables_of_everybody() -> [KeyRange; 5] {
     [
         KeyRange::prefix(&[DIR]),
+        all_usage(),
         // 21 to 26: intakes, what is due, what was set aside, who complained.
         KeyRange::new(&[INTAKE], &[ASIDE_END]),
         // 30 to 35: the queues to other services.
@@ -174,6 +178,12 @@ pub fn tables_of_everybody() -> [KeyRange; 4] {
 #[must_use]
 pub fn accounts() -> KeyRange {
     KeyRange::prefix(&[ACCT])
+}
+
+/// All rows of the accounts of a partition.
+#[must_use]
+pub fn accounts_of(partition: PartitionId) -> KeyRange {
+    KeyRange::prefix(&concat(&[&[ACCT], &partition.0.to_be_bytes()]))
 }
 
 /// The account whose row `key` is.

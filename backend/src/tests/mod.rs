@@ -17,6 +17,7 @@ mod posting;
 mod retention;
 mod sending;
 mod upkeep;
+mod usage;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};

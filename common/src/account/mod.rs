@@ -39,6 +39,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 mod upload;
+pub mod usage;
 
 pub use change::{
     Change, DirectoryEntry, MessageKey, MessageRow, RecipientRow, ReplayKey, ReplayRow, SendingRow,
@@ -58,3 +59,4 @@ pub use retention::{Reason, Retention};
 pub use state::{
     AccountId, AccountRecord, AccountState, AccountStatus, ContainerNumber, Head, Standing, Tip,
 };
+pub use usage::{DomainUsage, UsageChange};

@@ -194,3 +194,12 @@ pub const LINK_NODES_MAX: usize = 4_096;
 pub const PINNED_NAME_BYTES_MAX: usize = 260;
 /// Ticket secrets that one node believes another.
 pub const LINK_TICKET_SECRETS_MAX: usize = 64;
+
+// ---- What domains use (cluster §9) ----
+
+/// Domains of which the owner of a partition remembers what they use there. More are read again. No refusal.
+pub const USAGE_DOMAINS_KEPT_MAX: usize = 64;
+/// Partitions whose accounts are counted by one step of a pass.
+pub const USAGE_PARTITIONS_COUNTED: u16 = 32;
+/// Time between two times that what all domains use is added up for the measures.
+pub const USAGE_MEASURED_INTERVAL: Duration = Duration::from_secs(30);

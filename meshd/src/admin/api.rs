@@ -16,6 +16,8 @@
 //! | `GET peers/{domain}`, `POST peers/forget` | the service of a domain |
 //! | `GET cluster`, `POST cluster/{drain,drained}` | the nodes, telling one to leave, and how far it is |
 //! | `POST cluster/raise` | the store to the next feature level |
+//! | `POST accounts/count` | the next partitions: what domains are said to use compared with their accounts |
+//! | `GET domains?max`, `GET domains/{domain}` | what domains use |
 //! | `GET conduct`, `GET conduct/{subject}`, `POST conduct/forgive` | what follows from them |
 
 use std::sync::Arc;
@@ -26,7 +28,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{HttpRequest, HttpResponse, web};
 use mesh_backend::cluster::{ClusterDesk, Draining};
 use mesh_backend::desk::{
-    AsideDesk, ConductDesk, DeskError, NewIncident, QueueDesk, Route, Scope, Selection,
+    AsideDesk, ConductDesk, DeskError, DomainDesk, NewIncident, QueueDesk, Route, Scope, Selection,
     StandingOrder, What,
 };
 use mesh_common::time::Clock;
@@ -61,6 +63,8 @@ pub struct Api {
     pub aside: Arc<dyn AsideDesk>,
     /// Complaints and what follows.
     pub conduct: Arc<dyn ConductDesk>,
+    /// What domains use.
+    pub domains: Arc<dyn DomainDesk>,
     /// The nodes of the cluster.
     pub cluster: Arc<dyn ClusterDesk>,
     /// Other services.
@@ -105,10 +109,13 @@ pub(super) fn routes(door: web::Data<Door>, config: &mut web::ServiceConfig) {
         .route("/cluster/drained", web::post().to(cluster_drained))
         .route("/cluster/raise", web::post().to(cluster_raise))
         .route("/accounts/verify", web::post().to(moving::verify))
+        .route("/accounts/count", web::post().to(moving::count))
         .route("/accounts/list", web::post().to(moving::list))
         .route("/accounts/copy", web::post().to(moving::copy))
         .route("/accounts/export", web::post().to(moving::export))
         .route("/accounts/import", web::post().to(moving::import))
+        .route("/domains", web::get().to(domains))
+        .route("/domains/{domain}", web::get().to(domain))
         .route("/peers/forget", web::post().to(peers::forget))
         .route("/peers/{domain}", web::get().to(peers::standing))
         .route("/incidents", web::get().to(incidents))
@@ -378,6 +385,14 @@ async fn forgive(api: State, request: HttpRequest, named: web::Json<Named>) -> H
     ordered(&api, &request, ("forgive", &named), CONDUCT, work).await
 }
 
+async fn domains(api: State, listing: Query) -> HttpResponse {
+    answer(api.domains.domains(listing.rows()).await, DOMAINS)
+}
+
+async fn domain(api: State, domain: web::Path<String>) -> HttpResponse {
+    answer(api.domains.domain(&domain).await, DOMAINS)
+}
+
 async fn cluster(api: State) -> HttpResponse {
     answer(api.cluster.view().await, CLUSTER)
 }
@@ -441,6 +456,7 @@ const CLUSTER: &str = "meshd cluster show lists the nodes";
 const QUEUE: &str = "meshd queue list shows what there is";
 const QUARANTINE: &str = "meshd quarantine list shows what there is";
 const ASIDE: &str = "meshd aside list shows what there is";
+const DOMAINS: &str = "meshd domain usage lists the domains";
 const CONDUCT: &str = "meshd incidents list shows what there is";
 
 pub(super) fn answer<T: Serialize>(outcome: Result<T, DeskError>, list: &str) -> HttpResponse {

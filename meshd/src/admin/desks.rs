@@ -72,6 +72,7 @@ pub fn open<S: Store>(
         queue: Arc::new(backend.outbound_desk(pool)),
         aside: Arc::new(backend.clone()),
         conduct: Arc::new(backend.clone()),
+        domains: Arc::new(backend.clone()),
         cluster: Arc::new(backend.clone()),
         peers,
         moving: Arc::new(Moving::over(backend.store())),

@@ -17,6 +17,7 @@ use mesh_backend::moving::migrate::{Copied, MigrateError, Migration};
 use mesh_backend::moving::pacing::Pacer;
 use mesh_backend::moving::verify::{Scope, VerifiedPage, verify_page};
 use mesh_backend::store::{AnyStore, Store, TxOptions};
+use mesh_backend::usage::recount::{CountPlace, Counted, recount};
 use mesh_common::address::AccountAddress;
 use mesh_common::limits::PACE_SHARE_DEFAULT;
 use mesh_common::pace::Pace;
@@ -91,6 +92,9 @@ pub trait MovingDesk: Send + Sync + 'static {
     /// Verifies the next accounts.
     fn verify(&self, place: Place) -> BoxFuture<'_, Result<VerifiedPage, DeskError>>;
 
+    /// Compares what domains are said to use with what their accounts do, in the next partitions.
+    fn count(&self, place: CountPlace) -> BoxFuture<'_, Result<Counted, DeskError>>;
+
     /// Lists the next accounts.
     fn list(&self, place: Place) -> BoxFuture<'_, Result<Addresses, DeskError>>;
 
@@ -163,6 +167,13 @@ impl<S: Store> MovingDesk for Moving<S> {
             verify_page(&self.store, &scope, PAGE_ADDRESSES)
                 .await
                 .map_err(|error| unavailable(&error))
+        })
+    }
+
+    fn count(&self, place: CountPlace) -> BoxFuture<'_, Result<Counted, DeskError>> {
+        Box::pin(async move {
+            let counted = recount(&self.store, &place, options()).await;
+            counted.map_err(|error| unavailable(&error))
         })
     }
 
@@ -285,6 +296,20 @@ const IMPORT: &str = "name a folder that meshd export wrote, of an account that 
 
 pub(super) async fn verify(open: Open, place: web::Json<Place>) -> HttpResponse {
     answer(open.moving.verify(place.into_inner()).await, ACCOUNTS)
+}
+
+pub(super) async fn count(
+    open: Open,
+    request: HttpRequest,
+    place: web::Json<CountPlace>,
+) -> HttpResponse {
+    let place = place.into_inner();
+    if !place.mend {
+        return answer(open.moving.count(place).await, ACCOUNTS);
+    }
+    let about = ("set right what domains use", &json!(place));
+    let work = open.moving.count(place);
+    ordered(&open, &request, about, ACCOUNTS, work).await
 }
 
 pub(super) async fn list(open: Open, place: web::Json<Place>) -> HttpResponse {

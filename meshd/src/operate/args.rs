@@ -345,6 +345,9 @@ pub struct Verify {
     /// A sample: one account in so many, the same ones each time.
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub one_in: u64,
+    /// Set right what domains are said to use, where their accounts say otherwise.
+    #[arg(long, conflicts_with = "one_in")]
+    pub mend: bool,
 }
 
 /// `meshd export`.
@@ -456,6 +459,37 @@ pub struct Drain {
     /// Wait until it has left, and say how much it still owns.
     #[arg(long)]
     pub wait: bool,
+}
+
+/// `meshd domain`.
+#[derive(Debug, Clone, Args)]
+pub struct Domains {
+    /// Which service.
+    #[command(flatten)]
+    pub desk: Desk,
+    /// What is asked.
+    #[command(subcommand)]
+    pub command: DomainCommand,
+}
+
+/// The domains that are served here.
+#[derive(Debug, Clone, Subcommand)]
+pub enum DomainCommand {
+    /// Show how many accounts domains have, how much these store, and how much they sent today.
+    ///
+    /// Accounts that were deleted count no more; what they stored counts until it is purged. Days are those of UTC.
+    Usage(Usage),
+}
+
+/// `meshd domain usage`.
+#[derive(Debug, Clone, Args)]
+pub struct Usage {
+    /// This domain alone.
+    #[arg(value_name = "DOMAIN")]
+    pub domain: Option<String>,
+    /// Show so many at most, those that store most in front.
+    #[arg(long, value_name = "NUMBER", default_value_t = 50)]
+    pub max: usize,
 }
 
 /// A domain.

@@ -10,6 +10,7 @@
 //! | [`leftovers`] | quarantine, and what was set aside |
 //! | [`cluster`] | the nodes of the cluster |
 //! | [`peers`] | other services |
+//! | [`domains`] | what domains use |
 //! | [`incidents`] | complaints and what follows |
 //! | [`health`] | whether it is ready |
 //! | [`moving`] | accounts as a whole: verify, export, import, migrate, restore |
@@ -17,6 +18,7 @@
 
 pub mod args;
 pub mod cluster;
+pub mod domains;
 pub mod explain;
 pub mod failure;
 pub mod health;
@@ -33,7 +35,9 @@ use mesh_common::time::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use self::args::{Aside, Cluster, Desk, Explain, Health, Incidents, Peer, Quarantine, Queue};
+use self::args::{
+    Aside, Cluster, Desk, Domains, Explain, Health, Incidents, Peer, Quarantine, Queue,
+};
 use self::failure::{Failure, REFUSED};
 use self::link::{Ask, Link};
 use self::moving::Moving;
@@ -51,6 +55,8 @@ pub enum Command {
     Aside(Aside),
     /// `meshd incidents`.
     Incidents(Incidents),
+    /// `meshd domain`.
+    Domain(Domains),
     /// `meshd peer`.
     Peer(Peer),
     /// `meshd health`.
@@ -113,6 +119,7 @@ impl Command {
             Self::Quarantine(quarantine) => &quarantine.desk,
             Self::Aside(aside) => &aside.desk,
             Self::Incidents(incidents) => &incidents.desk,
+            Self::Domain(domains) => &domains.desk,
             Self::Peer(peer) => &peer.desk,
             Self::Health(health) => &health.desk,
             Self::Cluster(cluster) => &cluster.desk,
@@ -141,6 +148,7 @@ impl Command {
             Self::Quarantine(asked) => leftovers::ask_quarantine(&asked.command, link, now),
             Self::Aside(asked) => leftovers::ask_aside(&asked.command, link, now),
             Self::Incidents(asked) => incidents::ask(&asked.command, link, now),
+            Self::Domain(asked) => domains::ask(&asked.command, link),
             Self::Peer(asked) => peers::ask(&asked.command, link, now),
             Self::Health(_) => health::ask(link),
             Self::Cluster(asked) => cluster::ask(&asked.command, link),

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use mesh_backend::desk::{
     Answer, Aside, AsideDesk, ConductDesk, ConductLevel, ConductView, DeskError, DestinationState,
-    DestinationView, Explanation, IncidentView, Item, NewIncident, Overview, Owner, Phase,
-    Quarantined, QueueDesk, Selection, StandingOrder, TroubleView, What, Whereabouts,
+    DestinationView, DomainDesk, DomainView, DomainsView, Explanation, IncidentView, Item,
+    NewIncident, Overview, Owner, Phase, Quarantined, QueueDesk, Selection, StandingOrder,
+    TroubleView, What, Whereabouts,
 };
 use mesh_common::address::AccountAddress;
 use mesh_common::spool::MessageState;
@@ -496,6 +497,40 @@ impl ConductDesk for Desks {
                 }
             }
             Ok(books.conduct(subject))
+        })
+    }
+}
+
+/// What the domains of a busy service use, those that store most in front.
+fn domains() -> Vec<DomainView> {
+    let view = |domain: &str, accounts, octets, messages_today| DomainView {
+        domain: domain.to_owned(),
+        accounts,
+        octets,
+        messages_today,
+    };
+    vec![
+        view("example.com", 1_204, 77 << 30, 3_117),
+        view("small.example", 1, 740, 0),
+        view("empty.example", 0, 0, 0),
+    ]
+}
+
+impl DomainDesk for Desks {
+    fn domains(&self, max: usize) -> Answer<'_, DomainsView> {
+        self.answer(|_| {
+            let mut domains = domains();
+            let total = domains.len() as u64;
+            domains.truncate(max);
+            Ok(DomainsView { domains, total })
+        })
+    }
+
+    fn domain<'a>(&'a self, domain: &'a str) -> Answer<'a, DomainView> {
+        self.answer(|_| {
+            let found = domains().into_iter().find(|one| one.domain == domain);
+            let what = format!("{domain} is not served here, and has no accounts");
+            found.ok_or(DeskError::NotFound { what })
         })
     }
 }

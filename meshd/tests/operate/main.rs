@@ -16,6 +16,7 @@ mod guard;
 mod observe;
 mod pages;
 mod peers;
+mod usage;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -35,7 +36,7 @@ use meshd::admin::token::{self, Token};
 use meshd::admin::{Admin, Readiness};
 use meshd::args::{self, Arguments};
 use meshd::config::AdminConfig;
-use meshd::operate::Command;
+use meshd::operate::{self, Command};
 use prometheus::Registry;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -86,6 +87,11 @@ impl Office {
 
     /// Opens one of a service that is not ready for these reasons.
     pub(crate) fn open_with(desks: Desks, obstacles: Vec<String>) -> Self {
+        Self::open_over(MemoryStore::new(), desks, obstacles)
+    }
+
+    /// Opens one of a service over `store`.
+    pub(crate) fn open_over(store: MemoryStore, desks: Desks, obstacles: Vec<String>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let admin = folder.path().join("admin");
         std::fs::create_dir(&admin).unwrap();
@@ -94,10 +100,11 @@ impl Office {
             token: Token::load_or_make(&admin, &mut SystemEntropy).unwrap(),
             queue: Arc::<Desks>::clone(&desks),
             aside: Arc::<Desks>::clone(&desks),
-            conduct: desks,
+            conduct: Arc::<Desks>::clone(&desks),
+            domains: desks,
             cluster: Arc::<Nodes>::default(),
             peers: Arc::<PeerBook>::default(),
-            moving: Arc::new(Moving::over(MemoryStore::new())),
+            moving: Arc::new(Moving::over(store)),
             audit: Audit::open(&admin).unwrap(),
             clock: Arc::new(Noon),
         };
@@ -130,7 +137,7 @@ impl Office {
     }
 
     /// Types a line, and gives what is printed.
-    pub(crate) fn run(&self, line: &str) -> meshd::operate::Printed {
+    pub(crate) fn run(&self, line: &str) -> operate::Printed {
         let folder = self.folder.path().to_str().unwrap();
         let words = words(line);
         let typed = words
@@ -205,6 +212,8 @@ fn command(command: args::Command) -> Command {
         args::Command::Quarantine(one) => Command::Quarantine(one),
         args::Command::Aside(one) => Command::Aside(one),
         args::Command::Incidents(one) => Command::Incidents(one),
+        args::Command::Domain(one) => Command::Domain(one),
+        args::Command::Verify(one) => Command::Moving(operate::moving::Moving::Verify(one)),
         args::Command::Peer(one) => Command::Peer(one),
         args::Command::Cluster(one) => Command::Cluster(one),
         args::Command::Health(one) => Command::Health(one),
@@ -213,7 +222,7 @@ fn command(command: args::Command) -> Command {
 }
 
 impl Transcript {
-    fn add(&mut self, line: &str, printed: &meshd::operate::Printed) {
+    fn add(&mut self, line: &str, printed: &operate::Printed) {
         let Self(text) = self;
         text.push_str(&format!("$ {line}\n{}{}", printed.out, printed.err));
         if printed.exit_code != 0 {

@@ -8,9 +8,10 @@ use std::io::BufReader;
 use std::path::Path;
 
 use bytes::Bytes;
-use mesh_common::account::{AccountId, AccountState, DirectoryEntry};
+use mesh_common::account::usage::used_by;
+use mesh_common::account::{AccountId, AccountState, DirectoryEntry, DomainUsage};
 use mesh_common::address::AccountAddress;
-use mesh_common::cluster::{Fence, Ownership, PartitionId};
+use mesh_common::cluster::PartitionId;
 use mesh_common::dare::manifest::Manifest;
 use mesh_common::encoding::json;
 use mesh_common::entropy::Entropy;
@@ -22,12 +23,15 @@ use crate::moving::rows::{self, RowsError, RowsReader};
 use crate::moving::sync::Sync;
 use crate::moving::verify::verify_state;
 use crate::node::Meta;
-use crate::partition::{RowError, decode_ownership, encode_ownership, reading, records};
+use crate::partition::{
+    RowError, decode_ownership, encode_ownership, reading, records, without_owner,
+};
 use crate::store::keys::{self, AccountKeys, Due};
 use crate::store::{
     KeyRange, Plan, PlanError, ProbeError, Read, Row, Store, StoreError, Tx, TxOptions,
     commit_with_probe,
 };
+use crate::usage::rows::UsageRow;
 
 /// Octets of rows that one commit writes.
 const COMMIT_BYTES: usize = 512 * 1_024;
@@ -76,7 +80,7 @@ pub async fn import_account<S: Store>(
     match import.check(&state, &manifest).await {
         Ok(frames) => {
             let entries = waiting.len() as u64;
-            import.settle(&state.record.address, waiting).await?;
+            import.settle(&state, waiting).await?;
             Ok(Imported {
                 address: state.record.address.canonical().to_owned(),
                 containers: state.heads.len() as u64,
@@ -262,15 +266,15 @@ impl<S: Store> Import<'_, S> {
     }
 
     /// Gives the account its address, unless somebody has it by now, and leaves for it what waited.
-    async fn settle(
-        &self,
-        address: &AccountAddress,
-        waiting: Vec<Bytes>,
-    ) -> Result<(), ArchiveError> {
+    async fn settle(&self, state: &AccountState, waiting: Vec<Bytes>) -> Result<(), ArchiveError> {
+        let address = &state.record.address;
+        let partition = PartitionId::of(address);
         let plan = SettlePlan {
             place: keys::dir(address),
-            partition: PartitionId::of(address),
-            part: keys::part(PartitionId::of(address)),
+            partition,
+            part: keys::part(partition),
+            usage: keys::usage(address.domain(), partition),
+            used: used_by(state.record.status, state.tip.bytes_used, true),
             waiting,
             entry: records::live_entry(self.account),
         };
@@ -292,18 +296,6 @@ impl<S: Store> Import<'_, S> {
     }
 }
 
-/// The record after a claim of nobody's.
-const fn without_owner(record: Ownership) -> Ownership {
-    Ownership {
-        fence: Fence {
-            generation: record.fence.generation,
-            epoch: record.fence.epoch + 1,
-        },
-        is_active: false,
-        ..record
-    }
-}
-
 /// Why an address was not given.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unsettled {
@@ -320,6 +312,9 @@ struct SettlePlan {
     place: Vec<u8>,
     partition: PartitionId,
     part: Vec<u8>,
+    /// What its domain uses in the partition, and what the account does.
+    usage: Vec<u8>,
+    used: DomainUsage,
     waiting: Vec<Bytes>,
     entry: Vec<u8>,
 }
@@ -341,6 +336,11 @@ impl<S: Store> Plan<S> for SettlePlan {
             let record = record.map_err(|error| PlanError::Refused(Unsettled::Row(error)))?;
             tx.set(&self.part, encode_ownership(&without_owner(record)));
         }
+        let usage = tx.get(&self.usage, Read::Serializable).await?;
+        let usage = UsageRow::of(usage.as_deref());
+        let usage = usage.map_err(|error| PlanError::Refused(Unsettled::Row(error)))?;
+        let used = usage.used.and(self.used, usage.used.day);
+        tx.set(&self.usage, usage.next(used).encode());
         if self.waiting.is_empty() {
             return Ok(());
         }

@@ -11,6 +11,7 @@ use super::*;
 use crate::moving::archive::{ArchiveError, Exported, Imported, export_account, import_account};
 use crate::moving::restored::{self, RestoreError};
 use crate::store::{Fault, keys};
+use crate::tests::usage::used;
 
 async fn export(scene: &Scene<MemoryStore>, person: &Person, folder: &Path) -> Exported {
     let exported = export_account(&scene.store, &person.address, folder, scene.now());
@@ -47,11 +48,14 @@ async fn an_account_comes_back_as_it_was_at_a_service_that_runs() {
     assert_eq!(imported.address, "alice@example.com");
     let after = (there.status(&alice).await, there.payloads(&alice).await);
     assert_eq!(after, before);
+    let counted = used(&there.store, there.now()).await;
+    assert!(counted.accounts == 1 && counted.octets > 0, "{counted:?}");
     // The import took the partition from its owner, who finds out now: the client's one retry cures it.
     let upload = alice.upload(there.now(), 3, &[b"goes on"]);
     let fenced = there.perform(upload.clone()).await;
     assert_eq!(code_of(&fenced), Code::Overload);
     assert_eq!(there.ask(upload).await.0, Code::Ok);
+    assert!(used(&there.store, there.now()).await.octets > counted.octets);
     assert_eq!(verify_all(&there.store).await[0].problems, []);
 }
 

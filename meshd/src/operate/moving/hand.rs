@@ -5,6 +5,7 @@ use mesh_backend::moving::archive::{Exported, Imported};
 use mesh_backend::moving::migrate::Copied;
 use mesh_backend::moving::verify::VerifiedPage;
 use mesh_backend::store::AnyStore;
+use mesh_backend::usage::recount::{CountPlace, Counted};
 use mesh_common::time::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,6 +22,7 @@ use crate::stores::OpenStore;
 /// A bounded piece of the work at a time.
 pub(super) trait Hand {
     fn verify(&self, place: &Place) -> Result<VerifiedPage, Failure>;
+    fn count(&self, place: &CountPlace) -> Result<Counted, Failure>;
     fn list(&self, place: &Place) -> Result<Addresses, Failure>;
     fn copy(&self, place: &Place) -> Result<Copied, Failure>;
     fn export(&self, archive: &Archive) -> Result<Exported, Failure>;
@@ -39,6 +41,10 @@ impl Asked {
 impl Hand for Asked {
     fn verify(&self, place: &Place) -> Result<VerifiedPage, Failure> {
         self.ask("verify", place)
+    }
+
+    fn count(&self, place: &CountPlace) -> Result<Counted, Failure> {
+        self.ask("count", place)
     }
 
     fn list(&self, place: &Place) -> Result<Addresses, Failure> {
@@ -103,6 +109,10 @@ impl Direct {
 impl Hand for Direct {
     fn verify(&self, place: &Place) -> Result<VerifiedPage, Failure> {
         told(self.runtime.block_on(self.moving.verify(place.clone())))
+    }
+
+    fn count(&self, place: &CountPlace) -> Result<Counted, Failure> {
+        told(self.runtime.block_on(self.moving.count(place.clone())))
     }
 
     fn list(&self, place: &Place) -> Result<Addresses, Failure> {

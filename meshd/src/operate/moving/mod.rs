@@ -7,11 +7,13 @@
 //! | --- | --- |
 //! | `hand` | who does it: the running service, or this process over the store of a stopped one |
 //! | `passes` | verify, export, import, and the copying of migrate |
+//! | `usage` | the last part of verify: what domains use |
 //! | `stopped` | the end of a migration, and what is done after a restore |
 
 mod hand;
 mod passes;
 mod stopped;
+mod usage;
 
 use mesh_common::time::Timestamp;
 

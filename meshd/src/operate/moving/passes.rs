@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use mesh_backend::moving::verify::{Problem, Verified};
+use mesh_backend::usage::recount::Counted;
 use mesh_common::limits::PACE_SHARE_MAX;
 use mesh_common::pace::time_left;
 use serde_json::json;
 
 use super::hand::Hand;
+use super::usage;
 use crate::admin::moving::{Archive, Place};
 use crate::operate::Done;
 use crate::operate::args::{Export, Import, Migrate, Verify};
@@ -17,7 +19,7 @@ use crate::operate::page::{counted, plain, size};
 use crate::operate::progress::Progress;
 
 /// Problems that are written out.
-const PROBLEMS_TOLD: usize = 100;
+pub(super) const PROBLEMS_TOLD: usize = 100;
 
 /// `meshd verify`.
 pub(super) fn verify(asked: &Verify, hand: &dyn Hand) -> Result<Done, Failure> {
@@ -43,6 +45,10 @@ pub(super) fn verify(asked: &Verify, hand: &dyn Hand) -> Result<Done, Failure> {
         }
         place.after = page.last;
     }
+    let usage = match asked.one_in {
+        1 => Some(usage::count(asked, hand, &progress)?),
+        _ => None,
+    };
     drop(progress);
     let mut text = format!("verified {}", total.text());
     if passed_by > 0 {
@@ -53,6 +59,7 @@ pub(super) fn verify(asked: &Verify, hand: &dyn Hand) -> Result<Done, Failure> {
     }
     text.push('\n');
     text.push_str(&problems(&found));
+    text.push_str(&usage.as_ref().map(usage::page).unwrap_or_default());
     let result = json!({
         "accounts": total.accounts,
         "containers": total.containers,
@@ -60,13 +67,17 @@ pub(super) fn verify(asked: &Verify, hand: &dyn Hand) -> Result<Done, Failure> {
         "octets": total.octets,
         "passed_by": passed_by,
         "damaged": found,
+        "usage": usage,
     });
     let done = Done::new("verify", text, result);
-    Ok(if found.is_empty() {
-        done
-    } else {
-        done.refused()
-    })
+    let is_wrong = |usage: &Counted| usage.drifted.iter().any(|one| !one.is_mended);
+    Ok(
+        if found.is_empty() && !usage.as_ref().is_some_and(is_wrong) {
+            done
+        } else {
+            done.refused()
+        },
+    )
 }
 
 #[derive(Default)]
