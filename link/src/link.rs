@@ -115,7 +115,7 @@ pub trait NodeLink: Send + Sync + 'static {
     /// `route`: [`NodeService::pass_on`](mesh_common::cluster::NodeService::pass_on).
     ///
     /// # Errors
-    /// [`LinkFailure`]; a node that passes nothing on refuses.
+    /// [`LinkFailure`]; a node that passes nothing on does not know it.
     fn pass_on<'a>(
         &'a self,
         route: Route,
@@ -165,10 +165,14 @@ pub enum LinkFailure {
         /// Whether the node may have begun; otherwise nothing was carried out.
         begun: bool,
     },
-    /// The other side does not take it from this process: of another role, cluster or version. Nothing
-    /// was carried out, and asking again does not help.
+    /// The other side does not take it from this process: of another role or cluster. Nothing was carried
+    /// out, and asking again does not help.
     #[error("refused: {0}")]
     Refused(String),
+    /// The other side does not know the call: it is of another release. Nothing was carried out; whoever
+    /// asks does without.
+    #[error("unknown there: {0}")]
+    Unknown(String),
 }
 
 impl LinkFailure {
@@ -179,6 +183,7 @@ impl LinkFailure {
             Self::NotSent(_)
             | Self::NotPassedOn(_)
             | Self::Refused(_)
+            | Self::Unknown(_)
             | Self::Deadline { begun: false } => true,
             Self::Call(failure) => match failure {
                 CallFailure::Refused(_)
@@ -198,9 +203,10 @@ impl LinkFailure {
     pub fn into_pass_failure(self) -> PassFailure {
         match self {
             Self::Call(failure) => PassFailure::Call(failure),
-            Self::NotSent(why) | Self::NotPassedOn(why) | Self::Refused(why) => {
-                PassFailure::Unreached(why)
-            }
+            Self::NotSent(why)
+            | Self::NotPassedOn(why)
+            | Self::Refused(why)
+            | Self::Unknown(why) => PassFailure::Unreached(why),
             Self::Lost(why) => CallFailure::Away(
                 ServiceError::unavailable("the owner did not answer").with_context(why),
             )
@@ -238,6 +244,7 @@ mod tests {
             LinkFailure::NotPassedOn("no route from there".into()),
             LinkFailure::Deadline { begun: false },
             LinkFailure::Refused("of another cluster".into()),
+            LinkFailure::Unknown("of an older release".into()),
             CallFailure::Moved(None).into(),
         ] {
             assert!(failure.is_nothing_done(), "{failure:?}");

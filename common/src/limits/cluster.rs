@@ -121,6 +121,9 @@ pub const WATCHES_RENEWED_AT_ONCE: usize = 16;
 pub const WATCH_RENEWAL_TIME_MIN: Duration = Duration::from_millis(10);
 /// Time between two attempts to watch an account whose owner cannot be heard.
 pub const WATCH_RENEWAL_PAUSE: Duration = Duration::from_secs(1);
+/// Domains of which a front-end remembers by itself which service they have, while its back-ends do not know
+/// how (decision Q-52).
+pub const PINS_OF_FRONT_END_MAX: u64 = 4_096;
 /// How long it is not told again that a domain's service spoke.
 pub const HEARD_TOLD_INTERVAL: Duration = Duration::from_secs(10);
 /// Domains of which that is remembered.

@@ -49,6 +49,12 @@ pub(super) trait Ask: Sync {
 
     /// Asks one node, once.
     fn ask<'a>(&'a self, link: &'a dyn NodeLink) -> BoxFuture<'a, Result<Self::Got, LinkFailure>>;
+
+    /// What comes of it if nobody answers and somebody does not know the call, being of an older release.
+    /// None: every release knows it.
+    fn without(&self) -> Option<Self::Got> {
+        None
+    }
 }
 
 /// A transaction that only reads.
@@ -74,11 +80,25 @@ pub(super) struct PinnedFor<'r>(
     pub(super) Timestamp,
 );
 
+/// What back-ends remember of a domain.
+pub(super) enum Remembered {
+    As(Option<Box<Pinned>>),
+    /// They remember nothing of any.
+    Nothing,
+}
+
 impl Ask for PinnedFor<'_> {
-    type Got = Option<Pinned>;
+    type Got = Remembered;
 
     fn ask<'a>(&'a self, link: &'a dyn NodeLink) -> BoxFuture<'a, Result<Self::Got, LinkFailure>> {
-        link.pinned(self.0, self.1, self.2)
+        Box::pin(async move {
+            let pinned = link.pinned(self.0, self.1, self.2).await?;
+            Ok(Remembered::As(pinned.map(Box::new)))
+        })
+    }
+
+    fn without(&self) -> Option<Self::Got> {
+        Some(Remembered::Nothing)
     }
 }
 
@@ -178,6 +198,7 @@ impl Inner {
         let mut under_way = FuturesUnordered::new();
         let mut sent = 0;
         let mut last = away("no back-end is known that could be asked");
+        let mut without = None;
         let mut is_next_due = true;
         loop {
             if is_next_due
@@ -192,7 +213,7 @@ impl Inner {
                 });
             }
             if under_way.is_empty() {
-                return Err(last);
+                return without.ok_or(last);
             }
             let patience = sleep(ROUTED_PATIENCE);
             let (linked, outcome) = tokio::select! {
@@ -202,6 +223,9 @@ impl Inner {
                     continue;
                 }
             };
+            if matches!(outcome, Err(LinkFailure::Unknown(_))) && without.is_none() {
+                without = ask.without();
+            }
             match self.judge(&linked, partition.into(), None, outcome) {
                 Ended::For(answer) => {
                     self.mark_slow(&tried, &linked.address, !under_way.is_empty());
@@ -437,9 +461,9 @@ impl Inner {
                 self.routing_mut().doubt(address, now);
                 Ended::Unreached
             }
-            LinkFailure::Refused(why) | LinkFailure::NotPassedOn(why) => {
-                self.is_refused(linked, target, &why)
-            }
+            LinkFailure::Refused(why)
+            | LinkFailure::NotPassedOn(why)
+            | LinkFailure::Unknown(why) => self.is_refused(linked, target, &why),
             LinkFailure::Lost(why) => {
                 tracing::debug!(node = %address, why, "a node was asked and did not answer");
                 let now = self.now();

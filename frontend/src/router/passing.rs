@@ -87,7 +87,7 @@ impl Inner {
                 routing.pass_otherwise(&target.address);
                 Ended::Nothing
             }
-            LinkFailure::Refused(why) => {
+            LinkFailure::Refused(why) | LinkFailure::Unknown(why) => {
                 tracing::debug!(node = %by, why, "a node passes nothing on");
                 self.routing_mut().passes_nothing(by, &target.address, now);
                 Ended::Nothing

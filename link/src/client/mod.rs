@@ -40,7 +40,9 @@ use tokio::time::{Instant, timeout_at};
 pub(crate) use listen::Lost;
 pub use nudges::Nudges;
 
-use crate::calls::{Call, DEADLINE, EVENTS_PATH, LATE, NOT_PASSED_ON, PROCESS, TRACEPARENT};
+use crate::calls::{
+    Call, DEADLINE, EVENTS_PATH, LATE, NOT_PASSED_ON, PROCESS, TRACEPARENT, UNKNOWN,
+};
 use crate::link::{Connector, Heard, LinkFailure, NodeLink};
 use crate::tls::LinkSecurity;
 use crate::trace::Traces;
@@ -429,6 +431,7 @@ fn told<T: Wire>(answer: &HttpAnswer) -> Result<T, LinkFailure> {
         }
         LATE => Err(LinkFailure::Deadline { begun: false }),
         NOT_PASSED_ON => Err(LinkFailure::NotPassedOn(reason(answer))),
+        UNKNOWN => Err(LinkFailure::Unknown(reason(answer))),
         status if status.is_client_error() => Err(LinkFailure::Refused(reason(answer))),
         status => Err(LinkFailure::Lost(format!("HTTP {status}"))),
     }

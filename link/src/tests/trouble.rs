@@ -124,7 +124,7 @@ async fn a_node_that_does_not_take_calls_refuses() {
     let octets = b"HTTP/1.1 404 Not Found\r\ncontent-length: 13\r\n\r\nother version";
     assert_eq!(
         ended(octets).await,
-        LinkFailure::Refused("HTTP 404 Not Found: other version".into())
+        LinkFailure::Unknown("HTTP 404 Not Found: other version".into())
     );
 }
 

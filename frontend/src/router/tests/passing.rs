@@ -103,7 +103,7 @@ async fn a_node_that_passes_nothing_on_is_left_out_and_another_one_asked() {
         2
     };
     // An older release does not know the call.
-    let unknown = LinkFailure::Refused("HTTP 404 Not Found".into());
+    let unknown = LinkFailure::Unknown("HTTP 404 Not Found".into());
     cluster.node(first).passes_on(Reply::Fails(unknown));
     for id in 2..10 {
         assert_eq!(perform(&router, write(id)).await, (by(1), AT_ONCE));

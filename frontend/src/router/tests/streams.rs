@@ -244,7 +244,7 @@ async fn whoever_would_wait_is_answered_at_once_where_nobody_watches_for_it() {
     let router = cut(&cluster).await;
     for name in [2, 3] {
         // Of an older release, perhaps.
-        let unknown = LinkFailure::Refused("HTTP 404 Not Found".into());
+        let unknown = LinkFailure::Unknown("HTTP 404 Not Found".into());
         cluster.node(name).passes_on(Reply::Fails(unknown));
     }
     assert!(router.watch(&alice()).await.is_none());
