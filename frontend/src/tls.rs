@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use mesh_common::certificate;
+use mesh_common::time::Timestamp;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -69,6 +71,18 @@ impl CertificateSlot {
     pub fn reload(&self, chain: &Path, key: &Path) -> Result<(), TlsError> {
         self.current.store(Arc::new(certified_key(chain, key)?));
         Ok(())
+    }
+}
+
+impl CertificateSlot {
+    /// When the present certificate ends, if it says so.
+    #[must_use]
+    pub fn not_after(&self) -> Option<Timestamp> {
+        let current = self.current.load();
+        current
+            .cert
+            .first()
+            .and_then(|first| certificate::not_after(first))
     }
 }
 

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use mesh_common::certificate;
+use mesh_common::time::Timestamp;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::CryptoProvider;
@@ -92,6 +94,7 @@ struct Certificates {
     server: Arc<ServerConfig>,
     client: Arc<ClientConfig>,
     roles: LinkRoles,
+    not_after: Option<Timestamp>,
 }
 
 impl LinkTls {
@@ -107,6 +110,12 @@ impl LinkTls {
             current: ArcSwap::from_pointee(certificates),
             reloads: watch::Sender::new(0),
         })
+    }
+
+    /// When the present certificate ends, if it says so.
+    #[must_use]
+    pub fn not_after(&self) -> Option<Timestamp> {
+        self.current.load().not_after
     }
 
     /// Takes up what the files hold now. On an error the present certificates stay in use.
@@ -182,6 +191,9 @@ fn read(cluster: &ClusterName, files: &LinkFiles) -> Result<Certificates, LinkTl
             cluster: cluster.clone(),
         });
     }
+    let not_after = chain
+        .first()
+        .and_then(|first| certificate::not_after(first));
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(unreadable(&files.key))?;
     let unusable = |cause| LinkTlsError::Unusable {
         path: files.certificate.clone(),
@@ -207,6 +219,7 @@ fn read(cluster: &ClusterName, files: &LinkFiles) -> Result<Certificates, LinkTl
         server: Arc::new(server),
         client: Arc::new(client),
         roles,
+        not_after,
     })
 }
 
