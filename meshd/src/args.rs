@@ -27,7 +27,7 @@ pub enum Command {
     ///
     /// Without a configuration it serves accounts of `localhost` on this host only: it makes a data
     /// folder, an identity, a development CA and a certificate, and says what to type next.
-    /// SIGHUP makes it read the certificate again.
+    /// SIGHUP makes it read the certificates again.
     Run(RunArguments),
     /// Read a configuration and say what is wrong with it, without starting anything.
     CheckConfig(ConfigArguments),

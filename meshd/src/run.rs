@@ -25,7 +25,7 @@ pub enum RunError {
     Failed(#[from] Failure),
 }
 
-/// Runs the service until SIGTERM or SIGINT; SIGHUP reads the certificate again.
+/// Runs the service until SIGTERM or SIGINT; SIGHUP reads the certificates again.
 ///
 /// `say` is given the lines that tell a person what is going on.
 ///
@@ -69,11 +69,12 @@ fn listen_for(kind: SignalKind) -> Result<Signal, RunError> {
 }
 
 fn reload(service: &Service) {
-    match service.reload_certificate() {
-        Ok(()) => tracing::info!("the certificate was read again"),
-        Err(error) => {
-            tracing::error!(%error, "the certificate was not read again; the present one stays in use")
-        }
+    let unread = service.reload();
+    if unread.is_empty() {
+        tracing::info!("the certificates were read again");
+    }
+    for error in unread {
+        tracing::error!(%error, "a certificate was not read again; the present one stays in use");
     }
 }
 

@@ -1,7 +1,7 @@
 //! One request and its answer over a connection that is kept warm, or over a new one.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,7 +21,7 @@ use rustls::pki_types::ServerName;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
-use crate::dial::{Open, dial};
+use crate::dial::{Open, Trust, dial};
 
 /// The way to a service, for one transfer.
 #[derive(Debug, Clone)]
@@ -59,7 +59,7 @@ pub(crate) enum NoAnswer {
 
 /// Connections to other services.
 pub(crate) struct Connections {
-    tls: TlsConnector,
+    trust: RwLock<Trust>,
     idle: Mutex<Idle>,
 }
 
@@ -82,7 +82,7 @@ struct Waiting {
 impl Connections {
     pub(crate) fn new(tls: TlsConnector) -> Self {
         Self {
-            tls,
+            trust: RwLock::new(Trust { tls, number: 0 }),
             idle: Mutex::default(),
         }
     }
@@ -113,11 +113,27 @@ impl Connections {
             .cloned()
             .collect();
         let connected_by = deadline.min(Instant::now() + TRANSFER_CONNECT_TIME_MAX);
-        let open = dial(&self.tls, &route.name, &targets, connected_by)
+        let open = dial(&self.trust(), &route.name, &targets, connected_by)
             .await
             .map_err(NoAnswer::Unreachable)?;
         let ended = send(route, open, body, deadline, exchange).await;
         self.kept(route, ended)
+    }
+
+    /// From now on connections are secured by `tls`. Those made before are not used again, but for what is under
+    /// way on them.
+    pub(crate) fn secure_by(&self, tls: TlsConnector) {
+        {
+            let mut trust = self.trust.write().unwrap_or_else(PoisonError::into_inner);
+            let number = trust.number + 1;
+            *trust = Trust { tls, number };
+        }
+        *self.idle() = Idle::default();
+    }
+
+    fn trust(&self) -> Trust {
+        let trust = self.trust.read().unwrap_or_else(PoisonError::into_inner);
+        trust.clone()
     }
 
     /// Closes what is kept for `key`.
@@ -136,7 +152,9 @@ impl Connections {
         ended: Result<(HttpAnswer, Option<Open>), NoAnswer>,
     ) -> Result<HttpAnswer, NoAnswer> {
         let (answer, open) = ended?;
-        if let Some(open) = open {
+        if let Some(open) = open
+            && open.trust == self.trust().number
+        {
             self.idle().put(&route.key, open, Instant::now());
         }
         Ok(answer)
@@ -147,7 +165,7 @@ impl Connections {
         loop {
             let taken = self.idle().take(key, avoided, Instant::now());
             let mut open = taken?;
-            if open.sender.ready().await.is_ok() {
+            if open.sender.ready().await.is_ok() && open.trust == self.trust().number {
                 return Some(open);
             }
         }
@@ -332,6 +350,7 @@ mod tests {
             sender,
             host: "host.test".to_owned(),
             path: "/".to_owned(),
+            trust: 0,
         };
         (open, (connection, far))
     }

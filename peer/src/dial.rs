@@ -26,6 +26,16 @@ pub(crate) struct Open {
     pub(crate) host: String,
     /// Where requests are posted to there.
     pub(crate) path: String,
+    /// Under which trust the certificate was found good.
+    pub(crate) trust: u64,
+}
+
+/// What connections are secured by.
+#[derive(Clone)]
+pub(crate) struct Trust {
+    pub(crate) tls: TlsConnector,
+    /// How often it was replaced.
+    pub(crate) number: u64,
 }
 
 /// The path of every transaction, unless DNS names another one (protocol draft §4.1).
@@ -35,7 +45,7 @@ const WELL_KNOWN_PATH: &str = "/.well-known/mmm";
 ///
 /// If none does, what is told is what is worst: a certificate before TLS before the rest.
 pub(crate) async fn dial(
-    tls: &TlsConnector,
+    trust: &Trust,
     name: &ServerName<'static>,
     targets: &[Target],
     deadline: Instant,
@@ -51,12 +61,13 @@ pub(crate) async fn dial(
     for (tried, (target, address)) in ways.iter().enumerate() {
         let left = u32::try_from(ways.len() - tried).unwrap_or(u32::MAX);
         let share = deadline.saturating_duration_since(Instant::now()) / left;
-        match connect(tls, name, *address, share).await {
+        match connect(&trust.tls, name, *address, share).await {
             Ok(sender) => {
                 return Ok(Open {
                     sender,
                     host: target.host.clone(),
                     path: path_of(target),
+                    trust: trust.number,
                 });
             }
             Err(trouble) => {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,7 +75,7 @@ pub enum PeersError {
     #[error("discovery.authorities: {} holds no certificate that can be trusted", path.display())]
     Authorities {
         /// The file.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// Why.
         #[source]
         cause: Box<dyn std::error::Error + Send + Sync>,
@@ -105,6 +106,8 @@ pub(crate) struct Inner {
     pub(crate) locator: Arc<Locator>,
     pub(crate) connections: Connections,
     pub(crate) memory: Memory,
+    /// Files of authorities that the settings name.
+    authorities: Vec<PathBuf>,
     /// Domains whose service is where the settings say.
     places: BTreeMap<String, (String, u16)>,
 }
@@ -130,7 +133,8 @@ impl Peers {
             pins: components.pins,
             entropy: components.entropy,
             locator: Arc::new(Locator::new(settings, Arc::clone(&clock), Measures::new()?)),
-            connections: Connections::new(tls::connector(settings)?),
+            connections: Connections::new(tls::connector(&settings.authorities)?),
+            authorities: settings.authorities.clone(),
             memory: Memory::new(),
             places: settings.places()?,
             clock,
@@ -146,6 +150,17 @@ impl Peers {
     /// [`PeersError::Measures`]: `registry` has such measures already.
     pub fn register(&self, registry: &prometheus::Registry) -> Result<(), PeersError> {
         Ok(self.inner.locator.measures().register(registry)?)
+    }
+
+    /// Reads the files of authorities again, and those that the system trusts. Connections that were made before
+    /// are not used again. On an error the present authorities stay in use.
+    ///
+    /// # Errors
+    /// [`PeersError::Authorities`].
+    pub fn reload(&self) -> Result<(), PeersError> {
+        let tls = tls::connector(&self.inner.authorities)?;
+        self.inner.connections.secure_by(tls);
+        Ok(())
     }
 
     /// Posts `envelope`, verbatim, to `recipient` at the service of its domain, as the service of the domain

@@ -17,7 +17,7 @@ pub struct DiscoverySettings {
     /// Domains whose service is where this says, `host:port`, whatever DNS says. An address written
     /// here may be a private one.
     pub domains: BTreeMap<String, String>,
-    /// Files with certificates, PEM, that are trusted beside those the system trusts.
+    /// Files with certificates, PEM, that are trusted beside those the system trusts. Read again on SIGHUP.
     pub authorities: Vec<PathBuf>,
     /// Whether addresses of this host, found in DNS, are connected to.
     pub allow_loopback: bool,

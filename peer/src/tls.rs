@@ -1,7 +1,7 @@
 //! TLS 1.3 towards other services: the certificate must name the domain, or `mmm.` and the domain
 //! (decision Q-17).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
@@ -15,13 +15,13 @@ use rustls::{
 use tokio_rustls::TlsConnector;
 
 use crate::peers::PeersError;
-use crate::settings::DiscoverySettings;
 
-/// What connections are secured by: the authorities that the system trusts, and those of the settings.
-pub(crate) fn connector(settings: &DiscoverySettings) -> Result<TlsConnector, PeersError> {
+/// What connections are secured by: the authorities that the system trusts, and those in the files
+/// `authorities`. All are read now.
+pub(crate) fn connector(authorities: &[PathBuf]) -> Result<TlsConnector, PeersError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    for path in &settings.authorities {
+    for path in authorities {
         trust(&mut roots, path)?;
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

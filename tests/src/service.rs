@@ -284,8 +284,8 @@ fn serve(
         let told = started.send(Ok(addresses));
         told.expect("the test waits for the start");
         while let Some(Command::ReloadCertificate(reply)) = commands.recv().await {
-            let outcome = service.reload_certificate();
-            let told = reply.send(outcome.map_err(|error| error.to_string()));
+            let unread = service.reload().into_iter().next();
+            let told = reply.send(unread.map_or(Ok(()), |error| Err(error.to_string())));
             told.expect("the test waits for the outcome");
         }
         service.stop().await;

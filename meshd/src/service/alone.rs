@@ -13,7 +13,7 @@ use mesh_frontend::callback::CallBack;
 use mesh_peer::Peers;
 
 use super::engine::{self, Kept};
-use super::error::StartError;
+use super::error::{ReloadError, StartError};
 use super::front::{Behind, Certificate, Front};
 use super::ground::Ground;
 use crate::admin::door::Door;
@@ -32,6 +32,7 @@ pub(super) struct Alone {
     pub(super) front: Front,
     pub(super) admin: Admin,
     pub(super) backend: BackendHandle<AnyStore>,
+    peers: Peers,
     kept: Kept,
     upkeep: JoinHandle<()>,
     stopping: Arc<AtomicBool>,
@@ -64,7 +65,7 @@ impl Alone {
             readiness,
             call_back,
         );
-        let (front, admin) = match started.await {
+        let (front, admin, peers) = match started.await {
             Ok(started) => started,
             Err(error) => {
                 backend.stop().await;
@@ -75,10 +76,20 @@ impl Alone {
             front,
             admin,
             backend,
+            peers,
             kept,
             upkeep: actix_rt::spawn(keep_tickets(tickets)),
             stopping,
         })
+    }
+
+    /// Reads every certificate again, and returns what could not be. What was not read stays as it is.
+    pub(super) fn reload(&self) -> Vec<ReloadError> {
+        let read = [
+            self.front.reload().map_err(ReloadError::from),
+            self.peers.reload().map_err(ReloadError::from),
+        ];
+        read.into_iter().filter_map(Result::err).collect()
     }
 
     /// Takes no new requests, finishes those in work, makes everything durable, and ends.
@@ -125,7 +136,7 @@ async fn start_rest(
     tickets: &TicketKeyFile,
     readiness: BackendReadiness,
     call_back: Option<Arc<dyn CallBack>>,
-) -> Result<(Front, Admin), StartError> {
+) -> Result<(Front, Admin, Peers), StartError> {
     let backend = readiness.backend.clone();
     let peers = peers(config, ground.identities.clone(), backend.pins())?;
     peers.register(&ground.registry)?;
@@ -137,11 +148,14 @@ async fn start_rest(
     let front = Front::start(config, ground, certificate, behind)?;
     let carrier = Arc::new(peers.clone());
     let started = match backend.start_outbound(&config.outbound, carrier).await {
-        Ok(outbound) => start_admin(config, ground, readiness, (Arc::new(outbound), peers)),
+        Ok(outbound) => {
+            let desks = (Arc::new(outbound) as Arc<dyn PoolDesk>, peers.clone());
+            start_admin(config, ground, readiness, desks)
+        }
         Err(error) => Err(error.into()),
     };
     match started {
-        Ok(admin) => Ok((front, admin)),
+        Ok(admin) => Ok((front, admin, peers)),
         Err(error) => {
             front.server.stop().await;
             Err(error)

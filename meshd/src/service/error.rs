@@ -15,6 +15,20 @@ use crate::config::ConfigError;
 use crate::data_dir::DataDirError;
 use crate::identity::IdentityError;
 
+/// What was not read again; what it was stays in use.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The certificate that HTTPS shows.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The certificates of the internal link.
+    #[error(transparent)]
+    LinkTls(#[from] LinkTlsError),
+    /// The authorities of other services' certificates.
+    #[error(transparent)]
+    Peers(#[from] PeersError),
+}
+
 /// Why a service cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {

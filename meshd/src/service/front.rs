@@ -16,6 +16,7 @@ use mesh_frontend::server::Frontend;
 use mesh_frontend::tls::{CertificateSlot, TlsError};
 
 use super::error::StartError;
+use super::expiry;
 use super::ground::Ground;
 use crate::config::MeshdConfig;
 use crate::data_dir::{self, DataDir};
@@ -64,6 +65,8 @@ impl Front {
                 call_back: behind.call_back,
             },
         );
+        let slot = Arc::clone(&certificate.slot);
+        expiry::measure(&ground.registry, "in", move || slot.not_after())?;
         let server = Frontend::start(&settings, Arc::clone(&certificate.slot), edge)?;
         Ok(Self {
             server,

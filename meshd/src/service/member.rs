@@ -10,11 +10,12 @@ use mesh_backend::{SystemClock, SystemEntropy};
 use mesh_common::session::TicketKeys;
 use mesh_frontend::callback::CallBack;
 use mesh_frontend::router::{self, Finder, Listed, Measures, RoutedPins, Router};
-use mesh_link::Connector;
-use mesh_peer::Pins;
+use mesh_link::{Connector, LinkSecurity};
 use mesh_peer::back_ends::BackEnds;
+use mesh_peer::{Peers, Pins};
 
-use super::error::StartError;
+use super::error::{ReloadError, StartError};
+use super::expiry;
 use super::front::{Behind, Certificate, Front};
 use super::ground::Ground;
 use super::link::Link;
@@ -40,6 +41,7 @@ pub(super) struct Member {
     pub(super) node: Option<Node>,
     pub(super) roles: RoleSet,
     link: Link,
+    peers: Peers,
     router: Option<Router>,
     stopping: Arc<AtomicBool>,
     stop_delay: Duration,
@@ -53,6 +55,10 @@ impl Member {
         call_back: Option<Arc<dyn CallBack>>,
     ) -> Result<Self, StartError> {
         let link = Link::prepare(config)?;
+        if let LinkSecurity::Mutual(tls) = &link.security {
+            let tls = Arc::clone(tls);
+            expiry::measure(&ground.registry, "link", move || tls.not_after())?;
+        }
         let beginning = Beginning {
             config,
             roles,
@@ -90,6 +96,7 @@ impl Member {
             node,
             roles,
             link,
+            peers: peers.clone(),
             router: routed.map(|routed| routed.router),
             stopping,
             stop_delay: config.cluster.stop_delay(),
@@ -112,12 +119,15 @@ impl Member {
         }
     }
 
-    /// Reads every certificate again. On an error the present ones stay in use.
-    pub(super) fn reload(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        if let Some(front) = &self.front {
-            front.reload()?;
-        }
-        Ok(self.link.reload()?)
+    /// Reads every certificate again, and returns what could not be. What was not read stays as it is.
+    pub(super) fn reload(&self) -> Vec<ReloadError> {
+        let front = self.front.as_ref().map_or(Ok(()), Front::reload);
+        let read = [
+            front.map_err(ReloadError::from),
+            self.link.reload().map_err(ReloadError::from),
+            self.peers.reload().map_err(ReloadError::from),
+        ];
+        read.into_iter().filter_map(Result::err).collect()
     }
 
     /// Stops in the order of cluster §15, within [`STOP_TIME_MAX`]: what takes longer, others take over.

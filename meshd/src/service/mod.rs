@@ -11,11 +11,13 @@
 //! | `late`, `pins` | what is there before the store is reached |
 //! | `link`, `reach` | the way to other processes, and to this one |
 //! | `probe` | whether a store elsewhere answers |
+//! | `expiry` | for how long certificates are good yet |
 //! | `error` | why a start fails |
 
 mod alone;
 pub(crate) mod engine;
 mod error;
+mod expiry;
 mod front;
 mod ground;
 mod late;
@@ -26,7 +28,6 @@ mod pins;
 mod probe;
 mod reach;
 
-use std::error::Error;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -38,7 +39,7 @@ use mesh_common::udf::Udf;
 use mesh_frontend::callback::CallBack;
 
 use self::alone::Alone;
-pub use self::error::StartError;
+pub use self::error::{ReloadError, StartError};
 use self::front::Front;
 use self::ground::Ground;
 use self::member::Member;
@@ -194,13 +195,12 @@ impl Service {
         self.front().and_then(Front::development_ca)
     }
 
-    /// Reads the certificates again. On an error the present ones stay in use.
-    ///
-    /// # Errors
-    /// Which file, and what is wrong with it.
-    pub fn reload_certificate(&self) -> Result<(), Box<dyn Error + Send + Sync>> {
+    /// Reads every certificate again: those that are shown, and those of authorities. Returns what could not
+    /// be read: which file, and what is wrong with it. It stays as it is, and the others are in use.
+    #[must_use]
+    pub fn reload(&self) -> Vec<ReloadError> {
         match &self.running {
-            Running::Alone(alone) => Ok(alone.front.reload()?),
+            Running::Alone(alone) => alone.reload(),
             Running::Member(member) => member.reload(),
         }
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use mesh_backend::store::keys;
 use mesh_backend::{SystemClock, SystemEntropy};
+use mesh_common::certificate;
 use mesh_common::cluster::Nudge;
 use mesh_common::session::client::ClientSession;
 use mesh_common::time::Clock as _;
@@ -14,6 +15,8 @@ use mesh_link::{
     NodeLink as _,
 };
 use mesh_tests::cluster::{Cluster, Plan, Role};
+use mesh_tests::peer::simulator::several;
+use mesh_tests::peer::{Authority as PeerAuthority, Kind, Settings, Simulator};
 use mesh_tests::wire::{Connection, HttpRequest};
 
 use super::crowd::eventually;
@@ -133,6 +136,17 @@ fn a_front_end_that_is_told_to_read_its_files_again_shows_the_new_certificate() 
     };
     let old = shown(&before);
     assert_eq!(shown(&cluster.connect()), old);
+    let end = certificate::not_after(&old).expect("a certificate ends");
+    let left = || end.since(SystemClock.now()).as_secs_f64();
+    let most = left();
+    let measured = cluster
+        .member(front)
+        .measured("mesh_tls_expiry_seconds", "dir=\"in\"")
+        .expect("it runs");
+    assert!(
+        (left() - 1.0..=most + 1.0).contains(&measured),
+        "{measured} of {most}"
+    );
 
     cluster.renew_certificate();
     assert_eq!(shown(&cluster.connect()), old, "nobody has told it");
@@ -148,10 +162,69 @@ fn a_front_end_that_is_told_to_read_its_files_again_shows_the_new_certificate() 
     cluster.member(front).tell_to_read_again();
     let logged = || {
         let log = cluster.member(front).place().logs();
-        String::from_utf8_lossy(&log).contains("the certificate was not read again")
+        String::from_utf8_lossy(&log).contains("a certificate was not read again")
     };
     assert!(eventually(logged), "it says so");
     assert_eq!(shown(&cluster.connect()), new);
+}
+
+/// Where a service of elsewhere, and the files of its authority and of another one, are named.
+fn with_a_peer(simulator: &Simulator, folder: &Path) -> String {
+    let path = folder.join("peers.pem");
+    std::fs::write(&path, PeerAuthority::new().pem()).expect("a temporary file can be written");
+    let (domain, address) = &simulator.map()[0];
+    format!(
+        "cluster.stop_delay_ms = 200\ndiscovery.authorities = [{path:?}]\n\
+         discovery.domains.{domain:?} = \"{address}\"\n"
+    )
+}
+
+/// What `meshd peer show` says at `member` of the service of `domain`.
+fn peer_shown(cluster: &Cluster, member: usize, domain: &str) -> String {
+    let shown = std::process::Command::new(mesh_tests::process::program())
+        .args(["peer", "show", domain, "--config"])
+        .arg(cluster.member(member).place().config())
+        .env_clear()
+        .output()
+        .expect("the program can be run");
+    String::from_utf8_lossy(&[shown.stdout, shown.stderr].concat()).into_owned()
+}
+
+#[test]
+fn a_node_that_is_told_to_read_its_files_again_trusts_the_authorities_in_them() {
+    let _turn = turn();
+    let peers = several(Kind::Healthy, 1);
+    let simulator = Simulator::start(peers, Settings::default()).expect("there are ports");
+    let domain = &simulator.map()[0].0.clone();
+    let mut cluster =
+        Cluster::laid_with(planned(0, 1, ""), |folder| with_a_peer(&simulator, folder));
+    cluster.start_first(1);
+    let node = first(&cluster, Role::Backend);
+    assert!(eventually(|| is_ready(&cluster, node)));
+    let logged = |sentence: &str| {
+        let log = cluster.member(node).place().logs();
+        String::from_utf8_lossy(&log).contains(sentence)
+    };
+    let file = cluster.folder().join("peers.pem");
+    let is_strange = |said: &str| said.contains("the certificate is not valid");
+    let said = peer_shown(&cluster, node, domain);
+    assert!(is_strange(&said), "{said}");
+
+    // What cannot be used is not taken up, and named.
+    std::fs::write(&file, "nothing").expect("it can be written");
+    cluster.member(node).tell_to_read_again();
+    assert!(eventually(|| logged("discovery.authorities")));
+    assert!(is_strange(&peer_shown(&cluster, node, domain)));
+
+    std::fs::write(&file, simulator.authority().pem()).expect("it can be written");
+    cluster.member(node).tell_to_read_again();
+    let is_known = || !is_strange(&peer_shown(&cluster, node, domain));
+    assert!(
+        eventually(is_known),
+        "{}",
+        peer_shown(&cluster, node, domain)
+    );
+    assert!(is_ready(&cluster, node));
 }
 
 /// Writes what `authority` issues for a process with `roles`, and whom it trusts.
