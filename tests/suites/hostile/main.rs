@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `corpus.rs` | the valid requests, bare and sealed, and the accounts they are for |
 //! | `mutate.rs` | what is done to octets, to JSON, to HTTP heads |
+//! | `posts.rs` | Posts of a connected device that are signed and sealed as they should be, and wrong inside |
 //! | `wire.rs` | HTTP/1.1 by hand, with a deadline for each answer |
 //!
 //! `MESH_MUTATIONS` sets how many are made (5,000 unless set; 100,000 is the long form), `MESH_SEED`
@@ -12,6 +13,7 @@
 
 mod corpus;
 mod mutate;
+mod posts;
 mod wire;
 
 use std::collections::BTreeMap;

@@ -49,6 +49,10 @@ impl<'a> Outgoing<'a> {
         if readable.is_none() && !envelope.header.is_encrypted() {
             return Err(malformed("the message is neither readable nor encrypted"));
         }
+        // What is no text would be compared with nothing here, and be unreadable to its recipients.
+        if readable.as_ref().is_some_and(|readable| readable.is_odd) {
+            return Err(malformed("MessageID and Sender of a message are texts"));
+        }
         let unique_id = check_identifier(&one)?.to_owned();
         check_agreement(&one, readable.as_ref())?;
         let tag = tag_of(&one, readable.as_ref())

@@ -35,6 +35,8 @@ pub(in crate::account) struct Readable {
     pub(in crate::account) tag: String,
     pub(in crate::account) message_id: Option<String>,
     pub(in crate::account) sender: Option<String>,
+    /// Whether one of the two is there and is no text.
+    pub(in crate::account) is_odd: bool,
     /// Of a MessageComplete, if they are well-formed.
     pub(in crate::account) references: Option<Vec<Reference>>,
 }
@@ -53,9 +55,14 @@ impl Readable {
         if members.next().is_some() {
             return None;
         }
+        let mut is_odd = false;
         let mut text = |member| match body.remove(member) {
             Some(Value::String(text)) => Some(text),
-            _ => None,
+            None | Some(Value::Null) => None,
+            Some(_) => {
+                is_odd = true;
+                None
+            }
         };
         let (message_id, sender) = (text("MessageID"), text("Sender"));
         let references = (tag == COMPLETION)
@@ -68,6 +75,7 @@ impl Readable {
             tag,
             message_id,
             sender,
+            is_odd,
             references,
         })
     }
