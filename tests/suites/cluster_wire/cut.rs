@@ -94,6 +94,7 @@ fn who_waits_hears_by_way_of_another_node_what_the_owner_commits() {
     });
 }
 
+// P-3.2-b
 #[test]
 fn one_front_end_is_cut_off_and_another_one_notices_nothing() {
     tell(|| async {

@@ -12,7 +12,7 @@ use crate::devices::{check, settle, upload_during};
 
 const WRITERS: usize = 24;
 
-// P-3.2-a: accounts are divided between hosts, and whichever front-end is asked finds them.
+// P-3.2-a, P-3.2-b: accounts are divided between hosts, and whichever front-end is asked finds them.
 #[test]
 fn accounts_are_found_on_whichever_node_they_are() {
     tell(|| async {
