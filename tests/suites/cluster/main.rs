@@ -11,6 +11,7 @@
 //! | `moved` | a third back-end, and an upgrade of every process in turn |
 //! | `cut` | networks that break between processes, and to the store |
 //! | `refused` | what is told to whom the service has no time for at present |
+//! | `ordered` | `meshd cluster`: a node that another one is told to drain, a store that is to be raised |
 //! | `signals` | SIGTERM, once and twice, and SIGHUP |
 //! | `troubles` | a store that is away, takes no writes, is slow, answers late |
 //! | `program` | the program `store-server` |
@@ -30,6 +31,7 @@ mod stretches;
 mod cut;
 mod killed;
 mod moved;
+mod ordered;
 mod paused;
 mod program;
 mod refused;

@@ -212,7 +212,7 @@ fn folder_of(transaction: Option<Transaction>) -> &'static str {
 
 /// What is typed, what a lying service is told, and what a cluster refuses, have their transcripts beside those of
 /// the wire, and suites of their own. What is no transcript lies beside the folders.
-const OTHERS: [&str; 4] = ["cli", "malice", "messages", "refused"];
+const OTHERS: [&str; 6] = ["cli", "hostile", "malice", "messages", "ordered", "refused"];
 
 /// All transcripts of the wire: folder, and name without its end.
 fn transcripts() -> Vec<(String, String)> {
