@@ -166,7 +166,7 @@ pub fn tables_of_everybody() -> [KeyRange; 5] {
     [
         KeyRange::prefix(&[DIR]),
         all_usage(),
-        // 21 to 26: intakes, what is due, what was set aside, who complained.
+        // 21 to 26: intakes and whom they wake, what is due, what was set aside, who complained.
         KeyRange::new(&[INTAKE], &[ASIDE_END]),
         // 30 to 35: the queues to other services.
         KeyRange::new(&[QUEUES_BEGIN], &[QUEUES_END]),

@@ -4,11 +4,14 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use mesh_common::account::change::Tombstone;
+use mesh_common::account::change::{Tombstone, UniqueRow};
 use mesh_common::account::state::{
     AccountStatus, Bootstrap, BootstrapPhase, Import, ProfileVersion,
 };
-use mesh_common::account::{AccountId, IntakeBody, IntakeId, MessageOutcome, Needs, Standing};
+use mesh_common::account::{
+    AccountId, AccountRecord, DeviceEntry, Head, IntakeBody, IntakeId, MessageOutcome, Needs,
+    Standing,
+};
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::handle::DeviceFacts;
 use mesh_common::cluster::{Answer, SigningKeys};
@@ -16,6 +19,7 @@ use mesh_common::dare::{ContainerName, Envelope};
 use mesh_common::protocol::{Outcome, Response, Transaction};
 use mesh_common::session::RequestId;
 use mesh_common::spool::MessageState;
+use mesh_common::udf::Udf;
 
 use super::*;
 use crate::partition::reading;
