@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use mesh_common::account::Standing;
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::keeper::{Claim, ClaimOutcome, ReleaseOutcome, Tables};
@@ -152,10 +153,15 @@ impl<S: Store> Bottled<S> {
 
     // ---- The node ----
 
-    /// Reads the tables of nodes and owners; none if the store cannot be read.
-    pub async fn look(&self, begun: Duration) -> Option<Tables> {
-        let look = claims::look_at_tables(&self.shared.store, begun, None).await;
-        look.ok().map(|look| look.tables)
+    /// Reads the tables of nodes and owners, that of owners only if the key of changes holds something else than
+    /// `known`; says what it holds now. None if the store cannot be read.
+    pub async fn look(
+        &self,
+        begun: Duration,
+        known: Option<&Bytes>,
+    ) -> Option<(Tables, Option<Bytes>)> {
+        let look = claims::look_at_tables(&self.shared.store, begun, known).await;
+        look.ok().map(|look| (look.tables, look.route))
     }
 
     /// Says that the node lives. Whether it is known to be committed.

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh_common::cluster::{
-    Basis, Claim, ClaimOutcome, Effect, Event, Fence, Keeper, LevelWatch, NodeId, PartitionId,
-    Readiness, ReleaseOutcome, Unit,
+    Basis, Belief, Claim, ClaimOutcome, Effect, Event, Fence, Keeper, LevelWatch, NodeId,
+    PartitionId, Readiness, ReleaseOutcome, Unit,
 };
 use mesh_common::limits::{
     OUTBOUND_STOP_TIME_MAX, RELEASES_IN_FLIGHT_MAX, ROUTE_LOOK_INTERVAL_MIN,
@@ -20,7 +20,6 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::belief::Belief;
 use super::claims::{self, Beat, Look};
 use super::level;
 use super::membership::Membership;
@@ -231,7 +230,7 @@ impl<S: Store> Keeping<S> {
             Ended::Looked(Err(error)) => {
                 let cause = chain(&error);
                 tracing::warn!(cause, "the tables of the cluster cannot be read");
-                self.belief.look_failed();
+                let _it_showed_nothing = self.belief.look_ends();
                 self.tell(Event::LookFailed);
             }
             Ended::Claimed {
@@ -309,11 +308,13 @@ impl<S: Store> Keeping<S> {
         let begun = look.tables.begun;
         self.route = look.route;
         self.mind_level(begun, &look.readiness);
+        // The next look may begin at once: what this one confirms is not what that one will.
+        let confirmed = self.belief.look_ends();
         if self.tell(Event::Looked(look.tables)) {
             // Whoever let go of it could not say so, and may let go of more.
             self.tell(Event::Nudged);
         }
-        self.belief.looked();
+        self.belief.confirm(confirmed);
         self.believe();
         self.obey(&look.ordered_out);
         self.settle_doubts();

@@ -11,8 +11,9 @@
 //!            told to front-ends       (what every thread may ask)
 //! ```
 //!
-//! [`mesh_common::cluster::keeper`] decides, without a clock and without a store; `keeping` carries out
-//! what it decided, and tells it what came of it. Nothing here makes a write safe: every write carries
+//! [`mesh_common::cluster::keeper`] decides, without a clock and without a store, and
+//! [`mesh_common::cluster::belief`] until when our memory may be believed; `keeping` carries out what was
+//! decided, and tells both what came of it. Nothing here makes a write safe: every write carries
 //! the fence (cluster §4.4). What is here makes a node stop when it should, and know where to send whom.
 //!
 //! What a node has in memory of a partition goes with the partition: the actor, the accounts it shows,
@@ -23,7 +24,6 @@
 //! | --- | --- |
 //! | `join` | starting as one of several |
 //! | `membership` | what the rest of the node may ask: is it ours, who has it, may we believe our memory |
-//! | `belief` | until when our memory may be believed, as heartbeats and looks show |
 //! | `keeping` | the loop around the Keeper |
 //! | `claims` | what is committed for it, and the look at the tables |
 //! | `service` | what other nodes and front-ends are told |
@@ -34,7 +34,6 @@
 //! Draft: cluster §5 has a key to wake the owner of an intake by (table 22), written where a nudge
 //! failed. Here the owner looks every two seconds, which is the bound that the key would give.
 
-mod belief;
 pub(crate) mod claims;
 pub(crate) mod join;
 pub(crate) mod keeping;

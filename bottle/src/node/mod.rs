@@ -3,31 +3,32 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | `belief` | whether what it remembers is believed |
+//! | `time` | time as it has it, and whether what it remembers is believed |
 //! | `slots` | partitions at work: requests, batches |
 //! | `intakes` | what others left for their accounts |
 //! | `shards` | the queues to other services, and who is told what on other nodes |
 
-mod belief;
 mod intakes;
 mod shards;
 mod slots;
+mod time;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use mesh_backend::bottled::{Bottled, ownership_row};
 use mesh_backend::outbound::Carrier;
 use mesh_common::cluster::{
-    Answer, CallFailure, Effect, Event, Fence, Keeper, NodeId, Ownership, PartitionId,
-    ReleaseOutcome, Route, Tables, Unit,
+    Answer, CallFailure, ClaimOutcome, Effect, Event, Fence, Keeper, NodeId, Ownership,
+    PartitionId, ReleaseOutcome, Route, Unit,
 };
 use mesh_common::error::ServiceError;
 use tokio::sync::oneshot;
 
-pub use self::belief::NodeTime;
 use self::slots::Slot;
+pub use self::time::NodeTime;
 use crate::roads::Roads;
 use crate::store::NodeStore;
 use crate::world::World;
@@ -39,6 +40,8 @@ struct State {
     keeper: Keeper,
     /// When the Keeper is to be woken.
     wakes_at: Option<Duration>,
+    /// What the key of changes held at the last look.
+    changes: Option<Bytes>,
     slots: BTreeMap<PartitionId, Slot>,
     is_resting: bool,
     /// Until when the processor is busy.
@@ -102,6 +105,7 @@ impl Node {
     pub fn start(parts: Parts) -> Self {
         let state = State {
             wakes_at: None,
+            changes: None,
             slots: BTreeMap::new(),
             is_resting: true,
             busy_until: Duration::ZERO,
@@ -202,7 +206,13 @@ impl Node {
     // ---- The Keeper ----
 
     fn tell(&self, event: Event) {
-        let effects = self.lock().keeper.step(self.0.world.now(), event);
+        let mut state = self.lock();
+        if shows_others(&event) {
+            // The records are others than we know: all of them are read again.
+            state.changes = None;
+        }
+        let effects = state.keeper.step(self.0.world.now(), event);
+        drop(state);
         for effect in effects {
             self.carry_out(effect);
         }
@@ -244,15 +254,16 @@ impl Node {
         let pieces = self.0.pieces.clone();
         match effect {
             Effect::Heartbeat(record) => {
-                let (begun, time) = (self.0.world.now(), self.0.time.clone());
-                self.ask(async move {
+                let (node, begun) = (self.clone(), self.0.world.now());
+                self.spawn(async move {
                     let is_committed = pieces.beat(&record).await;
-                    if is_committed {
-                        time.beaten(begun);
-                    }
-                    Event::HeartbeatEnded {
+                    let is_awake_again = is_committed && node.0.time.beaten(begun);
+                    node.tell(Event::HeartbeatEnded {
                         seq: record.seq,
                         is_committed,
+                    });
+                    if is_awake_again {
+                        node.go_on_everywhere();
                     }
                 });
             }
@@ -289,12 +300,18 @@ impl Node {
 
     fn look(&self) {
         let (node, begun) = (self.clone(), self.0.world.now());
+        self.0.time.look_begins();
+        let known = self.lock().changes.clone();
         self.spawn(async move {
-            let tables: Option<Tables> = node.0.pieces.look(begun).await;
-            let is_read = tables.is_some();
-            node.tell(tables.map_or(Event::LookFailed, Event::Looked));
+            let look = node.0.pieces.look(begun, known.as_ref()).await;
+            let confirmed = node.0.time.look_ends();
+            let Some((tables, changes)) = look else {
+                return node.tell(Event::LookFailed);
+            };
+            node.lock().changes = changes;
+            node.tell(Event::Looked(tables));
             // What the look showed to be others' has ended: what is left is ours.
-            if is_read && node.0.time.looked(begun) {
+            if node.0.time.looked(confirmed) {
                 node.go_on_everywhere();
             }
         });
@@ -356,6 +373,16 @@ impl Node {
         };
         let (key, row) = ownership_row(unit, &record);
         self.0.store.believe(key, is_held.then_some(row));
+    }
+}
+
+/// Whether a commit found records of owners that are others than the Keeper knows.
+const fn shows_others(event: &Event) -> bool {
+    match event {
+        Event::Fenced { .. } => true,
+        Event::ClaimEnded { outcome, .. } => !matches!(outcome, ClaimOutcome::Taken),
+        Event::ReleaseEnded { outcome, .. } => !matches!(outcome, ReleaseOutcome::Released),
+        _ => false,
     }
 }
 

@@ -1,8 +1,10 @@
 //! How front-ends reach the accounts: partitions, and the handle that stands for a back-end,
 //! whether it lives in this process or behind a link (cluster §4.6, decision Q-66); and how several nodes
 //! agree on who owns which partition: [`keeper`] decides, [`ownership`] is what the store checks, and
-//! [`placement`], [`observer`] and [`times`] are what a decision rests on (cluster §4, note 0008).
+//! [`placement`], [`observer`] and [`times`] are what a decision rests on; [`belief`] says how long a node may go
+//! by what it remembers of it (cluster §4, note 0008).
 
+pub mod belief;
 pub mod changes;
 pub mod fence;
 pub mod handle;
@@ -21,6 +23,7 @@ pub mod times;
 pub mod unit;
 pub mod wire;
 
+pub use belief::Belief;
 pub use changes::{Changes, Watch};
 pub use fence::Fence;
 pub use handle::{

@@ -1,4 +1,5 @@
-//! Until when a node may believe that what it owns is still its own, without asking (cluster §4.3).
+//! Until when a node may believe that what it owns is still its own, without asking (cluster §4.3). Whoever
+//! beats and looks tells what began and ended when; whoever answers from memory asks.
 //!
 //! Whoever takes from a node must have seen its record unchanged for the whole lease, and a heartbeat that lands
 //! first wins. So from the beginning of a committed heartbeat on, nobody can take anything for a lease; and where
@@ -17,11 +18,19 @@
 
 use std::time::Duration;
 
-use mesh_common::cluster::Times;
+use super::Times;
+
+/// What a look confirms, if everything that it showed is taken.
+#[must_use = "a look that showed something is to be believed"]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Confirmed {
+    /// When the latest heartbeat of its chain began.
+    chain: Option<Duration>,
+}
 
 /// The heartbeats that are known to be committed, as far as they say that nothing was taken.
 #[derive(Debug, Clone)]
-pub(super) struct Belief {
+pub struct Belief {
     times: Times,
     /// When the latest one began.
     latest: Option<Duration>,
@@ -32,7 +41,9 @@ pub(super) struct Belief {
 }
 
 impl Belief {
-    pub(super) const fn new(times: Times) -> Self {
+    /// Of a node that believes nothing yet.
+    #[must_use]
+    pub const fn new(times: Times) -> Self {
         Self {
             times,
             latest: None,
@@ -41,8 +52,8 @@ impl Belief {
         }
     }
 
-    /// A heartbeat is committed that began and ended at these times.
-    pub(super) fn beaten(&mut self, begun: Duration, ended: Duration) {
+    /// A heartbeat is committed that began and ended at these times, since any moment that stays the same.
+    pub fn beaten(&mut self, begun: Duration, ended: Duration) {
         self.latest = self.latest.max(Some(begun));
         for chain in [&mut self.believed, &mut self.awaited] {
             if let Some(last) = chain
@@ -53,24 +64,28 @@ impl Belief {
         }
     }
 
-    /// A look begins.
-    pub(super) const fn look_begins(&mut self) {
+    /// A look begins; there is one at a time.
+    pub const fn look_begins(&mut self) {
         self.awaited = self.latest;
     }
 
-    /// The look on its way has ended, and everything that it showed is taken.
-    pub(super) fn looked(&mut self) {
-        self.believed = self.believed.max(self.awaited.take());
+    /// The look on its way has ended. What it confirms is to be told once what it showed is taken; that of one
+    /// which showed nothing is dropped. The next may begin in between.
+    pub const fn look_ends(&mut self) -> Confirmed {
+        Confirmed {
+            chain: self.awaited.take(),
+        }
     }
 
-    /// The look on its way has ended, and showed nothing.
-    pub(super) const fn look_failed(&mut self) {
-        self.awaited = None;
+    /// What a look showed is taken: what is ours now was ours since.
+    pub fn confirm(&mut self, confirmed: Confirmed) {
+        self.believed = self.believed.max(confirmed.chain);
     }
 
     /// Until when what is in memory is what is committed; none: it cannot be believed at all. Less than until
     /// somebody may take it: others are left the time to do so politely.
-    pub(super) fn until(&self) -> Option<Duration> {
+    #[must_use]
+    pub fn until(&self) -> Option<Duration> {
         Some(self.believed? + self.times.patience())
     }
 }
@@ -93,12 +108,18 @@ mod tests {
         belief.until().map(|until| until.as_millis())
     }
 
+    /// The look on its way has ended, and what it showed is taken.
+    fn looked(belief: &mut Belief) {
+        let confirmed = belief.look_ends();
+        belief.confirm(confirmed);
+    }
+
     /// A lease of five seconds, a heartbeat each second, and one at 0 that a look has confirmed.
     fn confirmed() -> Belief {
         let mut belief = Belief::new(Times::default());
         belief.beaten(at(0), at(10));
         belief.look_begins();
-        belief.looked();
+        looked(&mut belief);
         belief
     }
 
@@ -107,14 +128,14 @@ mod tests {
         let mut belief = Belief::new(Times::default());
         belief.look_begins();
         belief.beaten(at(0), at(10));
-        belief.looked();
+        looked(&mut belief);
         assert_eq!(belief.until(), None, "somebody may have claimed before it");
         belief.look_begins();
-        belief.look_failed();
-        belief.looked();
+        let _it_showed_nothing = belief.look_ends();
+        looked(&mut belief);
         assert_eq!(belief.until(), None);
         belief.look_begins();
-        belief.looked();
+        looked(&mut belief);
         assert_eq!(until(&belief), Some(4_000));
     }
 
@@ -137,7 +158,7 @@ mod tests {
         belief.look_begins();
         belief.beaten(at(5_600), at(5_610));
         assert_eq!(until(&belief), Some(4_000));
-        belief.looked();
+        looked(&mut belief);
         assert_eq!(until(&belief), Some(9_600));
     }
 
@@ -147,8 +168,22 @@ mod tests {
         belief.look_begins();
         belief.beaten(at(5_000), at(5_010));
         belief.beaten(at(6_000), at(6_010));
-        belief.looked();
+        looked(&mut belief);
         assert_eq!(until(&belief), Some(4_000));
+    }
+
+    #[test]
+    fn a_look_that_begins_when_one_ends_confirms_nothing_before_it_has_ended_itself() {
+        let mut belief = confirmed();
+        belief.look_begins();
+        // It stood still; meanwhile somebody may have taken what is ours, after what the look shows.
+        belief.beaten(at(9_000), at(9_010));
+        let shown = belief.look_ends();
+        belief.look_begins();
+        belief.confirm(shown);
+        assert_eq!(until(&belief), Some(4_000));
+        looked(&mut belief);
+        assert_eq!(until(&belief), Some(13_000));
     }
 
     #[test]
@@ -161,7 +196,7 @@ mod tests {
             now += 2_200;
             belief.look_begins();
             belief.beaten(at(now), at(now + 2_200));
-            belief.looked();
+            looked(&mut belief);
             assert_eq!(until(&belief), Some(u128::from(now) + 4_000));
         }
     }
