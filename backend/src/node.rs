@@ -4,7 +4,7 @@
 //! An embedded store has one node, which is started here; the nodes of a cluster join one another in
 //! [`crate::cluster`]. It reads or writes `meta`, claims every partition in one commit, and starts no actor: a partition costs nothing until somebody asks for one of its accounts.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use mesh_common::cluster::{NodeId, PartitionId, level};
 use mesh_common::entropy::{self, Entropy};
@@ -229,7 +229,7 @@ impl<S: Store> Parts<S> {
             health: Health::default(),
             accounts: Arc::new(accounts),
             signing_keys: moka::sync::Cache::new(SIGNING_KEYS_CACHED_MAX),
-            shown: PartitionId::all().map(|_| Arc::default()).collect(),
+            shown: PartitionId::all().map(|_| OnceLock::new()).collect(),
             claimant,
             level,
             membership,

@@ -2,7 +2,7 @@
 //! known of the store's health.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::{CallFailure, PartitionId, SigningKeys, Unit};
@@ -129,8 +129,8 @@ pub(crate) struct Shared<S> {
     pub(crate) health: Health,
     pub(crate) accounts: Arc<NodeAccounts>,
     pub(crate) signing_keys: KeyCache,
-    /// What each partition shows, in their order.
-    pub(crate) shown: Vec<Arc<Shown>>,
+    /// What each partition shows, in their order, once somebody asked.
+    pub(crate) shown: Vec<OnceLock<Arc<Shown>>>,
     pub(crate) claimant: Claimant,
     /// Which kinds of rows may be written.
     pub(crate) level: StoreLevel,
@@ -186,7 +186,7 @@ impl<S: Store> Shared<S> {
 
     /// What `partition` shows.
     pub(crate) fn shown(&self, partition: PartitionId) -> &Arc<Shown> {
-        &self.shown[usize::from(partition.0)]
+        self.shown[usize::from(partition.0)].get_or_init(Arc::default)
     }
 
     /// Whether `partition` is ours, as far as we know.

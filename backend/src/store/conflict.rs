@@ -85,12 +85,13 @@ impl History {
             self.record_range(range, version);
         }
         for key in &writes.keys {
-            let after = self.after(key);
-            let step = self
-                .steps
-                .entry(key.clone())
-                .or_insert(Step { at: version, after });
-            step.at = version;
+            match self.steps.get_mut(key) {
+                Some(step) => step.at = version,
+                None => {
+                    let after = self.after(key);
+                    self.steps.insert(key.clone(), Step { at: version, after });
+                }
+            }
             self.to_forget.push_back((version, key.clone()));
         }
     }

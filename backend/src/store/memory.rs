@@ -101,11 +101,13 @@ impl MemoryStore {
         let effects = prepared.resolve(version, 0);
         state.write(&effects, version);
         state.forget(self.live_reads.floor(version, limits::CHAIN_VERSIONS));
-        for range in &effects.cleared {
-            self.watches.fire(range);
-        }
-        for key in effects.writes.keys() {
-            self.watches.fire(&KeyRange::key(key));
+        if !self.watches.is_empty() {
+            for range in &effects.cleared {
+                self.watches.fire(range);
+            }
+            for key in effects.writes.keys() {
+                self.watches.fire(&KeyRange::key(key));
+            }
         }
         Committed {
             version,
