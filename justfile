@@ -31,9 +31,9 @@ plots FOLDER:
 foundationdb:
     .ci/foundationdb
 
-# Stories of the cluster in a bottle, a million unless told otherwise (docs/0008)
-soak SEEDS="1000000":
-    cargo run --release -p mesh-bottle --bin soak -- --seeds {{SEEDS}}
+# Stories of the cluster in a bottle, a million unless told otherwise, with flags of its own (docs/0008)
+soak SEEDS="1000000" *FLAGS:
+    cargo run --release -p mesh-bottle --bin soak -- --seeds {{SEEDS}} {{FLAGS}}
 
 # What can be checked of image, compose file, manifests and units without an engine
 deploy:

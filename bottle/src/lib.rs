@@ -12,6 +12,7 @@
 //! | [`correspondent`] | other services that post to accounts here |
 //! | [`peers`] | other services that take messages from here |
 //! | [`story`] | what happens in one run, and what must hold at its end |
+//! | [`soak`] | many stories |
 //! | [`scale`] | what more nodes bring |
 
 pub mod client;
@@ -21,6 +22,7 @@ pub mod node;
 pub mod peers;
 pub mod roads;
 pub mod scale;
+pub mod soak;
 pub mod store;
 pub mod story;
 pub mod world;

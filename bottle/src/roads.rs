@@ -68,6 +68,13 @@ impl Roads {
         nodes.remove(&node);
     }
 
+    /// No node is there any longer: each has the roads on which it is.
+    pub fn close_all(&self) {
+        let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        let nodes = std::mem::take(&mut *nodes);
+        drop(nodes);
+    }
+
     /// The nodes that are there.
     #[must_use]
     pub fn nodes(&self) -> Vec<Node> {

@@ -14,7 +14,7 @@ use mesh_backend::store::{
     StoreError, Tx, TxOptions, Version, Watch,
 };
 use mesh_common::cluster::{NodeId, Unit};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::world::World;
 
@@ -80,6 +80,8 @@ pub struct Sky {
     pub(crate) engine: MemoryStore,
     weather: Arc<Mutex<Weather>>,
     cut: Arc<Mutex<BTreeMap<usize, bool>>>,
+    /// Rung when something may get through again.
+    joined: Arc<Notify>,
 }
 
 impl Sky {
@@ -91,6 +93,7 @@ impl Sky {
             engine,
             weather: Arc::default(),
             cut: Arc::default(),
+            joined: Arc::default(),
             trespasses: Arc::default(),
         }
     }
@@ -129,6 +132,7 @@ impl Sky {
     /// From now on it is like this.
     pub fn set(&self, weather: Weather) {
         *self.weather.lock().unwrap_or_else(PoisonError::into_inner) = weather;
+        self.joined.notify_waiters();
     }
 
     /// What it is like.
@@ -141,6 +145,8 @@ impl Sky {
     pub fn cut(&self, node: usize, is_cut: bool) {
         let mut cut = self.cut.lock().unwrap_or_else(PoisonError::into_inner);
         cut.insert(node, is_cut);
+        drop(cut);
+        self.joined.notify_waiters();
     }
 
     fn is_cut(&self, node: usize) -> bool {
@@ -148,19 +154,25 @@ impl Sky {
         self.weather().is_away || cut.get(&node).copied().unwrap_or_default()
     }
 
-    /// One way over the network, for as long as it takes.
-    async fn travel(&self, node: usize) {
+    /// So many ways over the network, for as long as it takes.
+    async fn travel(&self, node: usize, ways: usize) {
         let slowness = self.weather().slowness.max(1);
-        let way = self
-            .world
-            .between(Duration::from_micros(150), Duration::from_micros(1_500));
-        self.world.sleep(way * slowness).await;
+        let way = |_| {
+            let world = &self.world;
+            world.between(Duration::from_micros(150), Duration::from_micros(1_500))
+        };
+        let time: Duration = (0..ways).map(way).sum();
+        self.world.sleep(time * slowness).await;
         while self.is_cut(node) {
-            self.world.sleep(Duration::from_millis(20)).await;
+            self.joined.notified().await;
+            let wait = self.world.between(Duration::ZERO, REJOIN_TIME_MAX);
+            self.world.sleep(wait).await;
         }
     }
 }
 
+/// What waited to get through does so within this time when it can.
+const REJOIN_TIME_MAX: Duration = Duration::from_millis(20);
 /// How long a read waits for a store that does not answer.
 const READ_TIME_MAX: Duration = Duration::from_secs(4);
 
@@ -252,10 +264,8 @@ pub struct NodeTx {
 impl NodeTx {
     async fn travel(&self) -> Result<(), StoreError> {
         let (sky, node) = (&self.store.sky, self.store.node);
-        let both = async {
-            sky.travel(node).await;
-            sky.travel(node).await;
-        };
+        // There and back.
+        let both = sky.travel(node, 2);
         let arrived = sky.world.within(READ_TIME_MAX, both).await;
         arrived.ok_or(StoreError::Away)
     }
@@ -363,7 +373,7 @@ impl Tx for NodeTx {
         let world = sky.world.clone();
         world.spawn(None, async move {
             let result = carry(&sky, self).await;
-            sky.travel(node).await;
+            sky.travel(node, 1).await;
             let _nobody_waits = answer.send(result);
         });
         let ended = world.within(timeout, answered).await;
@@ -409,7 +419,7 @@ async fn land(
     tx: MemoryTx,
     landed: impl FnOnce(&Sky),
 ) -> Result<Committed, CommitError> {
-    sky.travel(node).await;
+    sky.travel(node, 1).await;
     let (world, weather) = (&sky.world, sky.weather());
     if world.chance(weather.late) {
         let late = world.between(Duration::ZERO, weather.late_max);

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
@@ -25,29 +26,80 @@ type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 #[derive(Clone)]
 pub struct World {
     state: Arc<Mutex<State>>,
-    ready: Arc<Mutex<VecDeque<u64>>>,
+    ready: Ready,
+}
+
+/// Those who are to have a turn.
+type Ready = Arc<Mutex<VecDeque<Place>>>;
+
+/// Where a task is kept, and which of those that are kept there one after the other it is.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    index: usize,
+    id: u64,
+}
+
+/// A task that has not ended.
+struct Entry {
+    id: u64,
+    owner: Owner,
+    /// None while it has its turn.
+    task: Option<Task>,
+    /// Whether it is to have a turn, or stands still before one.
+    is_due: Arc<AtomicBool>,
+    waker: Waker,
 }
 
 struct State {
     now: Duration,
     turn: u64,
     chance: SeededEntropy,
-    tasks: BTreeMap<u64, (Owner, Option<Task>)>,
+    tasks: Vec<Option<Entry>>,
+    /// Places where no task is kept.
+    free: Vec<usize>,
+    is_over: bool,
     sleepers: BTreeMap<(Duration, u64), Waker>,
     paused: BTreeMap<usize, Duration>,
     killed: BTreeSet<usize>,
     /// Woken while their owners were paused.
-    stalled: BTreeMap<usize, Vec<u64>>,
+    stalled: BTreeMap<usize, Vec<Place>>,
+}
+
+impl State {
+    fn entry(&mut self, place: Place) -> Option<&mut Entry> {
+        let entry = self.tasks.get_mut(place.index)?.as_mut();
+        entry.filter(|entry| entry.id == place.id)
+    }
+
+    /// Takes out the tasks of which `is_it` holds, for whoever drops them: that may wake others, who look at
+    /// the state.
+    fn take(&mut self, is_it: impl Fn(&Entry) -> bool) -> Vec<Entry> {
+        let mut taken = Vec::new();
+        for (index, place) in self.tasks.iter_mut().enumerate() {
+            if place.as_ref().is_some_and(&is_it) {
+                taken.extend(place.take());
+                self.free.push(index);
+            }
+        }
+        taken
+    }
 }
 
 struct TaskWaker {
-    task: u64,
-    ready: Arc<Mutex<VecDeque<u64>>>,
+    place: Place,
+    is_due: Arc<AtomicBool>,
+    ready: Ready,
 }
 
 impl Wake for TaskWaker {
     fn wake(self: Arc<Self>) {
-        lock(&self.ready).push_back(self.task);
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.is_due.swap(true, Ordering::Relaxed) {
+            lock(&self.ready).push_back(self.place);
+        }
     }
 }
 
@@ -64,7 +116,9 @@ impl World {
                 now: Duration::ZERO,
                 turn: 0,
                 chance: SeededEntropy::new(seed),
-                tasks: BTreeMap::new(),
+                tasks: Vec::new(),
+                free: Vec::new(),
+                is_over: false,
                 sleepers: BTreeMap::new(),
                 paused: BTreeMap::new(),
                 killed: BTreeSet::new(),
@@ -103,13 +157,30 @@ impl World {
     /// Lets a task run beside the others.
     pub fn spawn(&self, owner: Owner, task: impl Future<Output = ()> + Send + 'static) {
         let mut state = lock(&self.state);
-        if owner.is_some_and(|owner| state.killed.contains(&owner)) {
+        if state.is_over || owner.is_some_and(|owner| state.killed.contains(&owner)) {
             return;
         }
         state.turn += 1;
         let id = state.turn;
-        state.tasks.insert(id, (owner, Some(Box::pin(task))));
-        lock(&self.ready).push_back(id);
+        let index = state.free.pop().unwrap_or(state.tasks.len());
+        let (place, is_due) = (Place { index, id }, Arc::new(AtomicBool::new(true)));
+        let waker = TaskWaker {
+            place,
+            is_due: Arc::clone(&is_due),
+            ready: Arc::clone(&self.ready),
+        };
+        let entry = Some(Entry {
+            id,
+            owner,
+            task: Some(Box::pin(task)),
+            is_due,
+            waker: Arc::new(waker).into(),
+        });
+        match state.tasks.get_mut(index) {
+            Some(free) => *free = entry,
+            None => state.tasks.push(entry),
+        }
+        lock(&self.ready).push_back(place);
     }
 
     /// Passes when so much time has passed.
@@ -134,14 +205,20 @@ impl World {
     pub fn kill(&self, owner: usize) {
         let mut state = lock(&self.state);
         state.killed.insert(owner);
-        let (dead, alive) = std::mem::take(&mut state.tasks)
-            .into_iter()
-            .partition(|(_, (task_owner, _))| *task_owner == Some(owner));
-        state.tasks = alive;
+        let dead = state.take(|entry| entry.owner == Some(owner));
         drop(state);
-        // Dropping a task may wake others, who look at the state.
-        let dead: BTreeMap<u64, (Owner, Option<Task>)> = dead;
         drop(dead);
+    }
+
+    /// Ends everything: nothing happens any more. A task keeps the world that keeps the task.
+    pub fn end(&self) {
+        let mut state = lock(&self.state);
+        state.is_over = true;
+        let rest = state.take(|_| true);
+        drop(state);
+        drop(rest);
+        let sleepers = std::mem::take(&mut lock(&self.state).sleepers);
+        drop(sleepers);
     }
 
     /// Nothing of `owner` runs for so long; what would have, runs then.
@@ -164,8 +241,8 @@ impl World {
     pub fn run_until(&self, end: Duration) {
         loop {
             let next = lock(&self.ready).pop_front();
-            if let Some(id) = next {
-                self.run(id);
+            if let Some(place) = next {
+                self.run(place);
                 continue;
             }
             let mut state = lock(&self.state);
@@ -186,32 +263,38 @@ impl World {
     }
 
     /// Gives one task its turn.
-    fn run(&self, id: u64) {
+    fn run(&self, place: Place) {
         let mut state = lock(&self.state);
-        let Some((owner, _)) = state.tasks.get(&id) else {
+        let Some(owner) = state.entry(place).map(|entry| entry.owner) else {
             return;
         };
-        let owner = *owner;
         if let Some(paused) = owner.filter(|owner| state.paused.contains_key(owner)) {
-            return state.stalled.entry(paused).or_default().push(id);
+            return state.stalled.entry(paused).or_default().push(place);
         }
-        let Some(mut task) = state.tasks.get_mut(&id).and_then(|(_, task)| task.take()) else {
+        let Some(entry) = state.entry(place) else {
+            return;
+        };
+        entry.is_due.store(false, Ordering::Relaxed);
+        let (waker, Some(mut task)) = (entry.waker.clone(), entry.task.take()) else {
             return;
         };
         drop(state);
-        let waker = Waker::from(Arc::new(TaskWaker {
-            task: id,
-            ready: Arc::clone(&self.ready),
-        }));
-        let is_done = task
-            .as_mut()
-            .poll(&mut Context::from_waker(&waker))
-            .is_ready();
+        let mut context = Context::from_waker(&waker);
+        let is_done = task.as_mut().poll(&mut context).is_ready();
         let mut state = lock(&self.state);
-        if is_done {
-            state.tasks.remove(&id);
-        } else if let Some((_, place)) = state.tasks.get_mut(&id) {
-            *place = Some(task);
+        match state.entry(place) {
+            Some(entry) if !is_done => entry.task = Some(task),
+            Some(_) => {
+                let ended = state.tasks[place.index].take();
+                state.free.push(place.index);
+                drop(state);
+                drop((ended, task));
+            }
+            // It was ended while it had its turn.
+            None => {
+                drop(state);
+                drop(task);
+            }
         }
     }
 }
@@ -261,5 +344,14 @@ impl Drop for Sleep {
 impl Clock for World {
     fn now(&self) -> Timestamp {
         NOON + Self::now(self)
+    }
+}
+
+#[cfg(test)]
+impl World {
+    /// Says whether nobody has this world any more.
+    pub(crate) fn is_forgotten(&self) -> impl Fn() -> bool + use<> {
+        let state = Arc::downgrade(&self.state);
+        move || state.strong_count() == 0
     }
 }

@@ -1,36 +1,17 @@
 //! The cluster in a bottle: what must hold after every story, and that it would be noticed if it did
 //! not (cluster §20).
 
-use std::sync::Mutex;
+use std::thread::available_parallelism;
 
 use mesh_bottle::scale;
+use mesh_bottle::soak::{Sum, tell};
 use mesh_bottle::store::Sabotage;
-use mesh_bottle::story::{self, Failure, Report};
+use mesh_bottle::story;
 
 /// Seeds of one run of the build. `cargo run --release -p mesh-bottle --bin soak` takes any number.
 const SEEDS: u64 = 200;
 /// Seeds within which every sabotage is noticed.
 const NOTICED_WITHIN: u64 = 200;
-
-/// Something counted in a story.
-type Count = fn(&Report) -> usize;
-
-/// Tells the stories of these seeds, two at a time.
-fn tell(seeds: u64) -> Vec<Result<Report, Failure>> {
-    let told = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for half in 0..2 {
-            let told = &told;
-            scope.spawn(move || {
-                for seed in (half..seeds).step_by(2) {
-                    let result = story::run(seed, Sabotage::None);
-                    told.lock().expect("no story panics").push(result);
-                }
-            });
-        }
-    });
-    told.into_inner().expect("no story panics")
-}
 
 /// Tells stories with something done wrong on purpose, until each of `signs` was part of what did not hold.
 fn assert_noticed(sabotage: Sabotage, signs: &[&str]) {
@@ -48,27 +29,39 @@ fn assert_noticed(sabotage: Sabotage, signs: &[&str]) {
 
 #[test]
 fn whatever_happens_what_was_acknowledged_is_there_once_and_everything_goes_on() {
-    let told = tell(SEEDS);
-    let failures: Vec<String> = told
-        .iter()
-        .filter_map(|one| Some(one.as_ref().err()?.to_string()))
-        .collect();
+    let (mut sum, mut failures) = (Sum::default(), Vec::new());
+    let jobs = available_parallelism().map_or(1, usize::from);
+    tell((0, SEEDS), jobs, Sabotage::None, |seed, told| {
+        sum.add(seed, &told);
+        failures.extend(told.err().map(|failure| failure.to_string()));
+        true
+    });
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert_eq!(sum.seeds, SEEDS);
     // The stories are not idle.
-    let sum = |count: Count| told.iter().flatten().map(count).sum::<usize>();
-    let counts: [(&str, Count, usize); 7] = [
-        ("takeovers", |one| one.takeovers, 200),
-        ("commits fenced off", |one| one.fenced, 1),
-        ("calls repeated", |one| one.repeated, 2_000),
-        ("messages posted", |one| one.posted, 2_000),
-        ("messages of other services", |one| one.taken_in, 1_000),
-        ("messages left while owners were away", |one| one.left, 200),
-        ("transfers repeated", |one| one.resent, 200),
+    let counts = [
+        ("units taken over", 200),
+        ("commits fenced off", 1),
+        ("calls repeated", 2_000),
+        ("messages posted", 2_000),
+        ("messages of other services", 1_000),
+        ("messages left while owners were away", 200),
+        ("transfers repeated", 200),
     ];
-    for (what, count, least) in counts {
-        let found = sum(count);
+    for (what, least) in counts {
+        let found = sum.of(what);
         assert!(found >= least, "{found} {what}, expected were {least}");
     }
+}
+
+#[test]
+fn many_stories_end_when_nobody_wants_to_hear_more() {
+    let mut told = Vec::new();
+    tell((7, 1_000), 1, Sabotage::None, |seed, _| {
+        told.push(seed);
+        told.len() < 3
+    });
+    assert_eq!(told, [7, 8, 9]);
 }
 
 #[test]

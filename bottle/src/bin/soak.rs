@@ -1,17 +1,26 @@
-//! `soak`: many stories of the cluster in a bottle, one after the other (cluster §20.7).
+//! `soak`: many stories of the cluster in a bottle (cluster §20.7).
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "this is a command line"
 )]
 
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
+use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
+use mesh_bottle::soak::{Sum, tell};
 use mesh_bottle::store::Sabotage;
-use mesh_bottle::story;
 
-/// Tell the stories of many seeds, and say which of them ended as they must not.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Time between two words about how far it is.
+const WORD_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Tell the stories of many seeds, and say which of them ended as they must not, and what happened in all.
 ///
 /// Each seed decides everything: when nodes die, stand still or are cut off, which commits land late, which
 /// messages are lost. A seed that failed fails again, with the command that is printed.
@@ -24,6 +33,12 @@ struct Arguments {
     /// The first of them.
     #[arg(long, default_value_t = 0)]
     first: u64,
+    /// Threads; as many as there are processors if not given.
+    #[arg(long)]
+    jobs: Option<NonZeroUsize>,
+    /// End after so many that failed.
+    #[arg(long, default_value_t = 100)]
+    failures: usize,
     /// Do something wrong, to see that it is noticed.
     #[arg(long, value_enum, default_value_t = Wrong::Nothing)]
     sabotage: Wrong,
@@ -64,30 +79,56 @@ impl From<Wrong> for Sabotage {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let (mut failed, mut acknowledged, mut takeovers, mut fenced) = (0_u64, 0, 0, 0);
-    for seed in arguments.first..arguments.first.saturating_add(arguments.seeds) {
-        match story::run(seed, arguments.sabotage.into()) {
-            Ok(report) => {
-                acknowledged += report.acknowledged;
-                takeovers += report.takeovers;
-                fenced += report.fenced;
-                if arguments.seeds == 1 {
-                    println!("{report:#?}");
-                }
+    let jobs = arguments.jobs.or_else(|| available_parallelism().ok());
+    let mut sum = Sum::default();
+    let mut progress = Progress::begin();
+    tell(
+        (arguments.first, arguments.seeds),
+        jobs.map_or(1, NonZeroUsize::get),
+        arguments.sabotage.into(),
+        |seed, told| {
+            sum.add(seed, &told);
+            match &told {
+                Ok(report) if arguments.seeds == 1 => println!("{report:#?}"),
+                Ok(_) => {}
+                Err(failure) => eprint!("{failure}"),
             }
-            Err(failure) => {
-                failed += 1;
-                eprint!("{failure}");
-            }
-        }
-    }
-    println!(
-        "{} seeds, {failed} failed; {acknowledged} entries acknowledged, {takeovers} partitions taken over, {fenced} batches fenced off",
-        arguments.seeds
+            progress.tell(&sum, arguments.seeds);
+            sum.failed.len() < arguments.failures
+        },
     );
-    if failed == 0 {
+    print!("{sum}");
+    if sum.failed.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    }
+}
+
+/// How far it is, for who waits.
+struct Progress {
+    begun: Instant,
+    words: u32,
+}
+
+impl Progress {
+    #[expect(clippy::disallowed_methods, reason = "how long it takes is said")]
+    fn begin() -> Self {
+        Self {
+            begun: Instant::now(),
+            words: 0,
+        }
+    }
+
+    fn tell(&mut self, sum: &Sum, all: u64) {
+        let elapsed = self.begun.elapsed();
+        if elapsed < WORD_INTERVAL * (self.words + 1) {
+            return;
+        }
+        self.words += 1;
+        let (seeds, failed) = (sum.seeds, sum.failed.len());
+        let rate = seeds as f64 / elapsed.as_secs_f64();
+        let minutes = elapsed.as_secs() / 60;
+        eprintln!("{minutes} min: {seeds} of {all} seeds, {failed} failed; {rate:.0} a second");
     }
 }

@@ -63,6 +63,23 @@ pub struct Report {
     pub time: Duration,
 }
 
+impl Report {
+    /// What happened how often, in the words that are printed.
+    pub fn counts(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        let counts = [
+            ("entries acknowledged", self.acknowledged),
+            ("messages posted", self.posted),
+            ("messages of other services", self.taken_in),
+            ("messages left while owners were away", self.left),
+            ("transfers repeated", self.resent),
+            ("calls repeated", self.repeated),
+            ("units taken over", self.takeovers),
+            ("commits fenced off", self.fenced),
+        ];
+        counts.into_iter()
+    }
+}
+
 /// A run in which something did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {

@@ -12,7 +12,7 @@ const TROUBLE: Duration = Duration::from_secs(40);
 const NODES_MAX: usize = 5;
 
 /// Something that goes wrong, or changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Blow {
     /// A node dies.
     Kill,
