@@ -223,10 +223,16 @@ impl Inner {
                     continue;
                 }
             };
-            if matches!(outcome, Err(LinkFailure::Unknown(_))) && without.is_none() {
-                without = ask.without();
-            }
-            match self.judge(&linked, partition.into(), None, outcome) {
+            let ended = match (&outcome, ask.without()) {
+                // It is there, and of an older release.
+                (Err(LinkFailure::Unknown(_)), Some(got)) => {
+                    self.is_there(&linked.address, None);
+                    without = Some(got);
+                    Ended::Nothing
+                }
+                _ => self.judge(&linked, partition.into(), None, outcome),
+            };
+            match ended {
                 Ended::For(answer) => {
                     self.mark_slow(&tried, &linked.address, !under_way.is_empty());
                     return answer;
