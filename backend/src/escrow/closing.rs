@@ -135,23 +135,28 @@ async fn close<S: Store>(shared: &Shared<S>, id: HolderId) -> Result<bool, Store
     Ok(committed(tx).await)
 }
 
-/// Has one ledger follow `targets`. What does not land is tried again by the next count.
+/// Has one ledger follow `targets`. What does not land is tried again, and by the next count.
 async fn settle<S: Store>(
     shared: &Shared<S>,
     scope: &QueueScope,
     targets: &BTreeMap<HolderId, u64>,
 ) -> Result<(), StoreError> {
-    let mut tx = shared.store.begin(shared.writing());
-    let row = tx.get(&keys::ledger(scope), Read::Serializable).await?;
-    let before = match row.map(|row| rows::ledger(&row)) {
-        None => Ledger::default(),
-        Some(Ok((_, ledger))) => ledger,
-        Some(Err(_)) => return Ok(()),
-    };
-    let after = followed(&before, targets);
-    if after != before {
+    for _ in 0..TRIES_MAX {
+        let mut tx = shared.store.begin(shared.writing());
+        let row = tx.get(&keys::ledger(scope), Read::Serializable).await?;
+        let before = match row.map(|row| rows::ledger(&row)) {
+            None => Ledger::default(),
+            Some(Ok((_, ledger))) => ledger,
+            Some(Err(_)) => return Ok(()),
+        };
+        let after = followed(&before, targets);
+        if after == before {
+            return Ok(());
+        }
         plans::write_ledger(&mut tx, scope, &after);
-        committed(tx).await;
+        if committed(tx).await {
+            return Ok(());
+        }
     }
     Ok(())
 }

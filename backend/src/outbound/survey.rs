@@ -8,11 +8,10 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use mesh_common::delivery::ShardId;
+use mesh_common::delivery::{Class, ShardId};
 use mesh_common::limits::{
-    ESCROW_LEAVING_TIME_MAX, OUTBOUND_POLL_INTERVAL, OUTBOUND_ROUND_INTERVAL, OUTBOUND_SHARDS,
+    ESCROW_COUNTED_LEAVING_MAX, OUTBOUND_POLL_INTERVAL, OUTBOUND_ROUND_INTERVAL, OUTBOUND_SHARDS,
 };
-use tokio::time::timeout;
 
 use super::depths::Survey;
 use super::load::{Found, found};
@@ -70,23 +69,22 @@ async fn wait<S: Store>(shared: &Shared<S>) -> bool {
 }
 
 /// Gives back what this node was granted of the limits that nodes share, and spends no more: its holder is closed, and
-/// one look finds what is still charged to it. Whatever fails is done by others once this node is gone.
+/// one look finds what is still charged to it. A queue that is long is left to the next look of others, and so is
+/// whatever fails.
 pub(crate) async fn give_everything_back<S: Store>(shared: &Shared<S>) {
     let Some(escrow) = &shared.escrow else {
         return;
     };
+    let items = [Class::Interactive, Class::Bulk].map(|class| shared.depths.of_class(class).items);
+    let is_short = items.iter().sum::<u64>() <= ESCROW_COUNTED_LEAVING_MAX;
     let giving = async {
-        if escrow.close_own(shared).await? {
+        if escrow.close_own(shared).await? && is_short {
             look_through(shared, true).await?;
         }
         Ok::<(), StoreError>(())
     };
-    match timeout(ESCROW_LEAVING_TIME_MAX, giving).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            tracing::warn!(cause = chain(&error), "grants are left for others to count");
-        }
-        Err(_) => tracing::warn!("there is no time to count what grants are needed for"),
+    if let Err(error) = giving.await {
+        tracing::warn!(cause = chain(&error), "grants are left for others to count");
     }
 }
 

@@ -26,8 +26,9 @@ pub const ESCROW_IDLE: Duration = Duration::from_secs(60);
 pub const ESCROW_WANTED: Duration = Duration::from_secs(10);
 /// Limits of which something is given back in one commit.
 pub const ESCROW_GIVEN_BACK_MAX: usize = 64;
-/// Time that a node which leaves has to give back everything that it was granted. Beyond: others do it.
-pub const ESCROW_LEAVING_TIME_MAX: Duration = Duration::from_secs(3);
+/// Messages in the whole queue up to which a node that leaves counts them, to give back what it was granted. Above:
+/// others do it with their next look.
+pub const ESCROW_COUNTED_LEAVING_MAX: u64 = 50_000;
 /// Shards that destinations are divided into; fixed when a service is first started.
 pub const OUTBOUND_SHARDS: u16 = 256;
 /// Destinations with a label of their own in measures: the busiest.
