@@ -32,6 +32,14 @@ pub const ARITHMETIC_WAITING_PER_CORE_MAX: usize = 128;
 pub const REQUEST_FIRST_BYTE_TIME_MAX: Duration = Duration::from_secs(5);
 /// Time for a whole request to arrive (service §8). Above: HTTP 408, 408/9.
 pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
+/// Time for a body of 64 KiB to arrive (cluster §14). Above: HTTP 408, 408/9. A larger one may take longer, at the pace
+/// of the next bound, but never longer than [`REQUEST_TIME_MAX`].
+pub const BODY_TIME: Duration = Duration::from_secs(5);
+/// Octets per second, on average since [`BODY_UNPACED`], that must have arrived of a body that takes longer than
+/// [`BODY_TIME`] (cluster §14).
+pub const BODY_BYTES_PER_SECOND_MIN: u32 = 16 * 1024;
+/// Time at the beginning of a body that this average leaves out.
+pub const BODY_UNPACED: Duration = Duration::from_secs(1);
 /// Time for one transaction once its request has arrived (P 9.1.2.1). Above: 408/9.
 pub const TRANSACTION_TIME_MAX: Duration = Duration::from_secs(5);
 /// Levels of nested JSON. Above: 400/100.

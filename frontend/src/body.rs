@@ -1,16 +1,25 @@
 //! Reading a body within its bound, and telling its form: bare JSON or an envelope
 //! (service §2.2, decisions ).
+//!
+//! A body arrives within [`BODY_TIME`], which is time for 64 KiB at the pace that is asked for, or keeps that pace
+//! (cluster §14): whoever sends an octet now and then holds a connection for five seconds. The time for the whole
+//! request (service §8) bounds both, so that the largest body needs some 70 KiB a second.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use actix_web::HttpResponse;
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::web::{Bytes, BytesMut, Payload};
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use mesh_common::error::ServiceError;
 use mesh_common::limits::{
-    BODY_BARE_BYTES_MAX, BODY_HELLO_BYTES_MAX, BODY_SEALED_BYTES_MAX, DISCARD_BYTES_MAX,
-    DISCARD_TIME_MAX,
+    BODY_BARE_BYTES_MAX, BODY_BYTES_PER_SECOND_MIN, BODY_HELLO_BYTES_MAX, BODY_SEALED_BYTES_MAX,
+    BODY_TIME, BODY_UNPACED, DISCARD_BYTES_MAX, DISCARD_TIME_MAX,
 };
 use mesh_common::protocol::Code;
+use tokio::time::{Instant, timeout_at};
 
 use crate::admission::Room;
 
@@ -28,9 +37,14 @@ pub(crate) enum Form {
 pub(crate) struct Bounds {
     /// Octets of a bare body.
     pub(crate) bare_bytes_max: usize,
-    /// Time for the whole body to arrive.
+    /// Time for the whole body to arrive, at whatever pace.
     pub(crate) time_max: Duration,
 }
+
+/// The parts of a body, as they arrive.
+pub(crate) trait Parts<E>: Stream<Item = Result<Bytes, E>> + Unpin {}
+
+impl<E, P: Stream<Item = Result<Bytes, E>> + Unpin> Parts<E> for P {}
 
 impl Bounds {
     /// The usual bounds, or those of interop mode (decision Q-39).
@@ -43,6 +57,13 @@ impl Bounds {
             },
             time_max,
         }
+    }
+
+    /// The time since the beginning of the body by which more than `octets` of it must have arrived.
+    fn time_for(self, octets: usize) -> Duration {
+        let octets = u32::try_from(octets).unwrap_or(u32::MAX);
+        let paced = Duration::from_secs(1) * octets / BODY_BYTES_PER_SECOND_MIN;
+        (BODY_UNPACED + paced).max(BODY_TIME).min(self.time_max)
     }
 
     const fn for_form(self, form: Option<Form>) -> usize {
@@ -63,28 +84,21 @@ impl Bounds {
 /// # Errors
 /// 413 over the bound, 408 when the body takes too long, 400 when it breaks off, 503 when there is no
 /// room.
-pub(crate) async fn read(
-    payload: &mut Payload,
+pub(crate) async fn read<E: std::fmt::Display>(
+    payload: &mut impl Parts<E>,
     announced: Option<u64>,
     bounds: Bounds,
     room: &mut Room<'_>,
 ) -> Result<Bytes, ServiceError> {
-    let reading = read_bounded(payload, announced, bounds, room);
-    let reading = tokio::time::timeout(bounds.time_max, reading);
-    let outcome = reading.await.unwrap_or_else(|_| {
-        Err(ServiceError::new(
-            Code::Timeout,
-            "the request took too long to arrive",
-        ))
-    });
+    let outcome = read_bounded(payload, announced, bounds, room).await;
     if matches!(&outcome, Err(error) if error.code == Code::TooLarge) {
         discard(payload).await;
     }
     outcome
 }
 
-async fn read_bounded(
-    payload: &mut Payload,
+async fn read_bounded<E: std::fmt::Display>(
+    payload: &mut impl Parts<E>,
     announced: Option<u64>,
     bounds: Bounds,
     room: &mut Room<'_>,
@@ -96,7 +110,13 @@ async fn read_bounded(
     room.grow_to(capacity)?;
     let mut body = BytesMut::with_capacity(capacity);
     let mut bytes_max = BODY_SEALED_BYTES_MAX;
-    while let Some(part) = payload.next().await {
+    let begun = begin();
+    loop {
+        let until = begun + bounds.time_for(body.len());
+        let next = timeout_at(until, payload.next()).await;
+        let Some(part) = next.map_err(|_| too_slow())? else {
+            return Ok(body.freeze());
+        };
         let part = part.map_err(|error| {
             ServiceError::new(Code::Malformed, "the request broke off").with_context(error)
         })?;
@@ -109,11 +129,23 @@ async fn read_bounded(
             return Err(too_large(bytes_max));
         }
     }
-    Ok(body.freeze())
+}
+
+/// The moment at which a body begins.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long octets take has nothing to do with the time of day"
+)]
+fn begin() -> Instant {
+    Instant::now()
+}
+
+fn too_slow() -> ServiceError {
+    ServiceError::new(Code::Timeout, "the request took too long to arrive")
 }
 
 /// Reads and throws away what is left, within [`DISCARD_BYTES_MAX`] and [`DISCARD_TIME_MAX`].
-async fn discard(payload: &mut Payload) {
+async fn discard<E>(payload: &mut impl Parts<E>) {
     let rest = async {
         let mut discarded = 0;
         while let Some(Ok(part)) = payload.next().await {
@@ -126,6 +158,43 @@ async fn discard(payload: &mut Payload) {
     let within: Duration = DISCARD_TIME_MAX;
     // Running out of time only means that the connection closes on unread octets.
     drop(tokio::time::timeout(within, rest).await);
+}
+
+/// The body of an answer to a request whose own body was not read to its end.
+///
+/// As long as somebody holds that, the server closes the connection behind the answer. If nobody did, it would read on
+/// to the end of a body that was announced by no length, however long that takes to come.
+pub(crate) struct Unread {
+    answer: BoxBody,
+    _rest: Payload,
+}
+
+impl Unread {
+    /// Has the connection closed after `response`.
+    pub(crate) fn close_after(response: HttpResponse, rest: Payload) -> HttpResponse {
+        response.map_body(|_, answer| {
+            let body = Self {
+                answer,
+                _rest: rest,
+            };
+            BoxBody::new(body)
+        })
+    }
+}
+
+impl MessageBody for Unread {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.answer.size()
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.answer).poll_next(context)
+    }
 }
 
 /// The form of a body, by its first octet that is no white space.
@@ -157,7 +226,16 @@ fn too_large(bytes_max: usize) -> ServiceError {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
+    use futures_util::stream::unfold;
+
     use super::*;
+    use crate::admission::Admission;
+    use crate::config::FrontendConfig;
+
+    const ALL: Duration = Duration::from_secs(30);
+    const PER_SECOND: usize = BODY_BYTES_PER_SECOND_MIN as usize;
 
     #[test]
     fn the_first_octet_tells_the_form() {
@@ -165,5 +243,82 @@ mod tests {
         assert_eq!(form(b"\t[{}]"), Some(Form::Envelope));
         assert_eq!(form(b"x"), None);
         assert_eq!(form(b"  "), None);
+    }
+
+    #[test]
+    fn a_body_has_five_seconds_or_as_long_as_it_keeps_the_pace() {
+        let bounds = Bounds::new(false, ALL);
+        let seconds = Duration::from_secs;
+        for (octets, time) in [
+            (0, seconds(5)),
+            (64 * 1024, seconds(5)),
+            (80 * 1024, seconds(6)),
+            (29 * PER_SECOND, ALL),
+            (BODY_SEALED_BYTES_MAX, ALL),
+        ] {
+            assert_eq!(bounds.time_for(octets), time, "{octets} octets");
+        }
+        assert!(bounds.time_for(64 * 1024 + 1) > seconds(5));
+        let in_a_hurry = Bounds::new(false, seconds(2));
+        assert_eq!(in_a_hurry.time_for(0), seconds(2), "a setting lowers it");
+    }
+
+    /// An envelope of so many parts of such a size, each of which takes so long to come.
+    fn parts(
+        count: usize,
+        bytes: usize,
+        pause: Duration,
+    ) -> Pin<Box<impl Stream<Item = Result<Bytes, io::Error>>>> {
+        Box::pin(unfold(0, move |number| async move {
+            if number == count {
+                return None;
+            }
+            tokio::time::sleep(pause).await;
+            Some((Ok(Bytes::from(vec![b'['; bytes])), number + 1))
+        }))
+    }
+
+    /// What comes of reading such a body, and after which time.
+    async fn read_of(count: usize, bytes: usize, pause: Duration) -> (Result<usize, Code>, f32) {
+        let door = Admission::new(&FrontendConfig::default());
+        let begun = begin();
+        let bounds = Bounds::new(false, ALL);
+        let mut parts = parts(count, bytes, pause);
+        let body = read(&mut parts, None, bounds, &mut door.room()).await;
+        let outcome = body.map(|body| body.len()).map_err(|error| error.code);
+        (outcome, begun.elapsed().as_secs_f32().round())
+    }
+
+    // Time passes by itself here, as far as the next thing that waits for it.
+    #[tokio::test(start_paused = true)]
+    async fn who_sends_an_octet_now_and_then_is_cut_off_after_five_seconds() {
+        let now_and_then = Duration::from_millis(900);
+        let (outcome, after) = read_of(1_000, 1, now_and_then).await;
+        assert_eq!((outcome, after), (Err(Code::Timeout), 5.0));
+        let (outcome, after) = read_of(1, 1, Duration::from_secs(3_600)).await;
+        assert_eq!((outcome, after), (Err(Code::Timeout), 5.0), "or nothing");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_small_body_may_take_its_time() {
+        let (outcome, after) = read_of(4, 1, Duration::from_millis(1_200)).await;
+        assert_eq!((outcome, after), (Ok(4), 5.0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_body_goes_on_as_long_as_it_keeps_the_pace() {
+        let second = Duration::from_secs(1);
+        let (outcome, after) = read_of(20, PER_SECOND, second).await;
+        assert_eq!((outcome, after), (Ok(20 * PER_SECOND), 20.0));
+        let slower = PER_SECOND * 3 / 4;
+        let (outcome, after) = read_of(20, slower, second).await;
+        // Of 16 KiB after the first second there are but twelve: behind from the first look on.
+        assert_eq!((outcome, after), (Err(Code::Timeout), 5.0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_body_takes_longer_than_a_request_may() {
+        let (outcome, after) = read_of(100, PER_SECOND, Duration::from_secs(1)).await;
+        assert_eq!((outcome, after), (Err(Code::Timeout), 30.0));
     }
 }

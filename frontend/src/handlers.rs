@@ -12,7 +12,7 @@ use tracing::Instrument;
 
 use crate::TRACE_TARGET;
 use crate::admission::Source;
-use crate::body::{self, Bounds};
+use crate::body::{self, Bounds, Unread};
 use crate::edge::{Arrival, Edge, Poll, Reached, Told};
 use crate::http_rules::announced_length;
 use crate::prefer;
@@ -44,7 +44,7 @@ pub(crate) async fn answer(
 /// Answers, unless the request is to wait.
 async fn reach(
     request: &HttpRequest,
-    payload: Payload,
+    mut payload: Payload,
     edge: &Edge,
 ) -> Result<HttpResponse, Box<Poll>> {
     let measured = edge.metrics.begin();
@@ -54,10 +54,12 @@ async fn reach(
         transaction = tracing::field::Empty,
         status = tracing::field::Empty,
     );
-    let told = match respond(request, payload, edge)
+    let reached = respond(request, &mut payload, edge)
         .instrument(span.clone())
-        .await
-    {
+        .await;
+    // Before its body was read: what is left of it is not waited for.
+    let unread = reached.is_err().then_some(payload);
+    let told = match reached {
         Ok(Reached::Answer(told)) => told,
         Ok(Reached::Wait(poll)) => return Err(poll),
         Err(error) => edge.told_refusal(None, error),
@@ -73,7 +75,11 @@ async fn reach(
         told.outcome.status.unwrap_or_default(),
         told.outcome.status_extended,
     );
-    Ok(told.reply.into_http())
+    let response = told.reply.into_http();
+    Ok(match unread {
+        Some(unread) => Unread::close_after(response, unread),
+        None => response,
+    })
 }
 
 /// Answers a request that waits. It counts as answered, not as slow.
@@ -90,7 +96,7 @@ async fn wait(poll: Box<Poll>, edge: &Edge) -> HttpResponse {
 
 async fn respond(
     request: &HttpRequest,
-    mut payload: Payload,
+    payload: &mut Payload,
     edge: &Edge,
 ) -> Result<Reached, ServiceError> {
     let domain = edge.rules.check(request)?;
@@ -98,7 +104,7 @@ async fn respond(
     let bounds = Bounds::new(edge.interop, edge.request_time_max);
     let mut room = edge.admission.room();
     let announced = announced_length(request);
-    let body = body::read(&mut payload, announced, bounds, &mut room).await?;
+    let body = body::read(payload, announced, bounds, &mut room).await?;
     let named_account = request
         .headers()
         .get(ACCOUNT_HEADER)

@@ -196,3 +196,19 @@ fn a_body_that_does_not_come_ends_the_request() {
     // The rest of the body was not read, so the connection closes.
     assert!(connection.is_closed_by_peer());
 }
+
+// P-9.1.2.1-b: whoever announces no length could send chunk after chunk for ever.
+#[test]
+fn a_body_in_chunks_that_does_not_end_ends_the_connection() {
+    let service = TestService::with(|config| config.http.request_ms = 250);
+    let request = HttpRequest::post(HELLO).framing(Framing::Chunked(4));
+    let octets = request.octets();
+    let mut connection = service.connect();
+    connection
+        .write(&octets[..octets.len() - b"0\r\n\r\n".len()])
+        .unwrap();
+    let reply = connection.reply(false);
+    assert_eq!(reply.status, 408);
+    assert_eq!(reply.header("connection"), Some("close"));
+    assert!(connection.is_closed_by_peer());
+}
