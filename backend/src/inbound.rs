@@ -207,10 +207,12 @@ pub(crate) async fn receive_meanwhile<S: Store>(
     };
     let mut rows = Rows::default();
     rows.leave(&entry);
+    let place = shared.commits.place().await;
     let mut tx = shared.store.begin(shared.writing());
     rows.fill(&mut tx, shared.intakes());
     // An append whose result is unknown may be repeated: its id makes it one.
     let committed = tx.commit().await;
+    drop(place);
     if let Err(error) = committed {
         shared.left_meanwhile.discount(partition);
         return Err(ServiceError::unavailable(chain(&error)).into());

@@ -30,6 +30,7 @@ mod bell;
 #[cfg(feature = "bottle")]
 pub mod bottled;
 pub mod cluster;
+mod commits;
 pub mod config;
 pub mod desk;
 mod escrow;

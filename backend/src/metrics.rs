@@ -6,6 +6,7 @@ pub(crate) mod cluster;
 mod destinations;
 mod escrow;
 pub(crate) mod outbound;
+pub(crate) mod pressure;
 mod usage;
 
 use prometheus::{
@@ -16,6 +17,7 @@ use prometheus::{
 use self::cluster::ClusterMetrics;
 use self::escrow::EscrowMetrics;
 use self::outbound::OutboundMetrics;
+use self::pressure::{CommitMetrics, MailboxMetrics};
 use self::usage::UsageMetrics;
 
 /// One measure: name, labels, help.
@@ -25,11 +27,6 @@ const OPERATIONS: Row = (
     "mesh_operations_total",
     &["transaction", "status"],
     "Transactions answered by partitions, by transaction and Mesh status/extended status.",
-);
-const MAILBOX_DEPTH: Row = (
-    "mesh_mailbox_depth",
-    &[],
-    "Requests already waiting for a partition when one more arrived.",
 );
 const BATCH_OPERATIONS: Row = (
     "mesh_batch_operations",
@@ -122,7 +119,6 @@ const FORWARDED: Row = (
 /// Every measure of this crate.
 const TABLE: &[Row] = &[
     OPERATIONS,
-    MAILBOX_DEPTH,
     BATCH_OPERATIONS,
     BATCH_BYTES,
     COMMIT_SECONDS,
@@ -148,7 +144,8 @@ const TABLE: &[Row] = &[
 pub struct Metrics {
     /// See the table.
     pub(crate) operations: IntCounterVec,
-    pub(crate) mailbox_depth: Histogram,
+    pub(crate) mailbox: MailboxMetrics,
+    pub(crate) commits: CommitMetrics,
     pub(crate) batch_operations: Histogram,
     pub(crate) batch_bytes: Histogram,
     pub(crate) commit_seconds: HistogramVec,
@@ -190,7 +187,8 @@ impl Metrics {
         let powers = prometheus::exponential_buckets(1.0, 2.0, 10)?;
         Ok(Self {
             operations: counts(OPERATIONS)?,
-            mailbox_depth: steps(MAILBOX_DEPTH, &powers)?,
+            mailbox: MailboxMetrics::new()?,
+            commits: CommitMetrics::new()?,
             batch_operations: steps(BATCH_OPERATIONS, &powers)?,
             batch_bytes: steps(
                 BATCH_BYTES,
@@ -232,7 +230,8 @@ impl Metrics {
     /// A name that `registry` has already.
     pub fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
         registry.register(Box::new(self.operations.clone()))?;
-        registry.register(Box::new(self.mailbox_depth.clone()))?;
+        self.mailbox.register(registry)?;
+        self.commits.register(registry)?;
         registry.register(Box::new(self.batch_operations.clone()))?;
         registry.register(Box::new(self.batch_bytes.clone()))?;
         registry.register(Box::new(self.commit_seconds.clone()))?;
@@ -261,6 +260,7 @@ impl Metrics {
     pub fn table() -> impl Iterator<Item = (&'static str, &'static [&'static str], &'static str)> {
         let parts = cluster::TABLE.iter().chain(escrow::TABLE);
         let parts = parts.chain(outbound::TABLE).chain(usage::TABLE);
+        let parts = parts.chain(pressure::TABLE);
         TABLE.iter().chain(parts).copied()
     }
 }
@@ -272,6 +272,7 @@ mod tests {
     /// Dashboards and alert rules hang on these names.
     const NAMES: &str = "\
 mesh_accounts_loaded
+mesh_background_put_off_total
 mesh_batch_bytes
 mesh_batch_operations
 mesh_bounces_total reason
@@ -280,6 +281,8 @@ mesh_breaker_state dest
 mesh_clock_skew_seconds
 mesh_cluster_nodes state
 mesh_commit_seconds result
+mesh_commit_waits_total
+mesh_commits_in_flight
 mesh_containers_bytes tenant
 mesh_controller_changes_total rule
 mesh_escrow_grants_total
@@ -296,6 +299,9 @@ mesh_intake_entries_total result
 mesh_intake_partitions_waiting
 mesh_intake_set_aside_total
 mesh_mailbox_depth
+mesh_mailbox_newest_first_total
+mesh_mailbox_refused_total reason
+mesh_mailbox_wait_seconds
 mesh_operations_total transaction,status
 mesh_outq_bytes class
 mesh_outq_destinations
@@ -347,6 +353,7 @@ mesh_upkeep_total kind
             .commit_seconds
             .with_label_values(&["committed"])
             .observe(0.1);
+        metrics.mailbox.refused("late");
         metrics.panics.with_label_values(&["operation"]).inc();
         metrics.store_errors.with_label_values(&["commit"]).inc();
         metrics.upkeep.with_label_values(&["replay"]).inc();

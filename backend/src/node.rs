@@ -15,6 +15,7 @@ use crate::bell::Bell;
 use crate::cluster::ClusterConfigError;
 use crate::cluster::level::StoreLevel;
 use crate::cluster::membership::Membership;
+use crate::commits::Commits;
 use crate::config::{BackendConfig, ConfigError};
 use crate::desk::standing::StandingOrders;
 use crate::escrow::Escrow;
@@ -225,6 +226,7 @@ impl<S: Store> Parts<S> {
             clock: self.clock,
             pace: Pace::default(),
             entropy: self.entropy,
+            commits: Commits::new(metrics.commits.clone()),
             metrics,
             health: Health::default(),
             accounts: Arc::new(accounts),

@@ -17,6 +17,8 @@
 
 mod claiming;
 mod draining;
+mod tending;
+mod waiting;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -24,20 +26,19 @@ use std::sync::Arc;
 use actix::prelude::*;
 use mesh_common::account::Standing;
 use mesh_common::address::AccountAddress;
-use mesh_common::cluster::{CallFailure, Fence, PartitionId};
+use mesh_common::cluster::{Fence, PartitionId};
 use mesh_common::error::ServiceError;
-use mesh_common::limits::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, BUSY_TIME};
+use mesh_common::limits::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX};
 use mesh_common::protocol::Code;
-use tokio::sync::oneshot;
 
 use self::draining::Draining;
+use self::tending::Tending;
 use super::accounts::Accounts;
 use super::batch::{self, Committed, Failure, Finished};
-use super::commands::{Perform, Stop, Tend, View, Wake};
+use super::commands::{Stop, View, Wake};
 use super::queue::Queue;
 use super::reading::{self, ReadError};
 use super::shared::{Shared, chain};
-use super::upkeep::{self, Tended, UpkeepError};
 use crate::store::{ProbeError, Store, TxOptions};
 
 /// The owner of one partition.
@@ -54,10 +55,7 @@ pub(crate) struct PartitionActor<S: Store> {
     flight: Flight,
     /// Operations of the next batch at most: halved while the store finds batches too large.
     operations_max: usize,
-    tending: Vec<oneshot::Sender<Tended>>,
-    /// Rows carried out since somebody asked.
-    tended: usize,
-    is_tending_due: bool,
+    tending: Tending,
     draining: Draining,
     stopping: Option<Stop>,
     /// Counts the times everything was forgotten: what was begun in an earlier life is ignored.
@@ -115,9 +113,7 @@ impl<S: Store> PartitionActor<S> {
             viewers: HashMap::new(),
             flight: Flight::None,
             operations_max: BATCH_OPERATIONS_MAX,
-            tending: Vec::new(),
-            tended: 0,
-            is_tending_due: false,
+            tending: Tending::default(),
             draining: Draining::new(),
             stopping: None,
             life: 0,
@@ -170,7 +166,7 @@ impl<S: Store> PartitionActor<S> {
         let is_seen_to = |address| self.loading.contains(address);
         !self.queue.is_empty()
             || !self.viewers.keys().all(is_seen_to)
-            || self.is_tending_due
+            || self.tending.is_due()
             || self.draining.has_work()
     }
 
@@ -265,16 +261,22 @@ impl<S: Store> PartitionActor<S> {
         if !matches!(self.flight, Flight::None) {
             return;
         }
-        let accounts = &self.accounts;
+        let now = self.shared.now();
+        self.refuse_what_is_late(now);
+        let is_overloaded = self.queue.is_overloaded(now);
+        let (accounts, bytes_max) = (&self.accounts, BATCH_BYTES_MAX);
         let operations = self
             .queue
-            .take(self.operations_max, BATCH_BYTES_MAX, |address| {
+            .take(now, self.operations_max, bytes_max, |address| {
                 accounts.holds(address)
             });
         if operations.is_empty() {
             return;
         }
-        let now = self.shared.now();
+        self.shared
+            .metrics
+            .mailbox
+            .taken(&operations, now, is_overloaded);
         let mut standings = HashMap::new();
         for operation in &operations {
             let address = operation.account();
@@ -293,7 +295,7 @@ impl<S: Store> PartitionActor<S> {
         let Flight::Batch(addresses) = std::mem::replace(&mut this.flight, Flight::None) else {
             return;
         };
-        this.queue.push_front(finished.left);
+        this.queue.push_front(finished.left, this.shared.now());
         match finished.result {
             Ok(committed) => this.believe(committed),
             Err(failure) => this.failed(failure),
@@ -328,7 +330,7 @@ impl<S: Store> PartitionActor<S> {
         let Failure { operations, error } = failure;
         if batch::is_too_large(&error) && operations.len() > 1 {
             self.operations_max = operations.len() / 2;
-            return self.queue.push_front(operations);
+            return self.queue.push_front(operations, self.shared.now());
         }
         if matches!(error, ProbeError::Refused(_) | ProbeError::Unresolved(_)) {
             self.give_up_claim();
@@ -372,71 +374,6 @@ impl<S: Store> PartitionActor<S> {
             self.accounts.forget(address);
         }
     }
-
-    // ---- Upkeep ----
-
-    fn begin_upkeep(&mut self, ctx: &mut Context<Self>, fence: Fence) {
-        if !self.is_tending_due || !matches!(self.flight, Flight::None) {
-            return;
-        }
-        self.is_tending_due = false;
-        self.flight = Flight::Upkeep;
-        let (shared, partition, now) =
-            (Arc::clone(&self.shared), self.partition, self.shared.now());
-        let (queue, draining) = (&self.queue, &self.draining);
-        let idle = self.shared.config.account_idle();
-        self.accounts.retire(now, idle, |address| {
-            queue.holds(address) || draining.holds(address)
-        });
-        let tend = async move { upkeep::tend(&shared, partition, fence, now).await };
-        ctx.spawn(tend.into_actor(self).map(Self::tended));
-    }
-
-    fn tended(
-        result: Result<(Tended, Vec<AccountAddress>), UpkeepError>,
-        this: &mut Self,
-        ctx: &mut Context<Self>,
-    ) {
-        this.flight = Flight::None;
-        match result {
-            Ok((tended, touched)) => {
-                // Their heads and tips are others now; who needs them reads them.
-                for address in touched {
-                    this.accounts.forget(&address);
-                }
-                this.tended += tended.done;
-                // As long as nobody waits, the work goes on; else it makes room and is asked for again.
-                this.is_tending_due |= tended.more && this.queue.is_empty();
-                if !this.is_tending_due {
-                    this.end_tending(tended.more);
-                }
-            }
-            Err(error) => {
-                tracing::warn!(
-                    partition = this.partition.0,
-                    cause = chain(&error),
-                    "upkeep failed"
-                );
-                if let UpkeepError::Commit(ProbeError::Refused(_) | ProbeError::Unresolved(_)) =
-                    error
-                {
-                    this.give_up_claim();
-                }
-                this.end_tending(false);
-            }
-        }
-        this.go_on(ctx);
-    }
-
-    fn end_tending(&mut self, more: bool) {
-        let tended = Tended {
-            done: std::mem::take(&mut self.tended),
-            more,
-        };
-        for reply in self.tending.drain(..) {
-            let _gone = reply.send(tended);
-        }
-    }
 }
 
 impl Flight {
@@ -452,7 +389,7 @@ impl<S: Store> Actor for PartitionActor<S> {
         ctx.set_mailbox_capacity(self.shared.config.partition_mailbox_max);
         self.shared.metrics.partitions_started.inc();
         ctx.run_interval(self.shared.config.upkeep_interval(), |this, ctx| {
-            this.is_tending_due = true;
+            this.tending.begin();
             this.go_on(ctx);
         });
     }
@@ -461,31 +398,6 @@ impl<S: Store> Actor for PartitionActor<S> {
 impl<S: Store> Drop for PartitionActor<S> {
     fn drop(&mut self) {
         self.shared.metrics.partitions_started.dec();
-    }
-}
-
-impl<S: Store> Handler<Perform> for PartitionActor<S> {
-    type Result = ();
-
-    fn handle(&mut self, Perform(operation): Perform, ctx: &mut Self::Context) {
-        if let Some(stop) = &self.stopping {
-            return operation.answer(Err(stop.refusal.clone()));
-        }
-        if matches!(self.ownership, Claim::Lost) {
-            return operation.answer(Err(self.shared.moved(self.partition)));
-        }
-        if operation.is_late(self.shared.now()) {
-            return operation.refuse(batch::too_late());
-        }
-        self.shared
-            .metrics
-            .mailbox_depth
-            .observe(self.queue.len() as f64);
-        if let Err((operation, full)) = self.queue.push(operation) {
-            tracing::debug!(partition = self.partition.0, %full, "a request finds no place");
-            operation.answer(Err(CallFailure::Busy(BUSY_TIME)));
-        }
-        self.go_on(ctx);
     }
 }
 
@@ -511,19 +423,6 @@ impl<S: Store> Handler<View> for PartitionActor<S> {
             .entry(view.account.clone())
             .or_default()
             .push(view);
-        self.go_on(ctx);
-    }
-}
-
-impl<S: Store> Handler<Tend> for PartitionActor<S> {
-    type Result = ();
-
-    fn handle(&mut self, Tend { reply }: Tend, ctx: &mut Self::Context) {
-        if matches!(self.ownership, Claim::Lost) {
-            return;
-        }
-        self.tending.push(reply);
-        self.is_tending_due = true;
         self.go_on(ctx);
     }
 }

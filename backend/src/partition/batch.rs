@@ -32,6 +32,7 @@ use super::ownership::{Fenced, check_fence};
 use super::reading;
 use super::records::{self, BatchId, Rows};
 use super::shared::Shared;
+use crate::commits::Place;
 use crate::escrow::{self, Unspent};
 use crate::store::keys::{self, AccountKeys};
 use crate::store::{
@@ -431,15 +432,26 @@ pub(crate) fn too_late() -> ServiceError {
     ServiceError::new(Code::Timeout, "the request was not carried out in time")
 }
 
-/// Commits under the fence, measures, and says whether the store is well.
+/// Commits under the fence once there is a place among the commits of the process, measures, and says whether the store is well.
 pub(crate) async fn commit<S: Store, P: Plan<S, Refusal = Fenced>>(
     shared: &Shared<S>,
     plan: &P,
+) -> Result<Landing, ProbeError<Fenced>> {
+    let place = shared.commits.place().await;
+    commit_in(shared, plan, place).await
+}
+
+/// The same in a place that is taken already.
+pub(crate) async fn commit_in<S: Store, P: Plan<S, Refusal = Fenced>>(
+    shared: &Shared<S>,
+    plan: &P,
+    place: Place,
 ) -> Result<Landing, ProbeError<Fenced>> {
     let metrics = &shared.metrics;
     let seconds = |result| metrics.commit_seconds.with_label_values(&[result]);
     let timer = seconds("committed").start_timer();
     let result = commit_with_probe(&shared.store, shared.writing(), plan).await;
+    drop(place);
     let elapsed = timer.stop_and_discard();
     match &result {
         Ok(landing) => {

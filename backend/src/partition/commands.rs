@@ -4,6 +4,7 @@
 //! tells the asker that the partition stopped: it is started anew by the next command.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::Message;
 use futures_util::FutureExt as _;
@@ -39,6 +40,8 @@ pub(crate) struct Operation {
     request: Arc<Verified<AccountRequest>>,
     bytes: usize,
     beside: Beside,
+    /// When it came to wait for the partition.
+    queued_at: Option<Timestamp>,
     reply: oneshot::Sender<Outcome>,
 }
 
@@ -58,6 +61,7 @@ impl Operation {
             bytes: payload_bytes(&request),
             request,
             beside,
+            queued_at: None,
             reply,
         };
         (operation, answer)
@@ -79,6 +83,17 @@ impl Operation {
     /// Payload octets of the request.
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// It waits for the partition, since `now` if it did not before.
+    pub(crate) fn wait_since(&mut self, now: Timestamp) {
+        self.queued_at.get_or_insert(now);
+    }
+
+    /// How long it has waited for the partition.
+    pub(crate) fn waited(&self, now: Timestamp) -> Duration {
+        self.queued_at
+            .map_or(Duration::ZERO, |queued_at| now.since(queued_at))
     }
 
     /// Whether an answer is of no use any more.

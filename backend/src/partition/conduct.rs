@@ -52,7 +52,10 @@ pub(crate) async fn forget_old<S: Store>(
 ) -> Result<usize, Box<dyn std::error::Error + Send + Sync>> {
     let kept = i64::try_from(INCIDENTS_KEPT.as_millis()).unwrap_or(i64::MAX);
     let end = Timestamp::from_millis(shared.now().as_millis().saturating_sub(kept).max(0));
-    let mut tx = shared.store.begin(shared.writing());
+    let Some(place) = shared.commits.background_place() else {
+        return Ok(0);
+    };
+    let mut tx = shared.store.begin(shared.writing_in_background());
     let range = keys::conduct::incidents_before(end);
     let limit = Limit::rows(UPKEEP_ROWS_MAX);
     let page = tx
@@ -68,5 +71,6 @@ pub(crate) async fn forget_old<S: Store>(
         }
     }
     tx.commit().await?;
+    drop(place);
     Ok(page.rows.len())
 }

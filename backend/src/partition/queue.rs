@@ -1,12 +1,22 @@
 //! Operations waiting for a partition: bounded as a whole and per account (architecture A-1,
-//! cluster §14), in order of arrival.
+//! cluster §14).
+//!
+//! They are taken in order of arrival. Where something has waited without a pause for
+//! [`PARTITION_OVERLOADED_AFTER`] there is more to do than can be done, and whoever is served in order is
+//! served when nobody waits any more: then the newest are taken first, and the oldest make room for
+//! them (adaptive LIFO). One account's operations keep their order all the same (cluster §7.1): it is accounts
+//! that go before one another.
 
 use std::collections::{HashMap, VecDeque};
 
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::AccountRequest;
-use mesh_common::limits::{ACCOUNT_WAITING_MAX, BATCH_OPERATIONS_MAX, PARTITION_MAILBOX_BYTES_MAX};
+use mesh_common::limits::{
+    ACCOUNT_WAITING_MAX, BATCH_OPERATIONS_MAX, PARTITION_MAILBOX_BYTES_MAX,
+    PARTITION_OVERLOADED_AFTER,
+};
 use mesh_common::protocol::Request;
+use mesh_common::time::Timestamp;
 
 use super::commands::Operation;
 
@@ -33,6 +43,17 @@ pub(crate) enum Full {
     },
 }
 
+impl Full {
+    /// The bound, as measures call it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Partition { .. } => "partition",
+            Self::Bytes { .. } => "octets",
+            Self::Account { .. } => "account",
+        }
+    }
+}
+
 /// What waits, oldest first.
 #[derive(Debug)]
 pub(crate) struct Queue {
@@ -40,6 +61,8 @@ pub(crate) struct Queue {
     per_account: HashMap<AccountAddress, usize>,
     bytes: usize,
     operations_max: usize,
+    /// Since when something has waited without a pause.
+    waiting_since: Option<Timestamp>,
 }
 
 impl Queue {
@@ -50,6 +73,7 @@ impl Queue {
             per_account: HashMap::new(),
             bytes: 0,
             operations_max,
+            waiting_since: None,
         }
     }
 
@@ -71,59 +95,109 @@ impl Queue {
         self.per_account.keys()
     }
 
-    /// Lets `operation` wait behind all others, or hands it back with the bound it meets.
-    pub(crate) fn push(&mut self, operation: Operation) -> Result<(), (Operation, Full)> {
-        match self.bound_met(&operation) {
-            Some(full) => Err((operation, full)),
-            None => {
-                self.count(&operation);
-                self.waiting.push_back(operation);
-                Ok(())
+    /// Whether there has been more to do than was done, for so long that the newest go first.
+    pub(crate) fn is_overloaded(&self, now: Timestamp) -> bool {
+        self.waiting_since
+            .is_some_and(|since| now.since(since) > PARTITION_OVERLOADED_AFTER)
+    }
+
+    /// Lets `operation` wait behind all others, or hands it back with the bound it meets. Under overload the
+    /// oldest one makes room for it, if that has waited long enough: it is to be told so.
+    pub(crate) fn push(
+        &mut self,
+        operation: Operation,
+        now: Timestamp,
+    ) -> Result<Option<Operation>, (Operation, Full)> {
+        let Some(full) = self.bound_met(&operation) else {
+            self.push_back(operation, now);
+            return Ok(None);
+        };
+        match self.oldest_in_the_way(&operation, full, now) {
+            Some(place) => {
+                let oldest = self.waiting.remove(place);
+                oldest.iter().for_each(|oldest| self.discount(oldest));
+                self.push_back(operation, now);
+                Ok(oldest)
             }
+            None => Err((operation, full)),
         }
     }
 
+    fn push_back(&mut self, mut operation: Operation, now: Timestamp) {
+        operation.wait_since(now);
+        self.waiting_since.get_or_insert(now);
+        self.count(&operation);
+        self.waiting.push_back(operation);
+    }
+
     /// Puts back what was taken, in its old place: bounds do not apply a second time.
-    pub(crate) fn push_front(&mut self, operations: Vec<Operation>) {
+    pub(crate) fn push_front(&mut self, operations: Vec<Operation>, now: Timestamp) {
+        if !operations.is_empty() {
+            self.waiting_since.get_or_insert(now);
+        }
         for operation in operations.into_iter().rev() {
             self.count(&operation);
             self.waiting.push_front(operation);
         }
     }
 
-    /// Takes the oldest operations, at most `operations_max`, whose accounts satisfy `is_ready`. Once one
-    /// operation of an account stays, all younger ones of it stay, so that the order of arrival holds.
+    /// Takes the oldest operations, under overload those of the accounts that came last, at most
+    /// `operations_max`, whose accounts satisfy `is_ready`. Once one operation of an account stays, all
+    /// younger ones of it stay, and what is taken is in order of arrival, so that this order holds for each account.
     pub(crate) fn take(
         &mut self,
+        now: Timestamp,
         operations_max: usize,
         bytes_max: usize,
         is_ready: impl Fn(&AccountAddress) -> bool,
     ) -> Vec<Operation> {
-        let (mut taken, mut bytes) = (Vec::new(), 0);
-        let mut stay = VecDeque::with_capacity(self.waiting.len());
-        let mut is_closed = false;
-        while let Some(operation) = self.waiting.pop_front() {
-            let would_hold = bytes + operation.bytes();
-            is_closed |= taken.len() >= operations_max.min(BATCH_OPERATIONS_MAX)
-                || (!taken.is_empty() && would_hold > bytes_max);
-            if is_closed || !is_ready(operation.account()) {
-                stay.push_back(operation);
+        let order = if self.is_overloaded(now) {
+            self.newest_first()
+        } else {
+            (0..self.waiting.len()).collect()
+        };
+        let operations_max = operations_max.min(BATCH_OPERATIONS_MAX);
+        let mut leaves = vec![false; self.waiting.len()];
+        let (mut count, mut bytes) = (0, 0);
+        for place in order {
+            let operation = &self.waiting[place];
+            if !is_ready(operation.account()) {
                 continue;
             }
-            bytes = would_hold;
-            self.discount(&operation);
-            taken.push(operation);
+            let would_hold = bytes + operation.bytes();
+            if count >= operations_max || (count > 0 && would_hold > bytes_max) {
+                break;
+            }
+            (count, bytes) = (count + 1, would_hold);
+            leaves[place] = true;
         }
-        self.waiting = stay;
-        taken
+        let mut leaves = leaves.into_iter();
+        self.remove(|_| leaves.next().unwrap_or(false))
     }
 
-    /// Takes every operation that satisfies `leaves`.
-    pub(crate) fn remove(&mut self, leaves: impl Fn(&Operation) -> bool) -> Vec<Operation> {
+    /// The places of all operations: account after account as they came last, but in place of each operation the
+    /// oldest one of its account that is still to come.
+    fn newest_first(&self) -> Vec<usize> {
+        let mut of_account: HashMap<&AccountAddress, VecDeque<usize>> = HashMap::new();
+        for (place, operation) in self.waiting.iter().enumerate() {
+            let places = of_account.entry(operation.account()).or_default();
+            places.push_back(place);
+        }
+        let newest = self.waiting.iter().rev();
+        newest
+            .filter_map(|operation| of_account.get_mut(operation.account())?.pop_front())
+            .collect()
+    }
+
+    /// Takes every operation that satisfies `leaves`, which is asked in order of arrival.
+    pub(crate) fn remove(&mut self, leaves: impl FnMut(&Operation) -> bool) -> Vec<Operation> {
         let (leaving, staying): (Vec<_>, Vec<_>) = self.waiting.drain(..).partition(leaves);
         self.waiting = staying.into();
         for operation in &leaving {
             self.discount(operation);
+        }
+        if self.waiting.is_empty() {
+            self.waiting_since = None;
         }
         leaving
     }
@@ -139,10 +213,37 @@ impl Queue {
         if of_account.is_some_and(|count| count >= account_max) {
             return Some(Full::Account { max: account_max });
         }
-        let is_over = self.bytes + operation.bytes() > PARTITION_MAILBOX_BYTES_MAX;
+        self.bytes_met(operation, 0)
+    }
+
+    /// The bound on octets, if `operation` meets it once so many others are gone.
+    fn bytes_met(&self, operation: &Operation, gone: usize) -> Option<Full> {
+        let is_over = self.bytes - gone + operation.bytes() > PARTITION_MAILBOX_BYTES_MAX;
         (is_over && !self.is_empty()).then_some(Full::Bytes {
             max: PARTITION_MAILBOX_BYTES_MAX,
         })
+    }
+
+    /// The operation that makes room for `operation`, which met `full`: the oldest of its own account if that has
+    /// its share already, else the oldest of all.
+    fn oldest_in_the_way(
+        &self,
+        operation: &Operation,
+        full: Full,
+        now: Timestamp,
+    ) -> Option<usize> {
+        if !self.is_overloaded(now) || matches!(full, Full::Bytes { .. }) {
+            return None;
+        }
+        let account = operation.account();
+        let of_account = self.per_account.get(account).copied().unwrap_or_default();
+        let has_its_share = of_account >= ACCOUNT_WAITING_MAX.min(self.operations_max);
+        let is_in_the_way = |one: &Operation| !has_its_share || one.account() == account;
+        let place = self.waiting.iter().position(is_in_the_way)?;
+        let oldest = &self.waiting[place];
+        let has_waited = oldest.waited(now) > PARTITION_OVERLOADED_AFTER;
+        let fits = self.bytes_met(operation, oldest.bytes()).is_none();
+        (has_waited && fits).then_some(place)
     }
 
     fn count(&mut self, operation: &Operation) {
@@ -197,119 +298,4 @@ pub(crate) fn payload_bytes(request: &AccountRequest) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use mesh_common::cluster::Verified;
-    use mesh_common::limits::{BATCH_BYTES_MAX, PARTITION_MAILBOX_MAX};
-    use mesh_common::time::Timestamp;
-
-    use super::*;
-    use crate::tests::Person;
-
-    fn operation(person: &Person, payload_bytes: usize) -> Operation {
-        let now = Timestamp::from_secs(0);
-        let upload = person.upload(now, 1, &[&vec![7; payload_bytes]]);
-        Operation::new(Verified::declare(upload)).0
-    }
-
-    fn number_of(operation: &Operation) -> u8 {
-        operation.request().request_id.0[7]
-    }
-
-    fn full(outcome: Result<(), (Operation, Full)>) -> Option<Full> {
-        outcome.err().map(|(_, full)| full)
-    }
-
-    #[test]
-    fn as_many_octets_wait_as_may_and_no_more() {
-        let mut queue = Queue::new(PARTITION_MAILBOX_MAX);
-        let alice = Person::new("alice");
-        let half = PARTITION_MAILBOX_BYTES_MAX / 2;
-        assert_eq!(full(queue.push(operation(&alice, half))), None);
-        assert_eq!(full(queue.push(operation(&alice, half - 1))), None);
-        assert_eq!(full(queue.push(operation(&alice, 1))), None);
-        let max = PARTITION_MAILBOX_BYTES_MAX;
-        let met = full(queue.push(operation(&alice, 1)));
-        assert_eq!(met, Some(Full::Bytes { max }));
-        assert_eq!(full(queue.push(operation(&alice, 0))), None);
-    }
-
-    #[test]
-    fn one_account_fills_its_share_and_the_partition_its_mailbox() {
-        let mut queue = Queue::new(PARTITION_MAILBOX_MAX);
-        let people: Vec<Person> = (0..5).map(|one| Person::new(&one.to_string())).collect();
-        for person in &people[..4] {
-            for _ in 0..ACCOUNT_WAITING_MAX {
-                assert_eq!(full(queue.push(operation(person, 1))), None);
-            }
-            let met = full(queue.push(operation(person, 1)));
-            let is_last = queue.len() == PARTITION_MAILBOX_MAX;
-            let expected = if is_last {
-                Full::Partition {
-                    max: PARTITION_MAILBOX_MAX,
-                }
-            } else {
-                Full::Account {
-                    max: ACCOUNT_WAITING_MAX,
-                }
-            };
-            assert_eq!(met, Some(expected));
-        }
-        assert!(full(queue.push(operation(&people[4], 1))).is_some());
-    }
-
-    #[test]
-    fn what_is_taken_is_the_oldest_and_keeps_the_order_of_each_account() {
-        let mut queue = Queue::new(PARTITION_MAILBOX_MAX);
-        let (ready, away) = (Person::new("ready"), Person::new("away"));
-        for _ in 0..3 {
-            assert!(queue.push(operation(&ready, 1)).is_ok());
-            assert!(queue.push(operation(&away, 1)).is_ok());
-        }
-        let is_ready = |account: &AccountAddress| account.user() == "ready";
-        let taken = queue.take(2, BATCH_BYTES_MAX, is_ready);
-        assert_eq!(taken.iter().map(number_of).collect::<Vec<_>>(), [0, 1]);
-        queue.push_front(taken);
-        let taken = queue.take(9, BATCH_BYTES_MAX, |_| true);
-        let order: Vec<(bool, u8)> = taken
-            .iter()
-            .map(|one| (is_ready(one.account()), number_of(one)))
-            .collect();
-        // What was put back stands in front again; the others kept their places behind it.
-        let expected = [
-            (true, 0),
-            (true, 1),
-            (false, 0),
-            (false, 1),
-            (true, 2),
-            (false, 2),
-        ];
-        assert_eq!(order, expected);
-        assert!(queue.is_empty() && queue.accounts().next().is_none());
-    }
-
-    #[test]
-    fn a_batch_takes_no_more_octets_than_it_may_but_one_operation_always() {
-        let mut queue = Queue::new(PARTITION_MAILBOX_MAX);
-        let alice = Person::new("alice");
-        for bytes in [BATCH_BYTES_MAX + 1, BATCH_BYTES_MAX - 1, 1, 1] {
-            assert!(queue.push(operation(&alice, bytes)).is_ok());
-        }
-        let mut sizes = || queue.take(64, BATCH_BYTES_MAX, |_| true).len();
-        assert_eq!([sizes(), sizes(), sizes(), sizes()], [1, 2, 1, 0]);
-    }
-
-    #[test]
-    fn a_batch_takes_no_more_operations_than_it_may() {
-        let mut queue = Queue::new(PARTITION_MAILBOX_MAX);
-        let people = [Person::new("alice"), Person::new("bob")];
-        for _ in 0..BATCH_OPERATIONS_MAX / 2 + 1 {
-            assert!(
-                people
-                    .iter()
-                    .all(|one| queue.push(operation(one, 0)).is_ok())
-            );
-        }
-        let mut sizes = || queue.take(usize::MAX, BATCH_BYTES_MAX, |_| true).len();
-        assert_eq!([sizes(), sizes()], [BATCH_OPERATIONS_MAX, 2]);
-    }
-}
+mod tests;

@@ -20,6 +20,7 @@ use super::version_chain::VersionChains;
 use crate::bell::Bell;
 use crate::cluster::level::StoreLevel;
 use crate::cluster::membership::Membership;
+use crate::commits::{Commits, Place};
 use crate::config::BackendConfig;
 use crate::desk::standing::StandingOrders;
 use crate::escrow::Escrow;
@@ -30,7 +31,7 @@ use crate::outbound::depths::Depths;
 use crate::outbound::shards::Shards;
 use crate::pace::Pace;
 use crate::service_keys::ServiceKeys;
-use crate::store::{Store, TxOptions};
+use crate::store::{Store, Tx as _, TxOptions};
 use crate::usage::Usages;
 
 /// A source of chance that several threads draw from.
@@ -127,6 +128,8 @@ pub(crate) struct Shared<S> {
     pub(crate) entropy: SharedEntropy,
     pub(crate) metrics: Metrics,
     pub(crate) health: Health,
+    /// What is on its way to the store.
+    pub(crate) commits: Commits,
     pub(crate) accounts: Arc<NodeAccounts>,
     pub(crate) signing_keys: KeyCache,
     /// What each partition shows, in their order, once somebody asked.
@@ -243,6 +246,23 @@ impl<S: Store> Shared<S> {
         let poison = self.poison_intake.lock();
         let poison = *poison.unwrap_or_else(PoisonError::into_inner);
         assert_ne!(poison, Some(id), "a test asked for this panic");
+    }
+
+    /// A place for work in the background, once the store would serve it at once: under load that is asked for
+    /// here, while nothing waits behind it. Nothing, if now is not the time.
+    pub(crate) async fn room_for_background(&self) -> Option<Place> {
+        let place = self.commits.background_place()?;
+        let tx = self.store.begin(self.writing_in_background());
+        let found = tx.read_version().await;
+        found.ok().map(|_| place)
+    }
+
+    /// How transactions are run that write and that nobody waits for.
+    pub(crate) fn writing_in_background(&self) -> TxOptions {
+        TxOptions {
+            is_background: true,
+            ..self.writing()
+        }
     }
 
     /// How transactions that write are run.

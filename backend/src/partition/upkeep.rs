@@ -14,12 +14,13 @@ use mesh_common::limits::{
 };
 use mesh_common::time::Timestamp;
 
-use super::batch::{BatchPlan, commit};
+use super::batch::{BatchPlan, commit_in};
 use super::ownership::Fenced;
 use super::reading::ReadError;
 use super::records::{self, Rows};
 use super::retention::{self, Retained};
 use super::shared::Shared;
+use crate::commits::Place;
 use crate::config::BackendConfig;
 use crate::metrics::Metrics;
 use crate::store::keys::{self, AccountKeys, Due, DueKind, LookupKind};
@@ -61,12 +62,14 @@ struct Work {
     purged: Option<(AccountAddress, u64)>,
 }
 
-/// Carries out at most [`UPKEEP_ROWS_MAX`] rows of what is due at `now`.
+/// Carries out at most [`UPKEEP_ROWS_MAX`] rows of what is due at `now`, in this place among the commits of the
+/// process.
 pub(crate) async fn tend<S: Store>(
     shared: &Shared<S>,
     partition: PartitionId,
     fence: Fence,
     now: Timestamp,
+    place: Place,
 ) -> Result<(Tended, Vec<AccountAddress>), UpkeepError> {
     let tx = shared.store.begin(TxOptions::default());
     let work = plan(&tx, &shared.config, partition, now).await?;
@@ -89,7 +92,7 @@ pub(crate) async fn tend<S: Store>(
         holder: None,
         usage: &usage,
     };
-    let landing = commit(shared, &plan).await;
+    let landing = commit_in(shared, &plan, place).await;
     usage.settle(shared, landing.is_ok());
     landing.map_err(UpkeepError::Commit)?;
     for kind in work.kinds {

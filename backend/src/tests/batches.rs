@@ -5,7 +5,9 @@ use std::pin::pin;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{join, join_all};
-use mesh_common::limits::{ACCOUNT_WAITING_MAX, PARTITION_MAILBOX_MAX};
+use mesh_common::limits::{
+    ACCOUNT_WAITING_MAX, BUSY_TIME, COMMITS_MAX, PARTITION_MAILBOX_MAX, PARTITION_OVERLOADED_AFTER,
+};
 
 use super::gated::{GatedStore, Script};
 use super::*;
@@ -269,6 +271,94 @@ async fn an_operation_that_waited_past_its_deadline_is_not_carried_out() {
     assert!(flying.await.is_ok());
     assert_eq!(code_of(&late.await), Code::Timeout);
     assert_eq!(scene.bookmarks(&alice).await.0, 2);
+}
+
+#[actix::test]
+async fn what_is_late_makes_room_before_anybody_is_sent_away() {
+    let config = BackendConfig {
+        partition_mailbox_max: 2,
+        ..BackendConfig::default()
+    };
+    let (scene, people) = (gated(config).await, Person::neighbours(4));
+    for person in &people {
+        scene.settle(person).await;
+    }
+    scene.store.close();
+    let mut flying = pin!(scene.perform(people[0].upload(scene.now(), 1, &[b"flying"])));
+    assert!(flying.as_mut().now_or_never().is_none());
+    scene.store.arrived().await;
+    let late = people[1..3]
+        .iter()
+        .map(|one| scene.perform(one.upload(scene.now(), 1, &[b"late"])));
+    let mut late = pin!(join_all(late));
+    assert!(late.as_mut().now_or_never().is_none());
+    scene.commands_taken(&people[0]).await;
+    scene.clock.advance(Duration::from_secs(60));
+    let mut fresh = pin!(scene.perform(people[3].upload(scene.now(), 1, &[b"fresh"])));
+    assert!(fresh.as_mut().now_or_never().is_none());
+    // They are told while the commit is still in flight: nothing is done for them.
+    assert!(
+        late.await
+            .iter()
+            .all(|outcome| code_of(outcome) == Code::Timeout)
+    );
+    scene.store.open();
+    assert!(flying.await.is_ok());
+    assert_eq!(code_of(&fresh.await), Code::Ok);
+}
+
+#[actix::test]
+async fn under_overload_the_newest_finds_a_place_and_the_oldest_is_sent_away() {
+    let config = BackendConfig {
+        partition_mailbox_max: 2,
+        ..BackendConfig::default()
+    };
+    let (scene, people) = (gated(config).await, Person::neighbours(4));
+    for person in &people {
+        scene.settle(person).await;
+    }
+    scene.store.close();
+    let mut flying = pin!(scene.perform(people[0].upload(scene.now(), 1, &[b"flying"])));
+    assert!(flying.as_mut().now_or_never().is_none());
+    scene.store.arrived().await;
+    let mut oldest = pin!(scene.perform(people[1].upload(scene.now(), 1, &[b"oldest"])));
+    assert!(oldest.as_mut().now_or_never().is_none());
+    let mut older = pin!(scene.perform(people[2].upload(scene.now(), 1, &[b"older"])));
+    assert!(older.as_mut().now_or_never().is_none());
+    scene.commands_taken(&people[0]).await;
+    scene
+        .clock
+        .advance(PARTITION_OVERLOADED_AFTER + Duration::from_millis(1));
+    let mut newest = pin!(scene.perform(people[3].upload(scene.now(), 1, &[b"newest"])));
+    assert!(newest.as_mut().now_or_never().is_none());
+    assert_eq!(oldest.await, Err(CallFailure::Busy(BUSY_TIME)));
+    scene.store.open();
+    assert!(flying.await.is_ok());
+    assert_eq!(code_of(&older.await), Code::Ok);
+    assert_eq!(code_of(&newest.await), Code::Ok);
+    assert_eq!(
+        scene.bookmarks(&people[1]).await.0,
+        1,
+        "nothing was written"
+    );
+}
+
+#[actix::test]
+async fn a_batch_waits_for_a_place_among_the_commits_of_the_process() {
+    let (scene, alice) = (Scene::new().await, Person::new("alice"));
+    scene.settle(&alice).await;
+    let commits = &scene.backend.inner.shared.commits;
+    let mut others = Vec::new();
+    for _ in 0..COMMITS_MAX {
+        others.push(commits.place().await);
+    }
+    let before = scene.bookmarks(&alice).await.0;
+    let mut waiting = pin!(scene.perform(alice.upload(scene.now(), 1, &[b"waits"])));
+    assert!(waiting.as_mut().now_or_never().is_none());
+    scene.commands_taken(&alice).await;
+    assert_eq!(scene.bookmarks(&alice).await.0, before, "it is not written");
+    others.pop();
+    assert_eq!(code_of(&waiting.await), Code::Ok);
 }
 
 #[actix::test]

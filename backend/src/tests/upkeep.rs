@@ -1,7 +1,9 @@
 //! What expires is forgotten, what is deleted is purged, in bounded pieces and across restarts
 //! (architecture A-15, service §4.7).
 
-use mesh_common::limits::{DELETED_DATA_KEPT, DELETED_NAME_RESERVED, REPLAY_TIME};
+use mesh_common::limits::{
+    COMMITS_LEFT_BY_BACKGROUND, COMMITS_MAX, DELETED_DATA_KEPT, DELETED_NAME_RESERVED, REPLAY_TIME,
+};
 
 use super::gated::{GatedStore, Script};
 use super::*;
@@ -38,6 +40,29 @@ async fn replay_rows_are_forgotten_once_they_expire() {
     assert_eq!(rows(&scene.store).await, (kept.0 - 2, 0));
     let (code, _) = scene.ask(alice.upload(scene.now(), 1, &[b"on"])).await;
     assert_eq!(code, Code::Ok);
+}
+
+#[actix::test]
+async fn what_is_due_is_put_off_while_commits_for_requests_take_the_room() {
+    let (scene, alice) = (Scene::new().await, Person::new("alice"));
+    scene.settle(&alice).await;
+    scene.clock.advance(REPLAY_TIME);
+    let commits = &scene.backend.inner.shared.commits;
+    let mut taken = Vec::new();
+    for _ in 0..COMMITS_MAX - COMMITS_LEFT_BY_BACKGROUND {
+        taken.push(commits.place().await);
+    }
+    let due = rows(&scene.store).await.1;
+    assert_eq!(
+        scene.backend.tend().await,
+        0,
+        "as many as that leave no room"
+    );
+    assert_eq!(rows(&scene.store).await.1, due);
+    let (code, _) = scene.ask(alice.upload(scene.now(), 1, &[b"on"])).await;
+    assert_eq!(code, Code::Ok, "requests go on");
+    taken.pop();
+    assert_eq!(scene.backend.tend().await, due, "one less does");
 }
 
 #[actix::test]

@@ -47,15 +47,23 @@ pub const RELEASES_IN_FLIGHT_MAX: usize = 64;
 
 /// Partitions that accounts are divided into; fixed when a service is first started.
 pub const PARTITIONS: u16 = 1_024;
-/// Requests that wait for one partition. Above: 503 with Retry-After (architecture A-13). Whoever finds it full is
-/// the newest, so nothing else is given up for age; what is past its deadline is dropped before any work.
+/// Requests that wait for one partition. Above: 503 with Retry-After (architecture A-13); what is past its deadline
+/// is dropped before any work.
 pub const PARTITION_MAILBOX_MAX: usize = 256;
+/// How long something must have waited for a partition without a pause until the newest requests are taken first, and
+/// whoever has waited longer than this makes room for them (cluster §14).
+pub const PARTITION_OVERLOADED_AFTER: Duration = Duration::from_millis(500);
 /// Payload octets of the requests that wait for one partition (cluster §14). Above: 503 with
 /// Retry-After.
 pub const PARTITION_MAILBOX_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Requests of one account that wait: a quarter of its partition's mailbox, so that a hot account
 /// meets its bound before its neighbours do (cluster §18). Above: 503 with Retry-After.
 pub const ACCOUNT_WAITING_MAX: usize = PARTITION_MAILBOX_MAX / 4;
+/// Commits of one process that are on their way to the store at once (cluster §14). Above: they wait, and so
+/// mailboxes fill.
+pub const COMMITS_MAX: usize = 128;
+/// Places among them that work in the background leaves free. Where fewer are, it is put off.
+pub const COMMITS_LEFT_BY_BACKGROUND: usize = COMMITS_MAX / 2;
 /// Operations folded into one batch (cluster §7.1). The rest waits for the next one.
 pub const BATCH_OPERATIONS_MAX: usize = 64;
 /// Octets at which a batch is closed; one operation alone may reach 2 MiB (decision Q-55).

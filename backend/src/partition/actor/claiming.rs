@@ -165,8 +165,7 @@ impl<S: Store> PartitionActor<S> {
             operation.answer(Err(failure.clone()));
         }
         // Both are asked for again; until then nothing here asks the store again and again.
-        self.is_tending_due = false;
-        self.end_tending(false);
+        self.tending.give_up(false);
         self.draining.give_up();
     }
 }
