@@ -282,10 +282,10 @@ impl<S: Store> Bottled<S> {
         let Ok(found) = bell::look(&self.shared.store).await else {
             return Vec::new();
         };
-        let (ours, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            found.into_iter().partition(|(one, _)| is_ours(*one));
-        self.shared.left_meanwhile.looked(now, &others);
-        ours.into_keys().collect()
+        // What is not learned now is by the next look.
+        let shared = &self.shared;
+        let _unread = backlog::mind(&shared.store, &shared.backlogs, now, &found).await;
+        found.into_keys().filter(|one| is_ours(*one)).collect()
     }
 
     /// Waits until this node left something in intakes, and says in which.
@@ -299,7 +299,7 @@ impl<S: Store> Bottled<S> {
         let page = drain::look(&self.shared, partition, INTAKE_ENTRIES_MAX).await;
         let page = page.ok().filter(|page| !page.is_empty());
         if page.is_none() {
-            self.shared.left_meanwhile.drained(partition);
+            self.shared.backlogs.drained(partition);
         }
         page.map(IntakePage)
     }

@@ -4,23 +4,20 @@
 //! ```text
 //!  receive ─▶ view, contacts ─▶ owner: decided, committed, 201 or the refusal
 //!     │        beside the actor
-//!     └─ the owner is away, or ended over it ─▶ intake: 202, at most so many for a partition
+//!     └─ the owner is away, or ended over it ─▶ intake: 202, while its gate is open (`crate::backlog`)
 //! ```
 //!
 //! When the owner ended over a message it may have been appended, and is left in the intake all the
 //! same: the drain recognizes it by sender, UniqueID and payload.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use mesh_common::account::inbound::{is_blocked, left, refused};
 use mesh_common::account::{AccountStatus, IntakeBody, IntakeEntry, Standing};
 use mesh_common::cluster::{AccountRequest, Answer, CallFailure, PartitionId, Verified};
 use mesh_common::conduct::Level;
 use mesh_common::error::ServiceError;
-use mesh_common::limits::INTAKE_AWAY_ENTRIES_MAX;
 use mesh_common::protocol::Code;
-use mesh_common::time::Timestamp;
 
 use crate::handle::{Inner, NotHere, ended};
 use crate::partition::commands::{Beside, Operation, Outcome, Perform};
@@ -29,80 +26,6 @@ use crate::partition::records::Rows;
 use crate::partition::shared::{Shared, chain};
 use crate::partition::{conduct, contacts};
 use crate::store::{Store, Tx as _, TxOptions};
-
-/// Entries left here for partitions while their owners were away, or are others than we.
-///
-/// The owner that is in this process says when it has drained. Of others it is seen in the store: where
-/// the oldest entry is younger than the last look, everything is gone that was left before.
-#[derive(Debug, Default)]
-pub(crate) struct LeftMeanwhile(Mutex<Counts>);
-
-#[derive(Debug, Default)]
-struct Counts {
-    left: HashMap<PartitionId, Left>,
-    looked_at: Option<Timestamp>,
-}
-
-/// Entries left for one partition.
-#[derive(Debug, Clone, Copy, Default)]
-struct Left {
-    /// Before the last look, and not known to be drained.
-    before: usize,
-    /// Since the last look.
-    since: usize,
-}
-
-impl LeftMeanwhile {
-    /// Counts one more, unless there are as many as may be.
-    pub(crate) fn count(&self, partition: PartitionId) -> bool {
-        let mut counts = self.lock();
-        let left = counts.left.entry(partition).or_default();
-        let fits = left.before + left.since < INTAKE_AWAY_ENTRIES_MAX;
-        left.since += usize::from(fits);
-        fits
-    }
-
-    /// What was counted was not left.
-    pub(crate) fn discount(&self, partition: PartitionId) {
-        if let Some(left) = self.lock().left.get_mut(&partition) {
-            // Nothing to take away: the owner was back in between.
-            left.since = left.since.saturating_sub(1);
-        }
-    }
-
-    /// The owner is back: its intake was found empty.
-    pub(crate) fn drained(&self, partition: PartitionId) {
-        self.lock().left.remove(&partition);
-    }
-
-    /// A look that began at `now` found entries for these partitions of others, the oldest of these
-    /// times.
-    pub(crate) fn looked(
-        &self,
-        now: Timestamp,
-        waiting: &BTreeMap<PartitionId, Option<Timestamp>>,
-    ) {
-        let mut counts = self.lock();
-        let looked_at = counts.looked_at.replace(now);
-        counts.left.retain(|partition, left| {
-            let is_drained = match waiting.get(partition) {
-                None => true,
-                Some(oldest) => oldest.is_some() && *oldest > looked_at,
-            };
-            left.before = if is_drained {
-                left.since
-            } else {
-                left.before + left.since
-            };
-            left.since = 0;
-            left.before > 0
-        });
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Counts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 impl<S: Store> Inner<S> {
     /// Takes in the Post of a service.
@@ -136,6 +59,7 @@ impl<S: Store> Inner<S> {
             Code::Overload => CallFailure::Away(error),
             _ => CallFailure::Refused(error),
         })?;
+        self.shared.backlogs.let_in(&request.account)?;
         let beside = beside(&self.shared, &standing, request).await;
         let beside = beside.map_err(|error| error.to_refusal())?;
         let (operation, answer) = Operation::forwarded(Arc::clone(request), beside);
@@ -194,17 +118,14 @@ pub(crate) async fn receive_meanwhile<S: Store>(
     if is_blocked(message, shared.config.policy_of(&request.account)) {
         return Err(refused().into());
     }
-    let partition = PartitionId::of(&request.account);
-    if !shared.left_meanwhile.count(partition) {
-        let reason = "as much is left for the partition as may be while its owner is away";
-        return Err(ServiceError::unavailable(reason).into());
-    }
     let entry = IntakeEntry {
         id: message.entry_id(&request.account),
         account: request.account.clone(),
         left_at: shared.now(),
         body: IntakeBody::Message(Box::new(message.clone())),
     };
+    let (account, octets) = (&request.account, entry.bytes());
+    shared.backlogs.leave(account, octets)?;
     let mut rows = Rows::default();
     rows.leave(&entry);
     let place = shared.commits.place().await;
@@ -214,10 +135,10 @@ pub(crate) async fn receive_meanwhile<S: Store>(
     let committed = tx.commit().await;
     drop(place);
     if let Err(error) = committed {
-        shared.left_meanwhile.discount(partition);
+        shared.backlogs.not_left(account, octets);
         return Err(ServiceError::unavailable(chain(&error)).into());
     }
-    shared.bell.ring(partition);
+    shared.bell.ring(entry.partition());
     Ok(Answer {
         response: left(request),
         context: None,

@@ -26,6 +26,7 @@
 //! | [`usage`] | what the accounts of each domain use |
 //! | [`config`], [`metrics`], [`system`] | settings, measures, the machine's time and chance |
 
+mod backlog;
 mod bell;
 #[cfg(feature = "bottle")]
 pub mod bottled;

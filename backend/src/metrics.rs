@@ -17,7 +17,7 @@ use prometheus::{
 use self::cluster::ClusterMetrics;
 use self::escrow::EscrowMetrics;
 use self::outbound::OutboundMetrics;
-use self::pressure::{CommitMetrics, MailboxMetrics};
+use self::pressure::{CommitMetrics, IntakeMetrics, MailboxMetrics};
 use self::usage::UsageMetrics;
 
 /// One measure: name, labels, help.
@@ -146,6 +146,7 @@ pub struct Metrics {
     pub(crate) operations: IntCounterVec,
     pub(crate) mailbox: MailboxMetrics,
     pub(crate) commits: CommitMetrics,
+    pub(crate) intake: IntakeMetrics,
     pub(crate) batch_operations: Histogram,
     pub(crate) batch_bytes: Histogram,
     pub(crate) commit_seconds: HistogramVec,
@@ -189,6 +190,7 @@ impl Metrics {
             operations: counts(OPERATIONS)?,
             mailbox: MailboxMetrics::new()?,
             commits: CommitMetrics::new()?,
+            intake: IntakeMetrics::new()?,
             batch_operations: steps(BATCH_OPERATIONS, &powers)?,
             batch_bytes: steps(
                 BATCH_BYTES,
@@ -232,6 +234,7 @@ impl Metrics {
         registry.register(Box::new(self.operations.clone()))?;
         self.mailbox.register(registry)?;
         self.commits.register(registry)?;
+        self.intake.register(registry)?;
         registry.register(Box::new(self.batch_operations.clone()))?;
         registry.register(Box::new(self.batch_bytes.clone()))?;
         registry.register(Box::new(self.commit_seconds.clone()))?;
@@ -294,9 +297,12 @@ mesh_fence_rejections_total
 mesh_forwarded_total status
 mesh_heartbeat_age_seconds
 mesh_intake_age_seconds
+mesh_intake_depth
 mesh_intake_drain_seconds
 mesh_intake_entries_total result
+mesh_intake_gates gate
 mesh_intake_partitions_waiting
+mesh_intake_refused_total gate
 mesh_intake_set_aside_total
 mesh_mailbox_depth
 mesh_mailbox_newest_first_total
@@ -354,6 +360,8 @@ mesh_upkeep_total kind
             .with_label_values(&["committed"])
             .observe(0.1);
         metrics.mailbox.refused("late");
+        metrics.intake.refused.with_label_values(&["slow"]).inc();
+        metrics.intake.gates.with_label_values(&["slow"]).set(1);
         metrics.panics.with_label_values(&["operation"]).inc();
         metrics.store_errors.with_label_values(&["commit"]).inc();
         metrics.upkeep.with_label_values(&["replay"]).inc();

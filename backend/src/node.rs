@@ -11,6 +11,7 @@ use mesh_common::entropy::{self, Entropy};
 use mesh_common::limits::PARTITIONS;
 use mesh_common::time::Clock;
 
+use crate::backlog::Backlogs;
 use crate::bell::Bell;
 use crate::cluster::ClusterConfigError;
 use crate::cluster::level::StoreLevel;
@@ -20,7 +21,6 @@ use crate::config::{BackendConfig, ConfigError};
 use crate::desk::standing::StandingOrders;
 use crate::escrow::Escrow;
 use crate::handle::BackendHandle;
-use crate::inbound::LeftMeanwhile;
 use crate::metrics::Metrics;
 use crate::outbound::bell::QueueBell;
 use crate::outbound::depths::Depths;
@@ -227,6 +227,7 @@ impl<S: Store> Parts<S> {
             pace: Pace::default(),
             entropy: self.entropy,
             commits: Commits::new(metrics.commits.clone()),
+            backlogs: Backlogs::new(metrics.intake.clone()),
             metrics,
             health: Health::default(),
             accounts: Arc::new(accounts),
@@ -249,7 +250,6 @@ impl<S: Store> Parts<S> {
             usages: Usages::default(),
             chains,
             heard: Bell::default(),
-            left_meanwhile: LeftMeanwhile::default(),
             orders,
             #[cfg(test)]
             poison: std::sync::Mutex::default(),

@@ -171,8 +171,18 @@ pub const INTAKE_WAKE_INTERVAL: Duration = Duration::from_millis(250);
 /// Time from one draining of an intake for the sake of outcomes alone to the next: who sends a lot is told of
 /// several at once.
 pub const OUTCOMES_TOLD_INTERVAL: Duration = Duration::from_millis(250);
-/// Messages of other services left for a partition while its owner is away; above: 503.
-pub const INTAKE_AWAY_ENTRIES_MAX: usize = 1_000;
+/// Messages that wait in its intake for one account (cluster §14). Above: 429 with Retry-After for whoever posts; from half
+/// of it on for every other message of other services.
+pub const INTAKE_ACCOUNT_MESSAGES_MAX: usize = 1_000;
+/// Octets of them (cluster §14). Above: the same.
+pub const INTAKE_ACCOUNT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Entries that wait in the intake of one partition (cluster §14). Above: the same, for all its accounts.
+pub const INTAKE_PARTITION_ENTRIES_MAX: usize = 20_000;
+/// How long whoever finds an intake closed is asked to wait. Short: a service that sends to us holds back everything for us
+/// as long.
+pub const INTAKE_CLOSED_PAUSE: Duration = Duration::from_secs(2);
+/// Pages of intakes that are not drained as fast as they fill which one look reads. The next look reads on.
+pub const INTAKE_SURVEY_PAGES_MAX: usize = 16;
 
 // ---- Complaints (service §8, X-61) ----
 

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::{Inner, lock};
+use crate::backlog;
 use crate::bell::{self, Pace};
 use crate::cluster::join::MachineTime;
 use crate::cluster::level::Alone;
@@ -85,11 +86,16 @@ impl<S: Store> Inner<S> {
                 return Vec::new();
             }
         };
-        let (ours, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            found.into_iter().partition(|(one, _)| shared.owns(*one));
-        if shared.membership.is_some() {
-            shared.left_meanwhile.looked(now, &others);
+        if let Err(error) = backlog::mind(&shared.store, &shared.backlogs, now, &found).await {
+            tracing::warn!(
+                cause = chain(&error),
+                "how much waits in intakes is not known"
+            );
         }
+        let ours: BTreeMap<_, _> = found
+            .into_iter()
+            .filter(|(one, _)| shared.owns(*one))
+            .collect();
         let metrics = &shared.metrics;
         let oldest = ours.values().flatten().min();
         let age = oldest.map_or(Duration::ZERO, |oldest| now.since(*oldest));

@@ -1,8 +1,8 @@
-//! Measures of what waits and of what is refused because too much waits (cluster §14; §17, 18, 19 and 32).
+//! Measures of what waits and of what is refused because too much waits (cluster §14; §17, 18, 19, 29 and 32).
 
 use mesh_common::time::Timestamp;
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     exponential_buckets,
 };
 
@@ -44,6 +44,21 @@ const PUT_OFF: Row = (
     &[],
     "Times that work in the background was put off because commits for requests took the room.",
 );
+const INTAKE_DEPTH: Row = (
+    "mesh_intake_depth",
+    &[],
+    "Entries that wait in intakes which are not drained as fast as they fill, as the last look counted.",
+);
+const INTAKE_REFUSED: Row = (
+    "mesh_intake_refused_total",
+    &["gate"],
+    "Messages of other services sent away because too much waits for their recipients, by how far their gates were shut: slow or closed.",
+);
+const INTAKE_GATES: Row = (
+    "mesh_intake_gates",
+    &["gate"],
+    "Accounts with something in their intakes whose gates are slow or closed.",
+);
 
 /// Every measure of this file.
 pub(super) const TABLE: &[Row] = &[
@@ -54,6 +69,9 @@ pub(super) const TABLE: &[Row] = &[
     COMMITS,
     COMMIT_WAITS,
     PUT_OFF,
+    INTAKE_DEPTH,
+    INTAKE_REFUSED,
+    INTAKE_GATES,
 ];
 
 /// What waits for the partitions of one back-end.
@@ -120,5 +138,31 @@ impl CommitMetrics {
         registry.register(Box::new(self.in_flight.clone()))?;
         registry.register(Box::new(self.waits.clone()))?;
         registry.register(Box::new(self.put_off.clone()))
+    }
+}
+
+/// What waits in intakes.
+#[derive(Debug, Clone)]
+pub(crate) struct IntakeMetrics {
+    pub(crate) depth: IntGauge,
+    pub(crate) refused: IntCounterVec,
+    pub(crate) gates: IntGaugeVec,
+}
+
+impl IntakeMetrics {
+    pub(super) fn new() -> Result<Self, prometheus::Error> {
+        let refused = Opts::new(INTAKE_REFUSED.0, INTAKE_REFUSED.2);
+        let gates = Opts::new(INTAKE_GATES.0, INTAKE_GATES.2);
+        Ok(Self {
+            depth: IntGauge::new(INTAKE_DEPTH.0, INTAKE_DEPTH.2)?,
+            refused: IntCounterVec::new(refused, INTAKE_REFUSED.1)?,
+            gates: IntGaugeVec::new(gates, INTAKE_GATES.1)?,
+        })
+    }
+
+    pub(super) fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
+        registry.register(Box::new(self.depth.clone()))?;
+        registry.register(Box::new(self.refused.clone()))?;
+        registry.register(Box::new(self.gates.clone()))
     }
 }

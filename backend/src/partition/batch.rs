@@ -410,6 +410,7 @@ async fn lookups<S: Store>(
     if shared.escrow.is_none() {
         lookups.waiting = shared.depths.waiting(&needs.waiting);
     }
+    lookups.closed = shared.backlogs.closed_to(operation.request());
     lookups.contacts.clone_from(&operation.beside().contacts);
     lookups.service_level = operation.beside().service_level;
     for transition in &working.transitions {

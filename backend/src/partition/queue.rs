@@ -101,6 +101,11 @@ impl Queue {
             .is_some_and(|since| now.since(since) > PARTITION_OVERLOADED_AFTER)
     }
 
+    /// Whether `operation` meets a bound.
+    pub(crate) fn is_full_for(&self, operation: &Operation) -> bool {
+        self.bound_met(operation).is_some()
+    }
+
     /// Lets `operation` wait behind all others, or hands it back with the bound it meets. Under overload the
     /// oldest one makes room for it, if that has waited long enough: it is to be told so.
     pub(crate) fn push(

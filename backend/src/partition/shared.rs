@@ -17,6 +17,7 @@ use super::ownership::Claimant;
 use super::records::Intakes;
 use super::shown::Shown;
 use super::version_chain::VersionChains;
+use crate::backlog::Backlogs;
 use crate::bell::Bell;
 use crate::cluster::level::StoreLevel;
 use crate::cluster::membership::Membership;
@@ -24,7 +25,6 @@ use crate::commits::{Commits, Place};
 use crate::config::BackendConfig;
 use crate::desk::standing::StandingOrders;
 use crate::escrow::Escrow;
-use crate::inbound::LeftMeanwhile;
 use crate::metrics::Metrics;
 use crate::outbound::bell::QueueBell;
 use crate::outbound::depths::Depths;
@@ -164,8 +164,8 @@ pub(crate) struct Shared<S> {
     pub(crate) chains: VersionChains,
     /// Rung for services that spoke, authenticated, while something waits for them (delivery §12.2).
     pub(crate) heard: Bell<String>,
-    /// What was left for partitions whose owners were away.
-    pub(crate) left_meanwhile: LeftMeanwhile,
+    /// What waits in intakes that are not drained as fast as they fill.
+    pub(crate) backlogs: Backlogs,
     /// What operators ordered to be held, or sent another way.
     pub(crate) orders: StandingOrders,
     /// For tests: an operation that makes deciding it panic.

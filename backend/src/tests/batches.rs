@@ -287,21 +287,20 @@ async fn what_is_late_makes_room_before_anybody_is_sent_away() {
     let mut flying = pin!(scene.perform(people[0].upload(scene.now(), 1, &[b"flying"])));
     assert!(flying.as_mut().now_or_never().is_none());
     scene.store.arrived().await;
-    let late = people[1..3]
-        .iter()
-        .map(|one| scene.perform(one.upload(scene.now(), 1, &[b"late"])));
-    let mut late = pin!(join_all(late));
-    assert!(late.as_mut().now_or_never().is_none());
-    scene.commands_taken(&people[0]).await;
+    let mut late = Vec::new();
+    for person in &people[1..3] {
+        let mut one = Box::pin(scene.perform(person.upload(scene.now(), 1, &[b"late"])));
+        assert!((&mut one).now_or_never().is_none());
+        scene.commands_taken(&people[0]).await;
+        late.push(one);
+    }
     scene.clock.advance(Duration::from_secs(60));
     let mut fresh = pin!(scene.perform(people[3].upload(scene.now(), 1, &[b"fresh"])));
     assert!(fresh.as_mut().now_or_never().is_none());
     // They are told while the commit is still in flight: nothing is done for them.
-    assert!(
-        late.await
-            .iter()
-            .all(|outcome| code_of(outcome) == Code::Timeout)
-    );
+    for one in late {
+        assert_eq!(code_of(&one.await), Code::Timeout);
+    }
     scene.store.open();
     assert!(flying.await.is_ok());
     assert_eq!(code_of(&fresh.await), Code::Ok);
@@ -323,6 +322,7 @@ async fn under_overload_the_newest_finds_a_place_and_the_oldest_is_sent_away() {
     scene.store.arrived().await;
     let mut oldest = pin!(scene.perform(people[1].upload(scene.now(), 1, &[b"oldest"])));
     assert!(oldest.as_mut().now_or_never().is_none());
+    scene.commands_taken(&people[0]).await;
     let mut older = pin!(scene.perform(people[2].upload(scene.now(), 1, &[b"older"])));
     assert!(older.as_mut().now_or_never().is_none());
     scene.commands_taken(&people[0]).await;

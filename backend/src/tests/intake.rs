@@ -20,7 +20,7 @@ const INBOUND: &str = "mmm_Inbound";
 const OUTBOUND: &str = "mmm_Outbound";
 
 /// A message of the kind that strangers may send, which says nothing but its number.
-fn left(sender: &Person, recipient: &Person, number: u32) -> IntakeEntry {
+pub(crate) fn left(sender: &Person, recipient: &Person, number: u32) -> IntakeEntry {
     let unique_id = format!("{}-{number}", sender.address.user());
     let body = format!("{{\"RequestContact\":{{\"Subject\":\"{number}\"}}}}");
     let mut id = [0; 16];

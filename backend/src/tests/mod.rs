@@ -41,6 +41,7 @@ use mesh_common::session::{Caller, Mode, RequestId, Via};
 use mesh_common::time::{Clock, Timestamp};
 use mesh_common::udf::Udf;
 
+pub(crate) use self::intake::left as left_entry;
 use crate::config::BackendConfig;
 use crate::handle::BackendHandle;
 use crate::service_keys::{ServiceKeys, ServiceSecrets};

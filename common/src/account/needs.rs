@@ -92,6 +92,8 @@ pub struct Lookups {
     pub conduct: Conduct,
     /// How many messages wait for other services, by what a bound is set on; nothing is none.
     pub waiting: BTreeMap<QueueScope, u64>,
+    /// Recipients served here for whom as much waits as may, by their canonical names (cluster §14).
+    pub closed: BTreeSet<String>,
     /// How the service stands that posts the message.
     pub service_level: Level,
     /// What the account's contacts say; `None` where nobody read them.

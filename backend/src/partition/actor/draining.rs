@@ -173,7 +173,7 @@ impl<S: Store> PartitionActor<S> {
         }
         match found {
             Ok(page) if page.is_empty() => {
-                this.shared.left_meanwhile.drained(this.partition);
+                this.shared.backlogs.drained(this.partition);
                 this.draining.stage = Stage::Idle;
                 this.draining.answer();
             }
@@ -266,7 +266,7 @@ impl<S: Store> PartitionActor<S> {
             self.forget(&address);
         }
         if !drained.more {
-            self.shared.left_meanwhile.drained(self.partition);
+            self.shared.backlogs.drained(self.partition);
         }
         let draining = &mut self.draining;
         draining.drained += drained.entries;

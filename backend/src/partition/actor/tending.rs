@@ -47,7 +47,8 @@ impl Tending {
         self.is_due = true;
     }
 
-    /// Leaves what is due to the next interval, and tells who asked how much was done, and whether there is `more`.
+    /// Leaves what is due to the next interval, and tells who asked how much was done, and whether there is `more` to be
+    /// done at once.
     pub(super) fn give_up(&mut self, more: bool) {
         self.is_due = false;
         if matches!(self.room, Room::Granted(_)) {
@@ -85,7 +86,7 @@ impl<S: Store> PartitionActor<S> {
         match room {
             Some(place) if this.tending.is_due => this.tending.room = Room::Granted(place),
             Some(_) => {}
-            None => this.tending.give_up(true),
+            None => this.tending.give_up(false),
         }
         this.go_on(ctx);
     }

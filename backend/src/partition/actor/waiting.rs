@@ -24,12 +24,10 @@ impl<S: Store> PartitionActor<S> {
             return operation.refuse(batch::too_late());
         }
         metrics.depth.observe(self.queue.len() as f64);
-        let mut pushed = self.queue.push(operation, now);
-        if let Err((operation, _)) = pushed {
+        if self.queue.is_full_for(&operation) {
             self.refuse_what_is_late(now);
-            pushed = self.queue.push(operation, now);
         }
-        let given_up = match pushed {
+        let given_up = match self.queue.push(operation, now) {
             Ok(oldest) => oldest.map(|oldest| (oldest, "oldest")),
             Err((operation, full)) => {
                 tracing::debug!(partition = self.partition.0, %full, "a request finds no place");

@@ -1,13 +1,16 @@
 //! What other services post, answered by the owner at once: exactly once whatever gets lost, refused
 //! without a trace, and left for the owner while it is away (decisions, architecture A-13).
 
+use std::sync::atomic::Ordering;
+
+use mesh_common::limits::{INTAKE_ACCOUNT_BYTES_MAX, INTAKE_CLOSED_PAUSE};
 use mesh_common::protocol::PostRequest;
 
 use super::access::contact;
 use super::*;
-use crate::inbound::LeftMeanwhile;
 use crate::store::Faults;
 use crate::tests::gated::Script;
+use crate::tests::posting::{contact as signed_contact, serving};
 
 /// The Post by which the service of `sender` brings a message, the `attempt`th time.
 fn posted(scene_now: Timestamp, entry: IntakeEntry, attempt: u8) -> AccountRequest {
@@ -177,19 +180,75 @@ async fn a_store_that_takes_nothing_is_told_as_overload() {
     assert_eq!(scene.receive(forwarded(&bob, &alice, 1), 1).await, Code::Ok);
 }
 
-#[test]
-fn so_much_is_left_for_a_partition_until_its_owner_drains() {
-    use mesh_common::limits::INTAKE_AWAY_ENTRIES_MAX;
-    let left = LeftMeanwhile::default();
-    let (one, other) = (PartitionId(0), PartitionId(1));
-    assert!((0..INTAKE_AWAY_ENTRIES_MAX).all(|_| left.count(one)));
-    assert!(!left.count(one) && !left.count(one));
-    assert!(left.count(other));
-    left.discount(one);
-    assert!(left.count(one), "in place of what was not left after all");
-    assert!(!left.count(one));
-    left.drained(one);
-    assert!(left.count(one));
+/// Nothing more may be left for `person`, whoever looks.
+fn close_intake<S: Store>(scene: &Scene<S>, person: &Person) {
+    let backlogs = &scene.backend.inner.shared.backlogs;
+    backlogs.is_held.store(true, Ordering::SeqCst);
+    backlogs
+        .leave(&person.address, INTAKE_ACCOUNT_BYTES_MAX)
+        .unwrap();
+}
+
+// C-14-c
+#[actix::test]
+async fn a_service_waits_for_whom_too_much_waits_and_for_nobody_else() {
+    let scene = Scene::over(MemoryStore::new(), open_to_strangers()).await;
+    let (alice, carol, bob) = (
+        Person::new("alice"),
+        Person::new("carol"),
+        Person::new("bob"),
+    );
+    scene.create(&alice).await;
+    scene.create(&carol).await;
+    close_intake(&scene, &alice);
+    let shared = &scene.backend.inner.shared;
+    for attempt in 1..=2 {
+        let request = Verified::declare(posted(scene.now(), forwarded(&bob, &alice, 1), attempt));
+        // The owner says so, and whoever would leave it for the owner.
+        let refused = if attempt == 1 {
+            scene.backend.receive(request).await
+        } else {
+            crate::inbound::receive_meanwhile(shared, &request).await
+        };
+        let Err(CallFailure::Refused(error)) = refused else {
+            panic!("a closed intake answered {refused:?}");
+        };
+        assert_eq!(error.code, Code::RateLimited);
+        assert_eq!(error.retry_after, Some(INTAKE_CLOSED_PAUSE));
+    }
+    let refused = &shared.metrics.intake.refused;
+    assert_eq!(refused.with_label_values(&["closed"]).get(), 2);
+    assert_eq!(scene.receive(forwarded(&bob, &carol, 1), 1).await, Code::Ok);
+    assert_eq!(scene.inbound(&alice).await, [""; 0]);
+    shared
+        .backlogs
+        .not_left(&alice.address, INTAKE_ACCOUNT_BYTES_MAX);
+    assert_eq!(scene.receive(forwarded(&bob, &alice, 1), 3).await, Code::Ok);
+}
+
+// C-14-c
+#[actix::test]
+async fn a_device_posts_nothing_for_whom_too_much_waits_and_is_told_again_what_it_posted_before() {
+    let scene = Scene::over(MemoryStore::new(), serving()).await;
+    let (alice, bob) = (Person::new("alice"), Person::new("bob"));
+    scene.create(&alice).await;
+    scene.create(&bob).await;
+    let post = |id: &str| {
+        let to = [alice.address.canonical().to_owned()];
+        bob.post(scene.now(), &to, vec![signed_contact(id)])
+    };
+    let before = post("before");
+    let again = before.clone();
+    assert_eq!(scene.ask(before).await.0, Code::Ok);
+    close_intake(&scene, &alice);
+    let refused = scene.perform(post("one")).await.unwrap();
+    let outcome = refused.response.outcome().clone();
+    assert_eq!(outcome.code(), Some(Code::RateLimited));
+    assert_eq!(refused.retry_after, Some(INTAKE_CLOSED_PAUSE));
+    assert_eq!(scene.ask(again).await.0, Code::Ok, "the same request");
+    let to_himself = [bob.address.canonical().to_owned()];
+    let request = bob.post(scene.now(), &to_himself, vec![signed_contact("two")]);
+    assert_eq!(scene.ask(request).await.0, Code::Ok, "somebody else");
 }
 
 // ---- Whatever gets lost ----

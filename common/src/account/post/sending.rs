@@ -23,7 +23,7 @@ use crate::conduct::Level;
 use crate::crypto::digest::sha512;
 use crate::dare::ContainerName;
 use crate::error::ServiceError;
-use crate::limits::MESSAGE_RECIPIENTS_MAX;
+use crate::limits::{INTAKE_CLOSED_PAUSE, MESSAGE_RECIPIENTS_MAX};
 use crate::protocol::Code;
 use crate::spool::MessageState;
 
@@ -228,6 +228,15 @@ impl<'a> Sending<'a> {
         let tenants = policy.domains_served.len();
         let waiting = &scene.lookups.waiting;
         self.load.check(waiting, &policy.queue, tenants)?;
+        if let Some(recipient) = self
+            .written
+            .keys()
+            .find(|one| scene.lookups.closed.contains(*one))
+        {
+            let sentence = format!("too much waits for {recipient}, try again later");
+            let error = ServiceError::new(Code::RateLimited, sentence);
+            return Err(error.retry_after(INTAKE_CLOSED_PAUSE));
+        }
         ledger.add(Change::Posting(Box::new(counts)));
         for (unique_id, row) in self.rows {
             let row = Box::new(row);
