@@ -25,6 +25,7 @@ pub use self::inspection::{
     deliveries, frames, is_empty, is_memory, leftovers, owner_of_write, ownership_in,
     ownership_row, quarantined, queued, standing,
 };
+use crate::backlog;
 use crate::bell;
 use crate::cluster::claims;
 use crate::cluster::level::StoreLevel;

@@ -110,7 +110,7 @@ async fn read_bounded<E: std::fmt::Display>(
     room.grow_to(capacity)?;
     let mut body = BytesMut::with_capacity(capacity);
     let mut bytes_max = BODY_SEALED_BYTES_MAX;
-    let begun = begin();
+    let begun = Instant::now();
     loop {
         let until = begun + bounds.time_for(body.len());
         let next = timeout_at(until, payload.next()).await;
@@ -129,15 +129,6 @@ async fn read_bounded<E: std::fmt::Display>(
             return Err(too_large(bytes_max));
         }
     }
-}
-
-/// The moment at which a body begins.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "how long octets take has nothing to do with the time of day"
-)]
-fn begin() -> Instant {
-    Instant::now()
 }
 
 fn too_slow() -> ServiceError {
@@ -281,7 +272,7 @@ mod tests {
     /// What comes of reading such a body, and after which time.
     async fn read_of(count: usize, bytes: usize, pause: Duration) -> (Result<usize, Code>, f32) {
         let door = Admission::new(&FrontendConfig::default());
-        let begun = begin();
+        let begun = Instant::now();
         let bounds = Bounds::new(false, ALL);
         let mut parts = parts(count, bytes, pause);
         let body = read(&mut parts, None, bounds, &mut door.room()).await;

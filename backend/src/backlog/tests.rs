@@ -3,7 +3,7 @@
 use super::*;
 use crate::bell;
 use crate::metrics::Metrics;
-use crate::partition::records::Rows;
+use crate::partition::records::{Intakes, Rows};
 use crate::store::MemoryStore;
 use crate::tests::{Person, left_entry};
 
@@ -147,7 +147,7 @@ async fn leave_and_look(
     let mut rows = Rows::default();
     numbers.for_each(|number| rows.leave(&left_entry(&bob, &alice, number)));
     let mut tx = store.begin(TxOptions::default());
-    rows.fill(&mut tx, 1);
+    rows.fill(&mut tx, Intakes::new(1, None));
     tx.commit().await.unwrap();
     look(store, backlogs, seconds).await;
 }
