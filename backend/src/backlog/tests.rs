@@ -23,6 +23,7 @@ fn leave_until_refused(backlogs: &Backlogs, account: &AccountAddress, octets: us
         .count()
 }
 
+//
 #[test]
 fn from_half_of_the_bound_every_other_message_is_let_in_and_at_the_bound_none() {
     let (backlogs, alice) = (backlogs(), address("alice"));

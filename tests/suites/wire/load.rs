@@ -197,7 +197,7 @@ fn a_body_that_does_not_come_ends_the_request() {
     assert!(connection.is_closed_by_peer());
 }
 
-// P-9.1.2.1-b: whoever announces no length could send chunk after chunk for ever.
+// P-9.1.2.1-b
 #[test]
 fn a_body_in_chunks_that_does_not_end_ends_the_connection() {
     let service = TestService::with(|config| config.http.request_ms = 250);

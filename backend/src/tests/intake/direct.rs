@@ -189,7 +189,7 @@ fn close_intake<S: Store>(scene: &Scene<S>, person: &Person) {
         .unwrap();
 }
 
-// C-14-c
+//
 #[actix::test]
 async fn a_service_waits_for_whom_too_much_waits_and_for_nobody_else() {
     let scene = Scene::over(MemoryStore::new(), open_to_strangers()).await;
@@ -226,7 +226,7 @@ async fn a_service_waits_for_whom_too_much_waits_and_for_nobody_else() {
     assert_eq!(scene.receive(forwarded(&bob, &alice, 1), 3).await, Code::Ok);
 }
 
-// C-14-c
+//
 #[actix::test]
 async fn a_device_posts_nothing_for_whom_too_much_waits_and_is_told_again_what_it_posted_before() {
     let scene = Scene::over(MemoryStore::new(), serving()).await;
