@@ -26,7 +26,7 @@ pub const DISCARD_TIME_MAX: Duration = Duration::from_secs(2);
 /// Octets of all request bodies that one front-end holds at once. Above: 503 with Retry-After.
 pub const BODIES_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Requests per core that wait for curve arithmetic (service §4.9): a quarter of a second of it.
-/// Above: 503 with Retry-After.
+/// Above: 503 with Retry-After. Draft: cluster §14 has four; one peer alone may send a hundred at once (docs/0012).
 pub const ARITHMETIC_WAITING_PER_CORE_MAX: usize = 128;
 /// Time until the first octet of a request (service §8). Above: the connection closes.
 pub const REQUEST_FIRST_BYTE_TIME_MAX: Duration = Duration::from_secs(5);

@@ -98,6 +98,7 @@ impl Frontend {
         .keep_alive(KEEP_ALIVE)
         // Who closes its end is gone: a request that waits would not notice otherwise.
         .h1_allow_half_closed(false)
+        // Draft: cluster §14 has two seconds for the headers; service §8 has five to the first octet. This is for both.
         .client_request_timeout(REQUEST_FIRST_BYTE_TIME_MAX)
         // HTTP/2 without it waits 40 ms for each answer (Nagle and delayed acknowledgements).
         .tcp_nodelay(true)
