@@ -211,14 +211,17 @@ impl Inner {
             }
             tokio::select! {
                 () = at.watch.changed() => {
+                    let is_watched = match at.through {
+                        None => true,
+                        Some(route) => watch_on(&at.linked, route, account).await.is_some(),
+                    };
                     // The loss of the stream wakes as well. Then everybody looks when there is a new
-                    // one, not now and then again.
+                    // one, not now and then again. A watch that took the place of another may have begun
+                    // after a change that the other one had not told yet: so they look now, not before.
                     if at.linked.hears(at.stream) {
                         self.watches.changes.tell(account);
                     }
-                    if let Some(route) = at.through
-                        && watch_on(&at.linked, route, account).await.is_none()
-                    {
+                    if !is_watched {
                         return;
                     }
                 }
