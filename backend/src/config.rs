@@ -132,7 +132,13 @@ impl BackendConfig {
     /// What holds for accounts of the domain of `address`.
     #[must_use]
     pub fn policy_of(&self, address: &AccountAddress) -> &AccountPolicy {
-        self.domains.get(address.domain()).unwrap_or(&self.policy)
+        self.policy_of_domain(address.domain())
+    }
+
+    /// What holds for accounts of a canonical domain.
+    #[must_use]
+    pub fn policy_of_domain(&self, domain: &str) -> &AccountPolicy {
+        self.domains.get(domain).unwrap_or(&self.policy)
     }
 
     /// How long one commit may take.

@@ -21,6 +21,9 @@ pub struct DomainView {
     pub domain: String,
     /// Accounts that there are, those on hold included.
     pub accounts: u64,
+    /// Accounts that there may be; nothing where that has no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accounts_max: Option<u64>,
     /// Octets that they store, and those that were deleted and are not purged yet.
     pub octets: u64,
     /// Messages that they sent today, by the day in UTC.
@@ -37,10 +40,12 @@ pub struct DomainsView {
 }
 
 impl DomainView {
-    fn of(domain: &str, used: DomainUsage) -> Self {
+    fn of<S>(shared: &Shared<S>, domain: &str, used: DomainUsage) -> Self {
+        let limits = shared.config.policy_of_domain(domain).domain;
         Self {
             domain: domain.to_owned(),
             accounts: used.accounts,
+            accounts_max: limits.accounts_max,
             octets: used.octets,
             messages_today: used.messages,
         }
@@ -59,7 +64,8 @@ pub(crate) async fn all<S: Store>(shared: &Shared<S>) -> Result<Vec<DomainView>,
         found.insert(domain.to_owned(), used);
     })
     .await?;
-    let views = found.iter().map(|(name, used)| DomainView::of(name, *used));
+    let view = |(name, used): (&String, &DomainUsage)| DomainView::of(shared, name, *used);
+    let views = found.iter().map(view);
     let mut views: Vec<DomainView> = views.collect();
     views.sort_by_key(|view| Reverse(view.octets));
     Ok(views)
@@ -88,7 +94,7 @@ impl<S: Store> DomainDesk for BackendHandle<S> {
                     what: format!("{name} is not served here, and has no accounts"),
                 });
             }
-            Ok(DomainView::of(&name, used))
+            Ok(DomainView::of(shared, &name, used))
         })
     }
 }

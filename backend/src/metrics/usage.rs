@@ -61,6 +61,7 @@ mod tests {
         let view = |number: u64| DomainView {
             domain: format!("d{number}.example"),
             accounts: 1,
+            accounts_max: None,
             octets: 1_000 - number,
             messages_today: 0,
         };

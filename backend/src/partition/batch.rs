@@ -74,6 +74,8 @@ enum Added {
     Done,
     /// These limits are met: it is decided again, knowing that.
     Full(Operation, BTreeSet<QueueScope>),
+    /// The domain has as many accounts as it may have: it is decided again, knowing that.
+    NoAccounts(Operation),
 }
 
 /// What became of a batch.
@@ -86,6 +88,7 @@ pub(crate) struct Finished {
 }
 
 /// A batch that is durable, or had nothing to write.
+#[derive(Default)]
 pub(crate) struct Committed {
     /// Accounts as they are now.
     pub(crate) standings: Vec<(AccountAddress, Arc<Standing>)>,
@@ -185,6 +188,10 @@ impl Draft {
                     lookups.waiting.extend(met);
                     operation = refused;
                 }
+                Added::NoAccounts(refused) => {
+                    lookups.is_domain_full = true;
+                    operation = refused;
+                }
             }
         }
         self.left.push(operation);
@@ -262,10 +269,13 @@ impl Draft {
             return Added::Done;
         };
         let change = UsageChange::of(&working.standing, &next, &transition);
-        let domain = operation.account().domain();
-        if let Err(error) = self.usage.look_at(shared, domain).await {
-            operation.refuse(error.to_refusal());
-            return Added::Done;
+        match self.weigh(shared, operation.account(), change).await {
+            Ok(true) => {}
+            Ok(false) => return Added::NoAccounts(operation),
+            Err(error) => {
+                operation.refuse(error.to_refusal());
+                return Added::Done;
+            }
         }
         if !more.queued().is_empty() {
             match self.spend(shared, &operation, more.queued()).await {
@@ -357,6 +367,19 @@ impl Draft {
             let landing = commit(shared, &plan).await;
             spending::tell_queues(shared, partition, self.id, &self.rows, &landing);
             self.usage.settle(shared, landing.is_ok());
+            let is_conflict = matches!(
+                landing,
+                Err(ProbeError::NotCommitted(CommitError::Conflict))
+            );
+            if is_conflict && self.usage.takes_turns() {
+                // Others were faster: it is decided again, by what they made of the domain.
+                let held = self.held.into_iter().map(|(one, _)| one);
+                return Finished {
+                    result: Ok(Committed::default()),
+                    left: held.chain(left).collect(),
+                    tainted,
+                };
+            }
             result = landing.map(|_| ());
         }
         if result.is_ok() {
@@ -549,8 +572,7 @@ impl<S: Store> Plan<S> for BatchPlan<'_, S> {
             return Err(PlanError::Outdated);
         }
         self.rows.fill(tx, self.shared.intakes());
-        self.usage.fill(tx);
-        Ok(())
+        self.usage.fill(tx).await
     }
 
     fn answered(&self, committed: &store::Committed) {

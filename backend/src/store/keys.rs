@@ -14,6 +14,7 @@
 //! | `02` part | `p` | ownership record: the fence |
 //! | `03` route | — | versionstamp of the last change of owner |
 //! | `10` dir | `domain 00 user` | account id, state, since |
+//! | `11` domain | `domain 00 'a'` | who added accounts last to a domain that may have so many: whoever adds some takes turns at it |
 //! | `12` usage | `domain 00 p` | what the accounts of a domain use in a partition |
 //! | `13` escrow | `'h' holder` | who spends of limits that nodes share, or is closed: the fence of what it spends |
 //! | `13` escrow | `'g' hash16` | one such limit: to whom how much of it is granted |
@@ -56,11 +57,11 @@
 //! | `40` admin | `'v'` | versionstamp of the last change of a standing order |
 //! | `41` migration | name | what copying a store notes for itself in the other one |
 //!
-//! Reserved: `11` domains, `20` acct `'g'` gate,
+//! Reserved: `20` acct `'g'` gate,
 //! `'e'` EARL content.
 //!
 //! `s` is the shard of the destination. Shards are owned as partitions are: table `02` has them behind
-//! the partitions. `queue` builds the keys of tables 30 to 36, `escrow` those of table 13, `usage` those of table 12.
+//! the partitions. `queue` builds the keys of tables 30 to 36, `escrow` those of table 13, `usage` those of tables 11 and 12.
 //!
 //! Draft: cluster §5 has grants by domain and partition in table 13; here they are by limit and by life of a node
 //! (`mesh_common::escrow` says why). It has no tables 23, 24 and 34 to 36, and eight octets of a destination where there are
@@ -91,7 +92,7 @@ pub use self::queue::{
 #[cfg(feature = "bottle")]
 pub use self::queue::{bodies, shard_of_body};
 pub use self::tickets::{parse_ticket_secret, ticket_secret, ticket_secrets};
-pub use self::usage::{all_usage, parse_usage, usage, usage_of_domain};
+pub use self::usage::{accounts_turn, all_usage, parse_usage, usage, usage_of_domain};
 use super::KeyRange;
 
 mod account;

@@ -98,6 +98,7 @@ struct City<S: Store> {
     streets: Arc<Streets<S>>,
     nodes: BTreeMap<u8, Node<S>>,
     people: AtomicU64,
+    config: BackendConfig,
 }
 
 impl City<MemoryStore> {
@@ -109,6 +110,11 @@ impl City<MemoryStore> {
 impl<S: Store> City<S> {
     /// Nodes from 1 on, which have come to own what they should.
     async fn over(store: S, nodes: u8) -> Self {
+        Self::with(intake::open_to_strangers(), store, nodes).await
+    }
+
+    /// The same with these settings.
+    async fn with(config: BackendConfig, store: S, nodes: u8) -> Self {
         let noon = "2026-02-03T12:00:00Z".parse::<Timestamp>().unwrap();
         let mut city = Self {
             store,
@@ -116,6 +122,7 @@ impl<S: Store> City<S> {
             streets: Arc::default(),
             nodes: BTreeMap::new(),
             people: AtomicU64::new(0),
+            config,
         };
         for number in 1..=nodes {
             city.join(number).await;
@@ -133,7 +140,7 @@ impl<S: Store> City<S> {
     async fn join_reading(&mut self, number: u8, levels: (u16, u16)) -> Result<(), StartError> {
         let clock: Arc<dyn Clock> = Arc::<StoryClock>::clone(&self.clock);
         let parts = Parts {
-            config: intake::open_to_strangers(),
+            config: self.config.clone(),
             store: self.store.clone(),
             clock,
             entropy: SharedEntropy::new(SeededEntropy::new(u64::from(number))),

@@ -236,3 +236,81 @@ async fn sums_are_told_apart_by_domain() {
     let later = usage_of(&store, "a.example.net", fourth_day).await.unwrap();
     assert_eq!((later.octets, later.messages), (30, 0));
 }
+
+/// Settings by which a domain has so many accounts at most.
+pub(super) fn at_most(accounts: u64) -> BackendConfig {
+    let mut config = BackendConfig::default();
+    config.policy.domain.accounts_max = Some(accounts);
+    config
+}
+
+/// What each of `people` is answered who ask for an account at the same moment.
+async fn at_once<S: Store>(scene: &Scene<S>, people: &[Person]) -> Vec<Code> {
+    let asked = people
+        .iter()
+        .map(async |one| scene.ask(one.create(scene.now())).await.0);
+    futures_util::future::join_all(asked).await
+}
+
+//
+#[actix::test]
+async fn a_domain_has_as_many_accounts_as_it_may_have_and_not_one_more() {
+    let scene = Scene::over(MemoryStore::new(), at_most(2)).await;
+    let [alice, bob, carol] = ["alice", "bob", "carol"].map(Person::new);
+    scene.create(&alice).await;
+    scene.create(&bob).await;
+    let refused = scene.ask(carol.create(scene.now())).await.0;
+    assert_eq!(refused, Code::Refused);
+    // Who is there stays, and is told so again.
+    scene.create(&alice).await;
+    let (code, _) = scene.ask(bob.upload(scene.now(), 0, &[])).await;
+    assert_eq!(code, Code::Ok);
+    assert_eq!(
+        scene.backend.domain(DOMAIN).await.unwrap().accounts_max,
+        Some(2)
+    );
+    // One that is deleted makes room at once, for one.
+    assert_eq!(scene.ask(bob.delete(scene.now())).await.0, Code::Ok);
+    scene.create(&carol).await;
+    let refused = scene.ask(Person::new("dave").create(scene.now())).await.0;
+    assert_eq!(refused, Code::Refused);
+    assert_eq!(used(&scene.store, scene.now()).await.accounts, 2);
+}
+
+//
+#[actix::test]
+async fn of_those_who_ask_at_once_as_many_get_an_account_as_there_may_be() {
+    let scene = Scene::over(MemoryStore::new(), at_most(5)).await;
+    let neighbours = Person::neighbours(4);
+    let outcomes = at_once(&scene, &neighbours[..3]).await;
+    assert_eq!(outcomes, [Code::Ok; 3], "in one partition");
+    let people: Vec<Person> = (0..9).map(|one| Person::new(&format!("q{one}"))).collect();
+    let outcomes = at_once(&scene, &people).await;
+    let count = |code| outcomes.iter().filter(|one| **one == code).count();
+    assert_eq!(
+        (count(Code::Ok), count(Code::Refused)),
+        (2, 7),
+        "{outcomes:?}"
+    );
+    assert_eq!(used(&scene.store, scene.now()).await.accounts, 5);
+    assert_eq!(at_once(&scene, &neighbours[3..]).await, [Code::Refused]);
+}
+
+#[actix::test]
+async fn a_domain_that_has_more_accounts_than_it_may_loses_none_and_gets_none() {
+    let mut scene = Scene::new().await;
+    let people = ["alice", "bob", "carol"].map(Person::new);
+    for person in &people {
+        scene.settle(person).await;
+    }
+    scene.backend.stop().await;
+    scene.backend = start(&scene.store, at_most(1), &scene.clock).await;
+    let dave = Person::new("dave");
+    for person in &people {
+        assert_eq!(scene.ask(dave.create(scene.now())).await.0, Code::Refused);
+        let (code, _) = scene.ask(person.upload(scene.now(), 1, &[b"on"])).await;
+        assert_eq!(code, Code::Ok);
+        assert_eq!(scene.ask(person.delete(scene.now())).await.0, Code::Ok);
+    }
+    scene.create(&dave).await;
+}

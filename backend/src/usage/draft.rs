@@ -10,7 +10,7 @@ use mesh_common::cluster::{Fence, PartitionId};
 use super::rows::UsageRow;
 use crate::partition::reading::ReadError;
 use crate::partition::shared::Shared;
-use crate::store::{Read, Store, Tx, TxOptions, keys};
+use crate::store::{PlanError, Read, Store, StoreError, Tx, TxOptions, keys, walk};
 
 /// What a commit under one fence makes of what domains use in one partition.
 #[derive(Debug)]
@@ -28,9 +28,17 @@ struct Planned {
     /// Whether the commit changes an account of the domain, be it that the sum stays the same: whoever counts
     /// the accounts meanwhile is to see it.
     is_changed: bool,
+    /// Accounts that the domain may have in all, where that was asked for.
+    accounts_max: Option<u64>,
 }
 
 impl Planned {
+    /// Accounts that the domain may have in all, if the commit adds some to it.
+    fn turn(&self) -> Option<u64> {
+        let adds_some = self.used.accounts > self.committed.used.accounts;
+        self.accounts_max.filter(|_| adds_some)
+    }
+
     /// The row that is to be written, if any is.
     fn row(&self) -> Option<UsageRow> {
         self.is_changed.then(|| self.committed.next(self.used))
@@ -75,6 +83,7 @@ impl UsageDraft {
             committed,
             used: committed.used,
             is_changed: false,
+            accounts_max: None,
         };
         self.planned.insert(domain.into(), planned);
         Ok(())
@@ -90,6 +99,35 @@ impl UsageDraft {
         }
     }
 
+    /// Whether `domain`, which was looked at, may have so many accounts more, of `max` at most. If so, the commit
+    /// depends on it.
+    ///
+    /// # Errors
+    /// The sum cannot be read.
+    pub(crate) async fn has_room<S: Store>(
+        &mut self,
+        shared: &Shared<S>,
+        domain: &str,
+        (more, max): (u64, u64),
+    ) -> Result<bool, StoreError> {
+        let Some(planned) = self.planned.get_mut(domain) else {
+            return Ok(false);
+        };
+        let tx = shared.store.begin(TxOptions::default());
+        let elsewhere = accounts_elsewhere(&tx, domain, self.partition).await?;
+        let total = planned.used.accounts.saturating_add(more);
+        let has_room = elsewhere.saturating_add(total) <= max;
+        if has_room {
+            planned.accounts_max = Some(max);
+        }
+        Ok(has_room)
+    }
+
+    /// Whether the commit takes turns with others: then it may be overtaken.
+    pub(crate) fn takes_turns(&self) -> bool {
+        self.planned.values().any(|one| one.turn().is_some())
+    }
+
     /// The rows that the commit writes.
     fn rows(&self) -> impl Iterator<Item = (&str, UsageRow)> {
         let planned = self.planned.iter();
@@ -97,10 +135,26 @@ impl UsageDraft {
     }
 
     /// Puts the rows into the commit.
-    pub(crate) fn fill<T: Tx>(&self, tx: &mut T) {
+    ///
+    /// # Errors
+    /// [`PlanError::Outdated`] if others took the room meanwhile; the store cannot be read.
+    pub(crate) async fn fill<T: Tx, R>(&self, tx: &mut T) -> Result<(), PlanError<R>> {
+        for (domain, planned) in &self.planned {
+            if let Some(max) = planned.turn() {
+                // Of those who add accounts at once one lands: each reads what all before it added.
+                let turn = keys::accounts_turn(domain);
+                tx.get(&turn, Read::Serializable).await?;
+                let elsewhere = accounts_elsewhere(tx, domain, self.partition).await?;
+                if elsewhere.saturating_add(planned.used.accounts) > max {
+                    return Err(PlanError::Outdated);
+                }
+                tx.set(&turn, self.partition.0.to_be_bytes().to_vec());
+            }
+        }
         for (domain, row) in self.rows() {
             tx.set(&keys::usage(domain, self.partition), row.encode());
         }
+        Ok(())
     }
 
     /// The commit has ended. What did not surely land is read again by whoever needs it.
@@ -114,4 +168,22 @@ impl UsageDraft {
             }
         }
     }
+}
+
+/// The accounts that `domain` has in other partitions than `here`, as `tx` sees them.
+async fn accounts_elsewhere<T: Tx>(
+    tx: &T,
+    domain: &str,
+    here: PartitionId,
+) -> Result<u64, StoreError> {
+    let rows = walk::rows(tx, keys::usage_of_domain(domain), Read::Snapshot).await?;
+    let mut sum = 0_u64;
+    for row in rows {
+        if keys::parse_usage(&row.key).is_some_and(|(_, partition)| partition != here) {
+            // One that does not read is told of by whoever verifies, and counts nothing.
+            let accounts = UsageRow::decode(&row.value).map_or(0, |row| row.used.accounts);
+            sum = sum.saturating_add(accounts);
+        }
+    }
+    Ok(sum)
 }

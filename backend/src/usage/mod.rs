@@ -19,6 +19,9 @@
 //! owns the partition next reads it, and nothing else. No account is read for it, and no counter is shared by two
 //! partitions. The sum of a domain is the rows of one range, one for each partition that has accounts of it.
 //!
+//! How many accounts a domain may have is held by whoever adds one: it takes turns with others at one row, and adds the
+//! domain's rows up in the commit itself (docs/0011). Accounts are made so seldom that nothing has to be granted.
+//!
 //! Draft: cluster §9 has the owner write the row at most every 5 s. Then an owner that dies leaves a row that is
 //! 5 s old, and who takes over would have to read all accounts of the partition to know what is missing. Here it
 //! costs one small row more in a commit that happens anyway, and no commit of its own.

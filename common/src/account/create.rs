@@ -33,7 +33,7 @@ const FIRST_SPOOLS: [ContainerKind; 3] = [
 ///
 /// # Errors
 /// 401/109 on a ticket, 401/2 as a service or for another account than the session's, 422/117 for
-/// the name, 403/5 where creation is closed or the account blocked, 409/1 for a name that is taken,
+/// the name, 403/5 where creation is closed, the domain full or the account blocked, 409/1 for a name that is taken,
 /// 409/112 for older profiles.
 pub(super) fn decide(
     scene: &Scene<'_>,
@@ -130,6 +130,13 @@ fn create(
             ));
         }
     };
+    // The same as where creation is closed: the site takes no more, and the same request later may find room.
+    if scene.lookups.is_domain_full {
+        return Err(ServiceError::new(
+            Code::Refused,
+            "the domain has as many accounts as it may have",
+        ));
+    }
     let (profile_mesh, profile_account) = profiles(request)?;
     let id = AccountId::draw(PartitionId::of(address), entropy);
     let record = AccountRecord {

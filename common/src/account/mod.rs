@@ -53,7 +53,7 @@ pub use frame::{FrameRecord, StoredFrame};
 pub use heads::Heads;
 pub use intake::{IntakeBody, IntakeEntry, IntakeId, IntakeMessage, MessageOutcome, MessageSender};
 pub use needs::{Lookups, Needs};
-pub use policy::{AccountPolicy, ConnectionRules, OutboundRates, QueuePolicy};
+pub use policy::{AccountPolicy, ConnectionRules, DomainLimits, OutboundRates, QueuePolicy};
 pub use post::PostingCounts;
 pub use retention::{Reason, Retention};
 pub use state::{

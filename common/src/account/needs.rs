@@ -94,6 +94,8 @@ pub struct Lookups {
     pub waiting: BTreeMap<QueueScope, u64>,
     /// Recipients served here for whom as much waits as may, by their canonical names (cluster §14).
     pub closed: BTreeSet<String>,
+    /// Whether the domain is known to have as many accounts as it may have.
+    pub is_domain_full: bool,
     /// How the service stands that posts the message.
     pub service_level: Level,
     /// What the account's contacts say; `None` where nobody read them.

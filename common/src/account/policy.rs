@@ -60,6 +60,8 @@ pub struct AccountPolicy {
     pub outbound_types: Vec<String>,
     /// How much may wait for other services, and how long.
     pub queue: QueuePolicy,
+    /// What the accounts of one domain may use together.
+    pub domain: DomainLimits,
     /// How much they may send; not limited if absent. From the file's `[limits.rate]` (decision Q-22).
     #[serde(skip)]
     pub outbound_rates: Option<OutboundRates>,
@@ -93,6 +95,7 @@ impl Default for AccountPolicy {
             conduct: ConductPolicy::default(),
             outbound_types: OUTBOUND_TYPES.map(str::to_owned).to_vec(),
             queue: QueuePolicy::default(),
+            domain: DomainLimits::default(),
             outbound_rates: Some(OutboundRates::default()),
             domains_served: BTreeSet::new(),
         }
@@ -189,6 +192,14 @@ impl QueuePolicy {
         self.lifetime_h
             .map(|hours| Duration::from_secs(hours.saturating_mul(3_600)))
     }
+}
+
+/// What the accounts of one domain may use together (cluster §9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DomainLimits {
+    /// Accounts, those on hold included; without a limit if absent. Above: 403/5.
+    pub accounts_max: Option<u64>,
 }
 
 /// Who may create accounts.

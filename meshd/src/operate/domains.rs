@@ -24,7 +24,7 @@ fn one(domain: &str, link: &dyn Ask) -> Result<Done, Failure> {
     let answer = link.get(&format!("domains/{}", escaped(domain)))?;
     let view: DomainView = read(&answer)?;
     let known = [
-        ("accounts", view.accounts.to_string()),
+        ("accounts", accounts(&view)),
         ("stored", size(view.octets)),
         ("sent today", counted(view.messages_today, "message")),
     ];
@@ -40,7 +40,7 @@ fn all(asked: &Usage, link: &dyn Ask) -> Result<Done, Failure> {
     rows.extend(view.domains.iter().map(|one| {
         vec![
             plain(&one.domain),
-            one.accounts.to_string(),
+            accounts(one),
             size(one.octets),
             one.messages_today.to_string(),
         ]
@@ -55,4 +55,12 @@ fn all(asked: &Usage, link: &dyn Ask) -> Result<Done, Failure> {
         ));
     }
     Ok(Done::new("domain usage", text, answer))
+}
+
+/// How many accounts there are, and may be.
+fn accounts(view: &DomainView) -> String {
+    match view.accounts_max {
+        Some(max) => format!("{} of {max}", view.accounts),
+        None => view.accounts.to_string(),
+    }
 }

@@ -506,6 +506,7 @@ fn domains() -> Vec<DomainView> {
     let view = |domain: &str, accounts, octets, messages_today| DomainView {
         domain: domain.to_owned(),
         accounts,
+        accounts_max: (domain != "empty.example").then_some(2_000),
         octets,
         messages_today,
     };

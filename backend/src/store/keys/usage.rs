@@ -1,4 +1,5 @@
-//! The keys of what domains use: table 12 (cluster §9). The rows of one domain are one range.
+//! The keys of what domains use: table 12, and the turns of those who add to it, table 11 (cluster §9). The rows
+//! of one domain are one range.
 
 use mesh_common::cluster::PartitionId;
 use mesh_common::limits::PARTITIONS;
@@ -6,7 +7,14 @@ use mesh_common::limits::PARTITIONS;
 use super::concat;
 use crate::store::KeyRange;
 
+const DOMAIN: u8 = 0x11;
 const USAGE: u8 = 0x12;
+
+/// Written by whoever adds accounts to a canonical domain that may have so many and no more.
+#[must_use]
+pub fn accounts_turn(domain: &str) -> Vec<u8> {
+    concat(&[&[DOMAIN], domain.as_bytes(), &[0], b"a"])
+}
 
 /// What the accounts of a canonical domain use in a partition.
 #[must_use]
@@ -53,6 +61,7 @@ mod tests {
             assert!(usage_of_domain("b.example").contains(&key));
             assert!(all_usage().contains(&key));
         }
+        assert_eq!(accounts_turn("b.example"), b"\x11b.example\0a");
         let key = usage("b.example", PartitionId(1));
         assert!(!usage_of_domain("b.exampl").contains(&key));
         assert!(!usage_of_domain("b.example.net").contains(&key));
