@@ -217,9 +217,11 @@ mod tests {
         cluster.start_node();
         cluster.start_node();
         cluster.run(Duration::from_secs(20));
-        let held = cluster.roads.nodes();
-        let held: usize = held.iter().map(|node| node.held().len()).sum();
-        assert_eq!(held, cluster.units.len(), "the nodes work");
+        let held = |cluster: &Cluster| -> usize {
+            let nodes = cluster.roads.nodes();
+            nodes.iter().map(|node| node.held().len()).sum()
+        };
+        assert_eq!(held(&cluster), cluster.units.len(), "the nodes work");
         let is_forgotten = cluster.world.is_forgotten();
         assert!(!is_forgotten());
         drop(cluster);
