@@ -41,7 +41,11 @@ use crate::store::{
 };
 use crate::usage::UsageDraft;
 
+mod failing;
 mod spending;
+
+use self::failing::is_about_the_batch;
+pub(crate) use self::failing::{is_too_large, refusal_of};
 
 /// An account while a batch is planned.
 struct Working {
@@ -505,24 +509,6 @@ pub(crate) async fn commit_in<S: Store, P: Plan<S, Refusal = Fenced>>(
     result
 }
 
-/// Whether the failure says something of this batch alone, and nothing of the store.
-fn is_about_the_batch(error: &ProbeError<Fenced>) -> bool {
-    matches!(
-        error,
-        ProbeError::NotCommitted(
-            CommitError::TooLarge { .. } | CommitError::Conflict | CommitError::TooOld
-        )
-    )
-}
-
-/// Whether the batch was refused for its size: a smaller one may pass.
-pub(crate) fn is_too_large(error: &ProbeError<Fenced>) -> bool {
-    matches!(
-        error,
-        ProbeError::NotCommitted(CommitError::TooLarge { .. })
-    )
-}
-
 /// Rows that land together, under the fence of their partition.
 pub(crate) struct BatchPlan<'a, S> {
     pub(crate) fence_key: Vec<u8>,
@@ -595,17 +581,5 @@ impl<S: Store> Plan<S> for BatchPlan<'_, S> {
                 )
             }
         }
-    }
-}
-
-/// The answer for the operations of a batch that failed.
-pub(crate) fn refusal_of(error: &ProbeError<Fenced>) -> ServiceError {
-    match error {
-        ProbeError::NotCommitted(CommitError::TooLarge { bytes, max, .. }) => ServiceError::new(
-            Code::TooLarge,
-            "the request is larger than what can be stored at once",
-        )
-        .with_context(format!("{bytes} octets of at most {max}")),
-        other => ServiceError::unavailable(super::shared::chain(other)),
     }
 }
