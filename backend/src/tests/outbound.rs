@@ -255,6 +255,8 @@ impl<S: Store> Scene<S> {
     /// How many completions stand in the sender's Outbound.
     async fn completions(&self, sender: &Person) -> u64 {
         self.backend.drain().await;
+        // Who was woken may have drained before, and not shown it yet.
+        self.backend.drains_are_shown().await;
         let status = self.status(sender).await;
         let outbound = status
             .iter()
