@@ -87,7 +87,7 @@ pub const PARKED_TIME_MAX: Duration = Duration::from_secs(3);
 /// Writes of one partition that wait for that at one front-end. Above: 503 with Retry-After.
 pub const PARKED_PER_PARTITION_MAX: usize = 64;
 /// Writes that wait for that at one front-end. Above: 503 with Retry-After. What they hold in memory
-/// counts among [`BODIES_BYTES_MAX`].
+/// counts among [`super::BODIES_BYTES_MAX`].
 pub const PARKED_MAX: usize = 2_048;
 /// Writes that waited and are asked of one node at once, so that it is not met by all of them in the
 /// moment it takes over. Further ones wait for their turn.

@@ -81,7 +81,7 @@ impl Nudges {
     }
 
     /// Watches `account` at the node at `address`, if that is the owner, for a front-end that cannot hear it:
-    /// [`NodeLink::watch`]. Waits [`WATCH_BEGINS_TIME_MAX`] for it to be heard.
+    /// [`crate::link::NodeLink::watch`]. Waits [`WATCH_BEGINS_TIME_MAX`] for it to be heard.
     pub async fn watch(&self, address: &str, account: &AccountAddress) -> Option<Watch> {
         let link = self.shared.listening(address);
         let mut heard = link.heard();
