@@ -13,9 +13,11 @@ use crate::cluster::Cluster;
 use crate::node::Node;
 use crate::store::Weather;
 
-/// Within this time everything has left the queues: a peer that was away is tried again after 45 s and a
-/// quarter, a message whose answer was lost three times after two minutes and a quarter.
-const DELIVERED_WITHIN: Duration = Duration::from_secs(300);
+/// Within this time everything has left the queues. A message that was lost three times is tried again after two
+/// minutes and a half at most; if the peer is busy then, which had never seen it before, after twelve and a half more.
+/// And if each message by which it is tried whether a peer is back is one for which it is busy at first, the peer is
+/// tried again after half an hour.
+const DELIVERED_WITHIN: Duration = Duration::from_secs(2 * 3_600);
 /// How often it is looked whether it has.
 const STEP: Duration = Duration::from_secs(5);
 
