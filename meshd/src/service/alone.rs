@@ -103,7 +103,8 @@ impl Alone {
         self.front.server.stop().await;
         self.backend.stop().await;
         self.admin.stop().await;
-        drop(self.backend);
+        // Both read the store.
+        drop((self.backend, self.peers));
         if tokio::time::timeout(RELEASE_TIME_MAX, self.kept.released())
             .await
             .is_err()
