@@ -87,15 +87,15 @@ impl<S: Store> Scene<S> {
 
     /// Drains until nothing is left anywhere, and everybody shows it.
     pub(super) async fn drain(&self) {
-        for _ in 0..1_000 {
+        let patience = Patience::begin();
+        loop {
             self.backend.drain().await;
             if self.waiting().await == 0 {
                 // The commit that took the last may not have been answered yet.
-                self.backend.drains_are_shown().await;
-                return;
+                return self.backend.drains_are_shown().await;
             }
+            patience.check("the intakes are empty");
         }
-        panic!("the intakes are never empty");
     }
 
     /// Entries in all intakes.

@@ -66,6 +66,26 @@ impl Clock for StoryClock {
     }
 }
 
+/// How long a story waits for what threads do at their own pace. Time on its clock says nothing of theirs.
+struct Patience(tokio::time::Instant);
+
+impl Patience {
+    /// The busiest machine needs a small part of it.
+    const MAX: Duration = Duration::from_secs(300);
+
+    fn begin() -> Self {
+        Self(tokio::time::Instant::now())
+    }
+
+    /// Fails the test, for want of `what`, once it has waited for too long.
+    fn check(&self, what: &str) {
+        assert!(
+            self.0.elapsed() < Self::MAX,
+            "it never comes to this: {what}"
+        );
+    }
+}
+
 /// A back-end, with its clock and its store.
 struct Scene<S: Store> {
     backend: BackendHandle<S>,

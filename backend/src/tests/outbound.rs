@@ -286,7 +286,7 @@ impl Scene<MemoryStore> {
 async fn a_message_is_sent_and_its_sender_learns_what_became_of_it() {
     let (scene, alice) = (Scene::new().await, Person::new("alice"));
     scene.create(&alice).await;
-    let played = Played::new(&scene.clock, |transfer, _| {
+    let played = Played::shut(&scene.clock, |transfer, _| {
         match transfer.recipient.user() {
             "taken" => answer(202, None),
             "nobody" => answer(404, Some(6)),
@@ -304,6 +304,7 @@ async fn a_message_is_sent_and_its_sender_learns_what_became_of_it() {
     let items = cases.map(|(recipient, _)| queued(&alice, recipient, "M1", scene.now()));
     scene.put_in_queue(&items).await;
     assert_eq!(outbound.depth_of_destination("peer.example").items, 4);
+    played.open();
     outbound.idle().await.unwrap();
     for (recipient, state) in cases {
         let told = scene.state_told(&alice, "M1", recipient).await;

@@ -78,15 +78,16 @@ async fn with_waiting(folder: &Path) -> (Person, Exported) {
 /// The messages of `person`, once there are `count`. The owner also drains by itself; what its commit has taken out of the
 /// intake is shown when the owner has learnt how the commit ended, a moment later.
 async fn received(scene: &Scene<MemoryStore>, person: &Person, count: usize) -> Vec<String> {
-    for _ in 0..10_000 {
+    let patience = Patience::begin();
+    loop {
         scene.drain().await;
         let found = scene.inbound(person).await;
         if found.len() >= count {
             return found;
         }
+        patience.check("all messages are received");
         tokio::task::yield_now().await;
     }
-    panic!("{count} messages never come");
 }
 
 #[actix::test]

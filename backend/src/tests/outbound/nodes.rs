@@ -184,21 +184,30 @@ impl Town {
 
     /// Until the nodes have divided everything among themselves.
     async fn divide(&mut self) {
-        for _ in 0..120 {
-            self.pass(1, &[]).await;
-            let held: usize = self.nodes.iter().map(|node| node.shards().len()).sum();
-            let is_even = self.nodes.iter().all(|node| {
-                let share = 256 / self.nodes.len().max(1);
+        self.pass_until("the nodes divide the shards", |town| {
+            let held: usize = town.nodes.iter().map(|node| node.shards().len()).sum();
+            let is_even = town.nodes.iter().all(|node| {
+                let share = 256 / town.nodes.len().max(1);
                 node.outbound.is_none() || node.shards().len() > share / 3
             });
-            if held == 256 && is_even {
-                // Everybody has looked who owns what.
-                self.pass(2, &[]).await;
-                return self.idle().await;
-            }
+            held == 256 && is_even
+        })
+        .await;
+        // Everybody has looked who owns what.
+        self.pass(2, &[]).await;
+        self.idle().await;
+    }
+
+    /// Lets time pass until something is so. Threads have their own pace: how much time passes on the clock of a
+    /// story meanwhile is chance.
+    async fn pass_until(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) {
+        let patience = Patience::begin();
+        while {
+            self.pass(1, &[]).await;
+            !is_so(self)
+        } {
+            patience.check(what);
         }
-        let shares: Vec<_> = self.nodes.iter().map(|node| node.shards().len()).collect();
-        panic!("the nodes do not divide the shards: {shares:?}");
     }
 
     async fn idle(&self) {
@@ -279,13 +288,10 @@ async fn a_planned_move_loses_nothing_repeats_nothing_and_is_no_bad_end() {
     town.add(OUTBOUND, Some(&next)).await;
     slow.open();
     town.nodes[1].scene.backend.begin_to_leave();
-    for _ in 0..60 {
-        town.pass(1, &[]).await;
-        if town.nodes[2].shards().len() == 256 {
-            break;
-        }
-    }
-    assert_eq!(town.nodes[2].shards().len(), 256);
+    town.pass_until("everything moves", |town| {
+        town.nodes[2].shards().len() == 256
+    })
+    .await;
     town.idle().await;
     came_once(&items, &[&slow, &next]);
     let scene = &town.nodes[0].scene;
@@ -570,12 +576,10 @@ async fn bad_ends_slow_down_the_shards_they_happened_to_and_no_others() {
     let gate = Played::shut(&town.clock, received);
     town.add(OUTBOUND, Some(&gate)).await;
     town.nodes[1].scene.backend.begin_to_leave();
-    for _ in 0..60 {
-        town.pass(1, &[]).await;
-        if town.nodes[2].shards().len() == 256 {
-            break;
-        }
-    }
+    town.pass_until("everything moves", |town| {
+        town.nodes[2].shards().len() == 256
+    })
+    .await;
     town.idle().await;
     let now = town.clock.now();
     let slow: Vec<_> = (0..3)

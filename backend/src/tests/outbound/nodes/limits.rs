@@ -77,7 +77,8 @@ impl Town {
     /// Posts until as many wait as may: what others have and do not need comes back, and so does what nodes had
     /// that are gone.
     async fn fill_up(&mut self, people: &[Person], max: u64) {
-        for round in 0..40 {
+        let patience = Patience::begin();
+        for round in 0_u64.. {
             self.post(people, &format!("more {round}")).await;
             let waiting = self.waiting().await;
             assert!(waiting <= max, "{waiting} of {max}");
@@ -90,9 +91,9 @@ impl Town {
                 node.look().await;
                 node.give_back().await;
             }
+            patience.check(&format!("{waiting} of {max} can be used"));
             self.pass(4, &[]).await;
         }
-        panic!("{} of {max} can be used", self.waiting().await);
     }
 }
 

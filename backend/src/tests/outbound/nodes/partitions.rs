@@ -18,16 +18,14 @@ impl Node {
 impl Town {
     /// Until each partition has an owner, and each node its share.
     pub(super) async fn divide_partitions(&mut self) {
-        for _ in 0..200 {
-            self.pass(1, &[]).await;
+        self.pass_until("the nodes divide the partitions", |town| {
             let holdings = |node: &Node| node.scene.backend.holdings().unwrap().partitions;
-            let shares: Vec<usize> = self.nodes.iter().map(holdings).collect();
-            let least = 1_024 / self.nodes.len() / 3;
-            if shares.iter().sum::<usize>() == 1_024 && shares.iter().all(|one| *one > least) {
-                return self.pass(2, &[]).await;
-            }
-        }
-        panic!("the nodes do not divide the partitions");
+            let shares: Vec<usize> = town.nodes.iter().map(holdings).collect();
+            let least = 1_024 / town.nodes.len() / 3;
+            shares.iter().sum::<usize>() == 1_024 && shares.iter().all(|one| *one > least)
+        })
+        .await;
+        self.pass(2, &[]).await;
     }
 
     pub(super) async fn create(&self, people: &[Person]) {

@@ -51,12 +51,10 @@ async fn an_item_that_was_noted_and_not_begun_is_sent_when_its_shard_comes_back(
     assert!(!town.nodes[0].shards().contains(&shard), "it is found lost");
     assert_eq!(played.times("M1"), 0, "nothing is sent without the note");
     // Nobody hears of whoever took it: the same node claims it anew.
-    let mut seconds = 0;
-    while !town.nodes[0].shards().contains(&shard) {
-        assert!(seconds < 60, "it comes back");
-        seconds += 1;
-        town.pass(1, &[]).await;
-    }
+    town.pass_until("it comes back", |town| {
+        town.nodes[0].shards().contains(&shard)
+    })
+    .await;
     town.idle().await;
     assert_eq!(played.times("M1"), 1);
     assert!(town.nodes[0].scene.is_empty().await);
