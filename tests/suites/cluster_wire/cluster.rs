@@ -29,7 +29,7 @@ use tokio::time::{Instant, interval};
 use crate::roads::{Roads, Street};
 
 /// Time for what should take little.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Several back-ends over one store.
 pub(crate) struct Cluster {

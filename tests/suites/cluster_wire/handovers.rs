@@ -1,11 +1,8 @@
 //! Owners change, die and lose their connections while devices upload.
 
 use std::cell::Cell;
-use std::time::Duration;
 
-use mesh_common::limits::PARKED_TIME_MAX;
 use mesh_tests::proxy::Weather;
-use tokio::time::Instant;
 
 use crate::cluster::{Cluster, tell, until};
 use crate::devices::{check, settle, upload_during};
@@ -72,17 +69,17 @@ fn a_node_that_dies_costs_writes_some_time_and_reads_nothing() {
             is_over.set(true);
         };
         let reading = async {
-            let mut longest = Duration::ZERO;
+            let mut reads = 0;
             while !is_over.get() {
-                let began = Instant::now();
                 let stored = writers[0].stored().await;
                 assert!(stored.is_ok(), "reads go on: {stored:?}");
-                longest = longest.max(began.elapsed());
+                reads += 1;
             }
-            longest
+            reads
         };
-        let (record, longest) = tokio::join!(upload_during(&writers, 3, death), reading);
-        assert!(longest < PARKED_TIME_MAX, "a read took {longest:?}");
+        let (record, reads) = tokio::join!(upload_during(&writers, 3, death), reading);
+        // Those that waited for the next owner would be one or two.
+        assert!(reads > 4, "{reads} reads");
         // How long writes took is for the suites that print it: this machine may be busy.
         assert!(record.writes >= 3 * WRITERS);
         check(&writers).await;

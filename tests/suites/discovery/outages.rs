@@ -84,14 +84,16 @@ fn dead_name_servers_do_not_keep_others_from_their_turn() {
     for domain in &domains {
         sender.names.fail(domain, Trouble::Silence);
     }
-    let all_dead = || join_all(domains.iter().map(|domain| sender.posting(domain, "M-0")));
+    let time = Duration::from_secs(5);
+    let dead = |domain| sender.posting_within(time, domain, "M-0");
+    let all_dead = || join_all(domains.iter().map(|domain| dead(domain)));
     for attempt in sender.runtime.block_on(all_dead()) {
         let trouble = unreachable_because(attempt.end);
         assert!(matches!(trouble, Unreachable::Lookup(_)), "{trouble:?}");
     }
     // What their lookups came to is known once nobody is told "in time" any more.
     sender.publish(PEER);
-    sender.clock.pass(Duration::from_secs(5));
+    sender.clock.pass(time);
     let both = async {
         let dead = all_dead();
         let good = sender.posting(PEER, "M-1");
