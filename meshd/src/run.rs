@@ -50,7 +50,7 @@ pub async fn run(config: &MeshdConfig, say: impl Fn(&str)) -> Result<(), RunErro
     tracing::info!("stopping: no new requests, finishing those in work");
     tokio::select! {
         stopped = tokio::time::timeout(STOP_TIME_MAX, service.stop()) => match stopped {
-            Ok(()) => tracing::info!("stopped"),
+            Ok(_) => tracing::info!("stopped"),
             Err(_) => tracing::warn!("stopping took too long: leaving as after a crash"),
         },
         _ = terminate.recv() => leave_now(),

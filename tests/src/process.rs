@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
+use meshd::service::STILL_READ;
 use tempfile::TempDir;
 
 use crate::admin;
@@ -492,7 +493,7 @@ impl Process {
     /// Tells it to stop (SIGTERM), and waits until it has.
     ///
     /// # Panics
-    /// If the system refuses.
+    /// If the system refuses, and as [`Self::ended`].
     pub fn stop(self) -> ExitStatus {
         let told = Command::new("kill")
             .arg(self.id().to_string())
@@ -505,9 +506,13 @@ impl Process {
     /// Waits until it has ended by itself.
     ///
     /// # Panics
-    /// If the system does not know it.
+    /// If the system does not know it, or if something still read the store when it stopped: whoever holds a store
+    /// to the end makes every stop slow.
     pub fn ended(mut self) -> ExitStatus {
-        self.child.wait().expect("a child can be waited for")
+        let status = self.child.wait().expect("a child can be waited for");
+        let logged = self.logged();
+        assert!(!logged.contains(STILL_READ), "a slow stop: {logged}");
+        status
     }
 }
 

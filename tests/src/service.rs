@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 
 use mesh_frontend::callback::CallBack;
 use meshd::config::MeshdConfig;
-use meshd::service::Service;
+use meshd::service::{STILL_READ, Service};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
@@ -288,6 +288,6 @@ fn serve(
             let told = reply.send(unread.map_or(Ok(()), |error| Err(error.to_string())));
             told.expect("the test waits for the outcome");
         }
-        service.stop().await;
+        assert!(service.stop().await, "{STILL_READ} after the stop");
     });
 }

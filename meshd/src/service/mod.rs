@@ -47,6 +47,9 @@ use self::node::Node;
 use crate::admin::Admin;
 use crate::config::{MeshdConfig, RoleSet, Shape};
 
+/// What a service logs when it stops although something has not let go of its store.
+pub const STILL_READ: &str = "something still reads the store";
+
 /// A running process. Dropping it without [`Self::stop`] ends it without finishing its work.
 pub struct Service {
     running: Running,
@@ -205,12 +208,15 @@ impl Service {
         }
     }
 
-    /// Takes no new requests, finishes those in work, makes everything durable, and ends. Afterwards
-    /// the data folder can be used again.
-    pub async fn stop(self) {
+    /// Takes no new requests, finishes those in work, makes everything durable, and ends. Returns whether the data
+    /// folder can be used again: if not, something still reads the store, which is also logged.
+    pub async fn stop(self) -> bool {
         match self.running {
             Running::Alone(alone) => alone.stop().await,
-            Running::Member(member) => member.stop().await,
+            Running::Member(member) => {
+                member.stop().await;
+                true
+            }
         }
     }
 }
