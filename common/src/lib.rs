@@ -16,7 +16,6 @@
 //! | [`udf`], [`crypto`] | fingerprints, keys, signatures, agreement, ciphers |
 //! | [`dare`] | envelopes and containers: frames, digests, proofs, the file form |
 //! | [`catalog`], [`spool`] | containers read as entries by id, and as messages |
-//! | [`certificate`] | when a certificate ends |
 //! | [`assertion`], [`message`] | signed statements, and what people send each other |
 //! | [`protocol`] | the nine transactions and the table of status codes |
 //! | [`session`] | who is asking: `mmm-kx-1` and tickets |
@@ -30,7 +29,6 @@ pub mod account;
 pub mod address;
 pub mod assertion;
 pub mod catalog;
-pub mod certificate;
 pub mod cluster;
 pub mod conduct;
 pub mod crypto;

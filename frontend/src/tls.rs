@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use mesh_common::certificate;
 use mesh_common::time::Timestamp;
+use mesh_link::certificate;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -79,10 +79,7 @@ impl CertificateSlot {
     #[must_use]
     pub fn not_after(&self) -> Option<Timestamp> {
         let current = self.current.load();
-        current
-            .cert
-            .first()
-            .and_then(|first| certificate::not_after(first))
+        current.cert.first().and_then(certificate::not_after)
     }
 }
 

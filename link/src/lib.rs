@@ -13,6 +13,7 @@
 //! | [`link`] | a node as others reach it, and how a call over a link ends |
 //! | [`identity`] | names of clusters and roles, as certificates carry them |
 //! | [`tls`] | certificates in use, and what they must say |
+//! | [`certificate`] | when a certificate ends |
 //! | [`ca`] | an authority for those who have none |
 //! | [`server`] | the end that answers |
 //! | [`client`] | the end that asks and listens, and nudges |
@@ -21,6 +22,7 @@
 
 pub mod ca;
 mod calls;
+pub mod certificate;
 pub mod client;
 pub mod identity;
 pub mod link;

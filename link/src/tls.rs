@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use mesh_common::certificate;
 use mesh_common::time::Timestamp;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
@@ -23,6 +22,7 @@ use rustls::{
 };
 use tokio::sync::watch;
 
+use crate::certificate;
 use crate::identity::{ClusterName, LinkRoles};
 
 /// Where the certificates of a process are, all PEM.
@@ -191,9 +191,7 @@ fn read(cluster: &ClusterName, files: &LinkFiles) -> Result<Certificates, LinkTl
             cluster: cluster.clone(),
         });
     }
-    let not_after = chain
-        .first()
-        .and_then(|first| certificate::not_after(first));
+    let not_after = chain.first().and_then(certificate::not_after);
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(unreadable(&files.key))?;
     let unusable = |cause| LinkTlsError::Unusable {
         path: files.certificate.clone(),

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use mesh_backend::store::keys;
 use mesh_backend::{SystemClock, SystemEntropy};
-use mesh_common::certificate;
 use mesh_common::cluster::Nudge;
 use mesh_common::session::client::ClientSession;
 use mesh_common::time::Clock as _;
 use mesh_link::ca::{self, AUTHORITY_LIFE, Issued, NODE_LIFE};
+use mesh_link::certificate;
 use mesh_link::{
     ClusterName, LinkConnector, LinkFailure, LinkFiles, LinkRole, LinkSecurity, LinkTls,
     NodeLink as _,
@@ -132,7 +132,7 @@ fn a_front_end_that_is_told_to_read_its_files_again_shows_the_new_certificate() 
     let shown = |connection: &Connection| {
         let session = connection.session().expect("it is secured");
         let chain = session.peer_certificates().expect("it was shown");
-        chain[0].as_ref().to_vec()
+        chain[0].clone()
     };
     let old = shown(&before);
     assert_eq!(shown(&cluster.connect()), old);
