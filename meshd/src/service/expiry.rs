@@ -17,8 +17,9 @@ struct Expiry {
     not_after: NotAfter,
 }
 
-/// Measures in `registry` the certificate that ends at `not_after`. `dir` says to whom it is shown: `in`, to
-/// devices and other services; `link`, to the other processes of the cluster.
+/// Measures in `registry` the certificate that ends at `not_after`. `dir` says to whom it is shown: `in`, to devices
+/// and other services that come; `link`, to processes of the cluster that come to this node; `out`, to the nodes
+/// that this process goes to. Other services are shown none: they learn who posts to them by calling back.
 pub(super) fn measure(
     registry: &Registry,
     dir: &str,
@@ -26,7 +27,7 @@ pub(super) fn measure(
 ) -> Result<(), prometheus::Error> {
     let opts = Opts::new(
         "mesh_tls_expiry_seconds",
-        "Time until the certificate ends that is shown to devices and services (in), or to other processes of the cluster (link).",
+        "Time until the certificate ends that is shown to devices and services (in), to processes of the cluster that come here (link), or to nodes that are called (out).",
     );
     registry.register(Box::new(Expiry {
         seconds: Gauge::with_opts(opts.const_label("dir", dir))?,

@@ -56,8 +56,11 @@ impl Member {
     ) -> Result<Self, StartError> {
         let link = Link::prepare(config)?;
         if let LinkSecurity::Mutual(tls) = &link.security {
-            let tls = Arc::clone(tls);
-            expiry::measure(&ground.registry, "link", move || tls.not_after())?;
+            // One certificate, for two: whoever is called here, and whom this process calls itself.
+            for dir in roles.is_node().then_some("link").into_iter().chain(["out"]) {
+                let tls = Arc::clone(tls);
+                expiry::measure(&ground.registry, dir, move || tls.not_after())?;
+            }
         }
         let beginning = Beginning {
             config,

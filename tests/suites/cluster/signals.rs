@@ -18,6 +18,8 @@ use mesh_tests::cluster::{Cluster, Plan, Role};
 use mesh_tests::peer::simulator::several;
 use mesh_tests::peer::{Authority as PeerAuthority, Kind, Settings, Simulator};
 use mesh_tests::wire::{Connection, HttpRequest};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 
 use super::crowd::eventually;
 use super::scene::{owned, partitions, rows, turn};
@@ -123,6 +125,21 @@ fn a_back_end_that_is_told_to_stop_lets_go_of_what_it_owns_and_takes_its_record_
     assert!(eventually(all_owned), "what it let go of is taken");
 }
 
+/// That `member` measures for `dir` the time until `shown` ends (cluster §17, measure 52).
+fn measures_the_end_of(shown: &CertificateDer<'_>, cluster: &Cluster, member: usize, dir: &str) {
+    let end = certificate::not_after(shown).expect("a certificate ends");
+    let left = || end.since(SystemClock.now()).as_secs_f64();
+    let most = left();
+    let measured = cluster
+        .member(member)
+        .measured("mesh_tls_expiry_seconds", &format!("dir=\"{dir}\""))
+        .expect("it runs");
+    assert!(
+        (left() - 1.0..=most + 1.0).contains(&measured),
+        "{dir}: {measured} of {most}"
+    );
+}
+
 #[test]
 fn a_front_end_that_is_told_to_read_its_files_again_shows_the_new_certificate() {
     let _turn = turn();
@@ -136,17 +153,7 @@ fn a_front_end_that_is_told_to_read_its_files_again_shows_the_new_certificate() 
     };
     let old = shown(&before);
     assert_eq!(shown(&cluster.connect()), old);
-    let end = certificate::not_after(&old).expect("a certificate ends");
-    let left = || end.since(SystemClock.now()).as_secs_f64();
-    let most = left();
-    let measured = cluster
-        .member(front)
-        .measured("mesh_tls_expiry_seconds", "dir=\"in\"")
-        .expect("it runs");
-    assert!(
-        (left() - 1.0..=most + 1.0).contains(&measured),
-        "{measured} of {most}"
-    );
+    measures_the_end_of(&old, &cluster, front, "in");
 
     cluster.renew_certificate();
     assert_eq!(shown(&cluster.connect()), old, "nobody has told it");
@@ -283,6 +290,11 @@ fn a_node_that_is_told_to_read_its_files_again_is_of_another_authority() {
 
     let is_refused = || matches!(nudged(), Err(LinkFailure::Refused(_)));
     assert!(eventually(is_refused), "they are strangers");
+    let shown = CertificateDer::from_pem_file(cluster.folder().join("link.pem"));
+    let shown = shown.expect("it was written");
+    for dir in ["link", "out"] {
+        measures_the_end_of(&shown, &cluster, node, dir);
+    }
     let both = format!("{}{}", old.certificate, new.certificate);
     write_link_files(cluster.folder(), &new, &[LinkRole::Backend], &both);
     cluster.member(node).tell_to_read_again();
