@@ -40,6 +40,11 @@ pub const BODY_TIME: Duration = Duration::from_secs(5);
 pub const BODY_BYTES_PER_SECOND_MIN: u32 = 16 * 1024;
 /// Time at the beginning of a body that this average leaves out.
 pub const BODY_UNPACED: Duration = Duration::from_secs(1);
+/// Who is sent away for so many seconds is told up to so many more, by chance: one for each of these, rounded up. So
+/// those who were sent away together do not come back together (cluster §14).
+pub const RETRY_AFTER_SPREAD_SHARE: u64 = 2;
+/// Most that is added so.
+pub const RETRY_AFTER_SPREAD_MAX: Duration = Duration::from_secs(30);
 /// Time for one transaction once its request has arrived (P 9.1.2.1). Above: 408/9.
 pub const TRANSACTION_TIME_MAX: Duration = Duration::from_secs(5);
 /// Levels of nested JSON. Above: 400/100.

@@ -60,7 +60,7 @@ pub struct Edge {
     identities: Identities,
     backend: Arc<dyn Backend>,
     clock: Arc<dyn Clock>,
-    entropy: EntropySource,
+    pub(crate) entropy: EntropySource,
     leniency: Leniency,
     policies: Policies,
     polls: Polls,

@@ -75,7 +75,7 @@ async fn reach(
         told.outcome.status.unwrap_or_default(),
         told.outcome.status_extended,
     );
-    let response = told.reply.into_http();
+    let response = told.reply.into_http(&edge.entropy);
     Ok(match unread {
         Some(unread) => Unread::close_after(response, unread),
         None => response,
@@ -91,7 +91,7 @@ async fn wait(poll: Box<Poll>, edge: &Edge) -> HttpResponse {
         told.outcome.status.unwrap_or_default(),
         told.outcome.status_extended,
     );
-    told.reply.into_http()
+    told.reply.into_http(&edge.entropy)
 }
 
 async fn respond(

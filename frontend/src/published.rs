@@ -31,7 +31,7 @@ pub(crate) async fn answer(request: HttpRequest, edge: Data<Edge>) -> HttpRespon
             }
             let code = error.code;
             measured.end(None, code.status(), code.status_extended());
-            Reply::of_fetch(&error).into_http()
+            Reply::of_fetch(&error).into_http(&edge.entropy)
         }
     }
 }

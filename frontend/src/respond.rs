@@ -11,8 +11,12 @@ use actix_web::http::header::{
 use mesh_common::account::connect::Publication;
 use mesh_common::dare::Envelope;
 use mesh_common::encoding::{base64url, json};
+use mesh_common::entropy::{Entropy, draw};
 use mesh_common::error::ServiceError;
+use mesh_common::limits::{RETRY_AFTER_SPREAD_MAX, RETRY_AFTER_SPREAD_SHARE};
 use mesh_common::protocol::{Code, Outcome, Response, Transaction};
+
+use crate::edge::EntropySource;
 
 /// Says which preference was honoured (RFC 7240 §3).
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
@@ -96,8 +100,8 @@ impl Reply {
         self.http
     }
 
-    /// The HTTP response. `Date` is added by the server.
-    pub(crate) fn into_http(self) -> HttpResponse {
+    /// The HTTP response. `Date` is added by the server; chance is asked only when somebody is to come again.
+    pub(crate) fn into_http(self, chance: &EntropySource) -> HttpResponse {
         let status = StatusCode::from_u16(self.http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut builder = HttpResponse::build(status);
         builder
@@ -110,7 +114,7 @@ impl Reply {
             builder.insert_header((ALLOW, HeaderValue::from_static(methods)));
         }
         if let Some(wait) = self.retry_after {
-            builder.insert_header((RETRY_AFTER, wait.as_secs().max(1)));
+            builder.insert_header((RETRY_AFTER, come_again(wait, &mut *chance())));
         }
         if let Some(time) = self.wait {
             let applied = format!("wait={}", time.as_secs());
@@ -118,6 +122,14 @@ impl Reply {
         }
         builder.body(self.body)
     }
+}
+
+/// In how many seconds to come again: not before `wait` is over, and some time later by chance.
+fn come_again(wait: Duration, entropy: &mut dyn Entropy) -> u64 {
+    let least = wait.as_millis().div_ceil(1_000).max(1) as u64;
+    let more = least.div_ceil(RETRY_AFTER_SPREAD_SHARE);
+    let more = more.min(RETRY_AFTER_SPREAD_MAX.as_secs());
+    least + u64::from_le_bytes(draw(entropy)) % (more + 1)
 }
 
 /// How long caches may keep what was published, in seconds.
@@ -159,5 +171,34 @@ fn http_of(outcome: &Outcome, mirror_status: bool) -> u16 {
         300..400 => 200,
         _ if mirror_status => status,
         _ => 200,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use mesh_common::entropy::SeededEntropy;
+
+    use super::*;
+
+    #[test]
+    fn those_who_were_sent_away_together_do_not_come_back_together() {
+        let mut entropy = SeededEntropy::new(1);
+        for (wait_ms, least, most) in [
+            (0, 1, 2),
+            (1, 1, 2),
+            (1_000, 1, 2),
+            (2_000, 2, 3),
+            (2_001, 3, 5),
+            (7_000, 7, 11),
+            (60_000, 60, 90),
+            (600_000, 600, 630),
+        ] {
+            let wait = Duration::from_millis(wait_ms);
+            let told: BTreeSet<u64> = (0..1_000).map(|_| come_again(wait, &mut entropy)).collect();
+            let all: BTreeSet<u64> = (least..=most).collect();
+            assert_eq!(told, all, "{wait_ms} ms");
+        }
     }
 }

@@ -394,7 +394,7 @@ fn an_account_sends_so_much_and_not_more() {
         &answer,
     );
     let wait: u64 = answer.http.header("retry-after").unwrap().parse().unwrap();
-    assert!((1..=70).contains(&wait), "{wait}");
+    assert!((1..=100).contains(&wait), "{wait}");
     let mut scene = Scene::with(|config| {
         config.limits.rate.enabled = true;
         config.limits.rate.new_recipients_per_day = 1;
