@@ -32,9 +32,11 @@ pub const ARITHMETIC_WAITING_PER_CORE_MAX: usize = 128;
 pub const REQUEST_FIRST_BYTE_TIME_MAX: Duration = Duration::from_secs(5);
 /// Time for a whole request to arrive (service §8). Above: HTTP 408, 408/9.
 pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
-/// Time for a body of 64 KiB to arrive (cluster §14). Above: HTTP 408, 408/9. A larger one may take longer, at the pace
-/// of the next bound, but never longer than [`REQUEST_TIME_MAX`].
+/// Time for a body of [`BODY_UNHURRIED_BYTES`] to arrive (cluster §14). Above: HTTP 408, 408/9. A larger one may take
+/// longer, at the pace of [`BODY_BYTES_PER_SECOND_MIN`], but never longer than [`REQUEST_TIME_MAX`].
 pub const BODY_TIME: Duration = Duration::from_secs(5);
+/// Octets of a body that are not looked at for their pace before all of them could be there (cluster §14).
+pub const BODY_UNHURRIED_BYTES: usize = 64 * 1024;
 /// Octets per second, on average since [`BODY_UNPACED`], that must have arrived of a body that takes longer than
 /// [`BODY_TIME`] (cluster §14).
 pub const BODY_BYTES_PER_SECOND_MIN: u32 = 16 * 1024;

@@ -1,8 +1,9 @@
 //! Reading a body within its bound, and telling its form: bare JSON or an envelope
 //! (service §2.2, decisions ).
 //!
-//! A body arrives within [`BODY_TIME`], which is time for 64 KiB at the pace that is asked for, or keeps that pace
-//! (cluster §14): whoever sends an octet now and then holds a connection for five seconds. The time for the whole
+//! A body arrives within [`BODY_TIME`], which is time for 64 KiB at the usual pace, or keeps that pace (cluster §14):
+//! whoever sends an octet now and then holds a connection for five seconds. Where a setting asks for less, there is
+//! time for 64 KiB at that pace. The time for the whole
 //! request (service §8) bounds both, so that the largest body needs some 70 KiB a second.
 
 use std::pin::Pin;
@@ -15,13 +16,14 @@ use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::{Stream, StreamExt};
 use mesh_common::error::ServiceError;
 use mesh_common::limits::{
-    BODY_BARE_BYTES_MAX, BODY_BYTES_PER_SECOND_MIN, BODY_HELLO_BYTES_MAX, BODY_SEALED_BYTES_MAX,
-    BODY_TIME, BODY_UNPACED, DISCARD_BYTES_MAX, DISCARD_TIME_MAX,
+    BODY_BARE_BYTES_MAX, BODY_HELLO_BYTES_MAX, BODY_SEALED_BYTES_MAX, BODY_TIME,
+    BODY_UNHURRIED_BYTES, BODY_UNPACED, DISCARD_BYTES_MAX, DISCARD_TIME_MAX,
 };
 use mesh_common::protocol::Code;
 use tokio::time::{Instant, timeout_at};
 
 use crate::admission::Room;
+use crate::config::FrontendConfig;
 
 /// The two forms a body has, told by its first octet that is no white space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +41,8 @@ pub(crate) struct Bounds {
     pub(crate) bare_bytes_max: usize,
     /// Time for the whole body to arrive, at whatever pace.
     pub(crate) time_max: Duration,
+    /// Octets per second, on average, of a body that takes its time.
+    pub(crate) bytes_per_second_min: u32,
 }
 
 /// The parts of a body, as they arrive.
@@ -48,21 +52,22 @@ impl<E, P: Stream<Item = Result<Bytes, E>> + Unpin> Parts<E> for P {}
 
 impl Bounds {
     /// The usual bounds, or those of interop mode (decision Q-39).
-    pub(crate) const fn new(interop: bool, time_max: Duration) -> Self {
+    pub(crate) const fn new(config: &FrontendConfig) -> Self {
         Self {
-            bare_bytes_max: if interop {
+            bare_bytes_max: if config.interop.bare_json.is_some() {
                 BODY_SEALED_BYTES_MAX
             } else {
                 BODY_BARE_BYTES_MAX
             },
-            time_max,
+            time_max: Duration::from_millis(config.http.request_ms),
+            bytes_per_second_min: config.http.body_bytes_per_second_min,
         }
     }
 
     /// The time since the beginning of the body by which more than `octets` of it must have arrived.
     fn time_for(self, octets: usize) -> Duration {
-        let octets = u32::try_from(octets).unwrap_or(u32::MAX);
-        let paced = Duration::from_secs(1) * octets / BODY_BYTES_PER_SECOND_MIN;
+        let octets = u32::try_from(octets.max(BODY_UNHURRIED_BYTES)).unwrap_or(u32::MAX);
+        let paced = Duration::from_secs(1) * octets / self.bytes_per_second_min;
         (BODY_UNPACED + paced).max(BODY_TIME).min(self.time_max)
     }
 
@@ -221,12 +226,22 @@ mod tests {
 
     use futures_util::stream::unfold;
 
+    use mesh_common::limits::BODY_BYTES_PER_SECOND_MIN;
+
     use super::*;
     use crate::admission::Admission;
-    use crate::config::FrontendConfig;
+    use crate::config::HttpConfig;
 
     const ALL: Duration = Duration::from_secs(30);
     const PER_SECOND: usize = BODY_BYTES_PER_SECOND_MIN as usize;
+
+    /// The bounds that these settings make.
+    fn bounds(http: HttpConfig) -> Bounds {
+        Bounds::new(&FrontendConfig {
+            http,
+            ..FrontendConfig::default()
+        })
+    }
 
     #[test]
     fn the_first_octet_tells_the_form() {
@@ -238,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_body_has_five_seconds_or_as_long_as_it_keeps_the_pace() {
-        let bounds = Bounds::new(false, ALL);
+        let usual = bounds(HttpConfig::default());
         let seconds = Duration::from_secs;
         for (octets, time) in [
             (0, seconds(5)),
@@ -247,11 +262,34 @@ mod tests {
             (29 * PER_SECOND, ALL),
             (BODY_SEALED_BYTES_MAX, ALL),
         ] {
-            assert_eq!(bounds.time_for(octets), time, "{octets} octets");
+            assert_eq!(usual.time_for(octets), time, "{octets} octets");
         }
-        assert!(bounds.time_for(64 * 1024 + 1) > seconds(5));
-        let in_a_hurry = Bounds::new(false, seconds(2));
+        assert!(usual.time_for(64 * 1024 + 1) > seconds(5));
+        let in_a_hurry = bounds(HttpConfig {
+            request_ms: 2_000,
+            ..HttpConfig::default()
+        });
         assert_eq!(in_a_hurry.time_for(0), seconds(2), "a setting lowers it");
+    }
+
+    #[test]
+    fn behind_slow_links_a_slower_pace_can_be_set_and_elsewhere_a_faster_one() {
+        let at = |bytes_per_second_min| {
+            bounds(HttpConfig {
+                body_bytes_per_second_min: bytes_per_second_min,
+                ..HttpConfig::default()
+            })
+        };
+        let seconds = Duration::from_secs;
+        let slow = at(4 * 1024);
+        for (octets, time) in [(0, 17), (64 * 1024, 17), (80 * 1024, 21), (1 << 20, 30)] {
+            assert_eq!(slow.time_for(octets), seconds(time), "{octets} octets");
+        }
+        assert_eq!(at(1).time_for(0), ALL, "a whole request ends it");
+        let fast = at(256 * 1024);
+        for (octets, time) in [(0, 5), (1 << 20, 5), (2 << 20, 9)] {
+            assert_eq!(fast.time_for(octets), seconds(time), "{octets} octets");
+        }
     }
 
     /// An envelope of so many parts of such a size, each of which takes so long to come.
@@ -273,7 +311,7 @@ mod tests {
     async fn read_of(count: usize, bytes: usize, pause: Duration) -> (Result<usize, Code>, f32) {
         let door = Admission::new(&FrontendConfig::default());
         let begun = Instant::now();
-        let bounds = Bounds::new(false, ALL);
+        let bounds = bounds(HttpConfig::default());
         let mut parts = parts(count, bytes, pause);
         let body = read(&mut parts, None, bounds, &mut door.room()).await;
         let outcome = body.map(|body| body.len()).map_err(|error| error.code);

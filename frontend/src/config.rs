@@ -59,6 +59,10 @@ pub struct HttpConfig {
     /// Milliseconds for a whole request to arrive; at most those of
     /// [`REQUEST_TIME_MAX`](limits::REQUEST_TIME_MAX). Beyond: 408/9.
     pub request_ms: u64,
+    /// Octets per second that must arrive of a body, on average after its first second; at the first look there is
+    /// time for [`BODY_UNHURRIED_BYTES`](limits::BODY_UNHURRIED_BYTES) at this pace, and at least
+    /// [`BODY_TIME`](limits::BODY_TIME). For devices on slow links it may be less. Beyond: 408/9.
+    pub body_bytes_per_second_min: u32,
 }
 
 /// Rates per source and per device (service §8, decision Q-22).
@@ -203,6 +207,7 @@ impl Default for HttpConfig {
         Self {
             mirror_status: true,
             request_ms: limits::REQUEST_TIME_MAX.as_millis() as u64,
+            body_bytes_per_second_min: limits::BODY_BYTES_PER_SECOND_MIN,
         }
     }
 }
@@ -282,6 +287,10 @@ impl FrontendConfig {
         }
         let numbers = [
             ("http.request_ms", self.http.request_ms as usize),
+            (
+                "http.body_bytes_per_second_min",
+                self.http.body_bytes_per_second_min as usize,
+            ),
             ("frontend.connections_max", self.connections_max),
             ("frontend.in_flight_max", self.in_flight_max),
             (

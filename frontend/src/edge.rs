@@ -31,6 +31,7 @@ use mesh_common::udf::Udf;
 
 use crate::admission::{Admission, Source};
 use crate::arithmetic::Arithmetic;
+use crate::body::Bounds;
 use crate::callback::{CallBack, CallBacks};
 use crate::config::FrontendConfig;
 use crate::evidence::{Acknowledging, Signers};
@@ -66,7 +67,7 @@ pub struct Edge {
     polls: Polls,
     pub(crate) mirror_status: bool,
     pub(crate) interop: bool,
-    pub(crate) request_time_max: Duration,
+    pub(crate) body_bounds: Bounds,
 }
 
 /// What an [`Edge`] is made of.
@@ -141,7 +142,7 @@ impl Edge {
             policies: Policies::new(config),
             mirror_status: config.http.mirror_status,
             interop: config.interop.bare_json.is_some(),
-            request_time_max: Duration::from_millis(config.http.request_ms),
+            body_bounds: Bounds::new(config),
         }
     }
 

@@ -12,7 +12,7 @@ use tracing::Instrument;
 
 use crate::TRACE_TARGET;
 use crate::admission::Source;
-use crate::body::{self, Bounds, Unread};
+use crate::body::{self, Unread};
 use crate::edge::{Arrival, Edge, Poll, Reached, Told};
 use crate::http_rules::announced_length;
 use crate::prefer;
@@ -101,10 +101,9 @@ async fn respond(
 ) -> Result<Reached, ServiceError> {
     let domain = edge.rules.check(request)?;
     let _in_flight = edge.admission.enter()?;
-    let bounds = Bounds::new(edge.interop, edge.request_time_max);
     let mut room = edge.admission.room();
     let announced = announced_length(request);
-    let body = body::read(payload, announced, bounds, &mut room).await?;
+    let body = body::read(payload, announced, edge.body_bounds, &mut room).await?;
     let named_account = request
         .headers()
         .get(ACCOUNT_HEADER)
