@@ -13,8 +13,12 @@ use super::level::{self, NotRaised, Raised};
 use super::membership::Membership;
 use crate::desk::{Answer, DeskError};
 use crate::handle::BackendHandle;
+use crate::partition::reading::ReadError;
 use crate::partition::shared::chain;
-use crate::store::{ProbeError, Store};
+use crate::store::{ProbeError, Store, StoreError};
+
+/// How often tables are read for an operator that take longer to read than a version of the store lives.
+const LOOKS_MAX: usize = 3;
 
 /// The nodes, and who owns how much.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -113,10 +117,22 @@ impl<S: Store> BackendHandle<S> {
         })
     }
 
+    /// Who there is, and who owns what, as the store says now.
+    async fn look(&self) -> Result<Look, ReadError> {
+        let store = &self.inner.shared.store;
+        for _ in 1..LOOKS_MAX {
+            match claims::look(store, Duration::ZERO, None).await {
+                Err(ReadError::Store(StoreError::TooOld)) => {}
+                looked => return looked,
+            }
+        }
+        claims::look(store, Duration::ZERO, None).await
+    }
+
     /// Leaves an order to another node in the store.
     async fn order_out(&self, meant: &NodeView) -> Result<(), DeskError> {
         let shared = &self.inner.shared;
-        let look = claims::look(&shared.store, Duration::ZERO, None).await?;
+        let look = self.look().await?;
         let ids = look.tables.nodes.iter().map(|record| record.id);
         let gone = || DeskError::NotFound {
             what: format!("the node {} has just left", meant.node),
@@ -138,7 +154,7 @@ impl<S: Store> ClusterDesk for BackendHandle<S> {
     fn view(&self) -> Answer<'_, ClusterView> {
         Box::pin(async move {
             let membership = self.membership()?;
-            let look = claims::look(&self.inner.shared.store, Duration::ZERO, None).await?;
+            let look = self.look().await?;
             let owners = look.tables.owners.as_deref().unwrap_or_default();
             Ok(view_of(membership, &look, owners))
         })

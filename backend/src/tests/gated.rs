@@ -37,6 +37,8 @@ struct Gate {
     script: Mutex<VecDeque<Script>>,
     /// Rows of one commit beyond which it is too large.
     rows_max: Mutex<usize>,
+    /// A range whose next readings outlive their version, and how many of them do.
+    outlived: Mutex<Option<(KeyRange, usize)>>,
 }
 
 const OPEN: usize = 1 << 20;
@@ -51,6 +53,7 @@ impl GatedStore {
                 arrivals: Semaphore::new(0),
                 script: Mutex::default(),
                 rows_max: Mutex::new(usize::MAX),
+                outlived: Mutex::default(),
             }),
         }
     }
@@ -81,6 +84,11 @@ impl GatedStore {
 
     pub(super) fn limit_rows(&self, rows_max: usize) {
         *self.gate.rows_max.lock().unwrap() = rows_max;
+    }
+
+    /// Lets so many readings of all of `range` take longer than a version lives.
+    pub(super) fn outlive(&self, range: KeyRange, times: usize) {
+        *self.gate.outlived.lock().unwrap() = Some((range, times));
     }
 }
 
@@ -122,6 +130,13 @@ impl Tx for GatedTx {
         order: Order,
         read: Read,
     ) -> Result<Page, StoreError> {
+        if let Some((slow, times)) = &mut *self.gate.outlived.lock().unwrap()
+            && slow == range
+            && *times > 0
+        {
+            *times -= 1;
+            return Err(StoreError::TooOld);
+        }
         self.inner.range(range, limit, order, read).await
     }
 

@@ -96,3 +96,22 @@ async fn a_node_that_is_silent_is_not_drained_and_its_order_goes_with_its_record
         None
     );
 }
+
+#[actix::test]
+async fn tables_that_outlive_their_version_are_read_again_and_not_for_ever() {
+    let city = City::over(GatedStore::new(), 1).await;
+    let asked = city.scene(1).backend.clone();
+    for times in [1, 2] {
+        city.store.outlive(keys::parts(), times);
+        let view = asked.view().await;
+        assert!(view.is_ok_and(|view| view.nodes.len() == 1), "{times}");
+    }
+    city.store.outlive(keys::parts(), 3);
+    let view = asked.view().await;
+    assert!(
+        matches!(view, Err(DeskError::Unavailable { .. })),
+        "{view:?}"
+    );
+    // The third was the last.
+    assert!(asked.view().await.is_ok());
+}
