@@ -31,7 +31,7 @@ fn process(seed: u64) -> LinkConnector {
 #[tokio::test]
 async fn a_connection_on_which_nothing_comes_is_closed_and_a_stream_of_events_is_not() {
     let (node, server) = within(Allowance {
-        silence: Duration::from_millis(200),
+        silence: Duration::from_secs(1),
         ..Allowance::default()
     });
     let address = server.address();

@@ -117,7 +117,7 @@ async fn watches_end_when_the_server_is_gone_and_others_can_be_made_when_it_is_b
 #[tokio::test]
 async fn a_server_that_is_silent_is_away_and_what_was_sent_to_it_may_still_land() {
     let (server, store) = pair();
-    let hasty = client(&server, Duration::from_millis(200));
+    let hasty = client(&server, Duration::from_secs(1));
     put(&store, b"b", b"1").await;
     server.order("silent".parse().unwrap());
     let tx = hasty.begin(TxOptions::default());
@@ -168,7 +168,7 @@ async fn a_server_that_takes_no_writes_says_why_and_is_read() {
 #[tokio::test]
 async fn a_commit_that_is_answered_late_has_landed() {
     let (server, store) = pair();
-    let hasty = client(&server, Duration::from_millis(200));
+    let hasty = client(&server, Duration::from_secs(1));
     server.order("late=60000".parse().unwrap());
     let sent = set_a(&hasty).await;
     assert!(matches!(sent, Err(CommitError::MayStillLand)), "{sent:?}");
@@ -180,7 +180,7 @@ async fn a_transaction_has_its_own_time() {
     let (server, store) = pair();
     server.order("silent".parse().unwrap());
     let options = TxOptions {
-        timeout: Some(Duration::from_millis(50)),
+        timeout: Some(Duration::from_secs(1)),
         ..TxOptions::default()
     };
     let mut tx = store.begin(options);
