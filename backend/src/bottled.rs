@@ -22,8 +22,8 @@ use mesh_common::time::Clock;
 use tokio::sync::oneshot;
 
 pub use self::inspection::{
-    deliveries, frames, is_empty, is_memory, leftovers, owner_of_write, ownership_in,
-    ownership_row, quarantined, queued, standing,
+    deliveries, frames, is_anything_ordered, is_empty, is_memory, is_order, leftovers, ordered_out,
+    owner_of_write, ownership_in, ownership_row, quarantined, queued, standing,
 };
 use crate::backlog;
 use crate::bell;
@@ -45,6 +45,7 @@ use crate::service_keys::ServiceKeys;
 use crate::store::{ProbeError, Store};
 
 mod inspection;
+mod orders;
 
 /// One node's access to the store; see the module.
 pub struct Bottled<S> {
@@ -57,6 +58,16 @@ impl<S> Clone for Bottled<S> {
             shared: Arc::clone(&self.shared),
         }
     }
+}
+
+/// What a look at the tables showed.
+pub struct Looked {
+    /// Nodes and owners.
+    pub tables: Tables,
+    /// What the key of changes held.
+    pub changes: Option<Bytes>,
+    /// Whether this node was ordered to leave.
+    pub is_ordered_out: bool,
 }
 
 /// How a batch ended.
@@ -155,14 +166,15 @@ impl<S: Store> Bottled<S> {
     // ---- The node ----
 
     /// Reads the tables of nodes and owners, that of owners only if the key of changes holds something else than
-    /// `known`; says what it holds now. None if the store cannot be read.
-    pub async fn look(
-        &self,
-        begun: Duration,
-        known: Option<&Bytes>,
-    ) -> Option<(Tables, Option<Bytes>)> {
+    /// `known`. None if the store cannot be read.
+    pub async fn look(&self, begun: Duration, known: Option<&Bytes>) -> Option<Looked> {
         let look = claims::look_at_tables(&self.shared.store, begun, known).await;
-        look.ok().map(|look| (look.tables, look.route))
+        let look = look.ok()?;
+        Some(Looked {
+            is_ordered_out: look.ordered_out.contains_key(&self.shared.claimant.node),
+            tables: look.tables,
+            changes: look.route,
+        })
     }
 
     /// Says that the node lives. Whether it is known to be committed.

@@ -75,6 +75,12 @@ impl Cluster {
         }
     }
 
+    /// What is done wrong on purpose.
+    #[must_use]
+    pub const fn sabotage(&self) -> Sabotage {
+        self.sabotage
+    }
+
     /// Starts a node, as soon as it can read the store.
     pub fn start_node(&mut self) {
         let index = self.nodes;

@@ -53,6 +53,10 @@ struct State {
     senders: BTreeMap<(ShardId, u64), BTreeSet<usize>>,
     /// Of a thousand requests, and of a thousand answers: lost.
     lost: u64,
+    /// From when on everything is held, so that nothing may come.
+    held_from: Option<Duration>,
+    /// What came all the same.
+    unheld: Vec<Delivery>,
 }
 
 /// All other services.
@@ -86,7 +90,9 @@ impl Peers {
         AccountAddress::parse(&name).expect("this is how accounts are written")
     }
 
-    fn any_domain(&self) -> &'static str {
+    /// One of the services.
+    #[must_use]
+    pub fn any_domain(&self) -> &'static str {
         let count = u64::try_from(DOMAINS.len()).unwrap_or(1);
         let place = usize::try_from(self.world.roll(count)).unwrap_or_default();
         DOMAINS[place]
@@ -102,6 +108,20 @@ impl Peers {
     /// From now on so many of a thousand requests, and of a thousand answers, are lost.
     pub fn lose(&self, lost: u64) {
         self.lock().lost = lost;
+    }
+
+    /// By this moment every node knows that everything is held: from then on nothing may come. Without one it may
+    /// again.
+    pub fn expect_nothing(&self, from: Option<Duration>) {
+        self.lock().held_from = from;
+    }
+
+    /// What was sent while it was held.
+    #[must_use]
+    pub fn unheld(&self) -> Vec<String> {
+        let state = self.lock();
+        let text = |(id, recipient): &Delivery| format!("{id} for {recipient} was sent while held");
+        state.unheld.iter().map(text).collect()
     }
 
     /// How often each message was taken in.
@@ -234,6 +254,15 @@ impl NodeCarrier {
             senders.insert(self.index);
         }
     }
+
+    /// Notes what must not be sent now.
+    fn mind_holds(&self, delivery: &Delivery) {
+        let now = self.peers.world.now();
+        let mut state = self.peers.lock();
+        if state.held_from.is_some_and(|from| from <= now) {
+            state.unheld.push(delivery.clone());
+        }
+    }
 }
 
 impl Carrier for NodeCarrier {
@@ -248,6 +277,7 @@ impl Carrier for NodeCarrier {
                 .and_then(|meta| meta.unique_id)
                 .unwrap_or_default();
             let delivery = (unique_id, transfer.recipient.canonical().to_owned());
+            self.mind_holds(&delivery);
             let exchange = self.peers.exchange(delivery, &domain, transfer.time_max);
             let end = exchange.await;
             Attempt {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use mesh_backend::bottled::{is_memory, owner_of_write, ownership_in};
+use mesh_backend::bottled::{is_memory, is_order, owner_of_write, ownership_in};
 use mesh_backend::store::{
     Caps, CommitError, Committed, KeyRange, Limit, MemoryStore, MemoryTx, Order, Page, Read, Store,
     StoreError, Tx, TxOptions, Version, Watch,
@@ -60,6 +60,8 @@ pub enum Sabotage {
     /// Commits do not depend on what they read of nodes and owners: of two claims that read the same both
     /// land, and so does what was fenced off while it was on its way.
     BlindReads,
+    /// Nodes do not find what operators have ordered elsewhere.
+    OrdersUnread,
 }
 
 /// What landed and should not have.
@@ -302,6 +304,9 @@ impl Tx for NodeTx {
         if self.store.sabotage == Sabotage::OwnersForget && is_memory(key) {
             return Ok(None);
         }
+        if self.store.sabotage == Sabotage::OrdersUnread && is_order(key) {
+            return Ok(None);
+        }
         self.tx.get(key, self.kind_of_read(key, read)).await
     }
 
@@ -313,7 +318,11 @@ impl Tx for NodeTx {
         read: Read,
     ) -> Result<Page, StoreError> {
         self.travel().await?;
-        self.tx.range(range, limit, order, read).await
+        let mut page = self.tx.range(range, limit, order, read).await?;
+        if self.store.sabotage == Sabotage::OrdersUnread {
+            page.rows.retain(|row| !is_order(&row.key));
+        }
+        Ok(page)
     }
 
     async fn read_version(&self) -> Result<Version, StoreError> {

@@ -97,6 +97,16 @@ fn claims_that_read_blindly_let_two_owners_send_by_one_claim() {
 }
 
 #[test]
+fn orders_that_nobody_finds_are_not_followed() {
+    let signs = [
+        "was sent while held",
+        "orders for owners of shards",
+        "stays although it was ordered to leave",
+    ];
+    assert_noticed(Sabotage::OrdersUnread, &signs);
+}
+
+#[test]
 fn a_seed_tells_the_same_story_twice() {
     for seed in [3, 14] {
         let (once, again) = (

@@ -1,11 +1,13 @@
 //! What lies in a store, for who looks at the end of a story, or while it is told: which unit a write is a
 //! matter of, what is committed of an account, and what still waits for somebody (cluster §20.4).
 
+use std::collections::BTreeSet;
+
 use mesh_common::account::intake::DeliveryKey;
 use mesh_common::account::state::ACCOUNT_ID_BYTES;
 use mesh_common::account::{AccountId, ContainerNumber, Standing};
 use mesh_common::address::AccountAddress;
-use mesh_common::cluster::{Ownership, Unit};
+use mesh_common::cluster::{NodeId, Ownership, Unit};
 use mesh_common::dare::Envelope;
 use mesh_common::delivery::ShardId;
 use mesh_common::spool::MessageState;
@@ -77,6 +79,8 @@ pub async fn leftovers<S: Store>(store: &S) -> Result<Vec<(&'static str, usize)>
         ("entries in intakes", keys::intakes()),
         ("entries set aside", keys::all_set_aside()),
         ("messages of items", keys::bodies()),
+        ("orders for owners of shards", keys::all_once()),
+        ("standing orders", keys::standing_orders()),
     ];
     let tx = store.begin(TxOptions::default());
     let mut found = Vec::new();
@@ -127,13 +131,20 @@ pub async fn quarantined<S: Store>(store: &S) -> Result<Vec<(String, String)>, S
     Ok(found)
 }
 
-/// Whether nothing waits for anybody in intakes and queues: three reads, for who asks often.
+/// Whether nothing waits for anybody in intakes and queues, and no order is in force: few reads, for who asks
+/// often.
 ///
 /// # Errors
 /// The store cannot be read.
 pub async fn is_empty<S: Store>(store: &S) -> Result<bool, StoreError> {
     let tx = store.begin(TxOptions::default());
-    for range in [keys::intakes(), keys::bodies()] {
+    let tables = [
+        keys::intakes(),
+        keys::bodies(),
+        keys::all_once(),
+        keys::standing_orders(),
+    ];
+    for range in tables {
         let page = tx
             .range(&range, Limit::rows(1), Order::Forward, Read::Snapshot)
             .await?;
@@ -142,6 +153,27 @@ pub async fn is_empty<S: Store>(store: &S) -> Result<bool, StoreError> {
         }
     }
     Ok(true)
+}
+
+/// Whether an order stands in the store that messages are held.
+///
+/// # Errors
+/// The store cannot be read.
+pub async fn is_anything_ordered<S: Store>(store: &S) -> Result<bool, StoreError> {
+    let tx = store.begin(TxOptions::default());
+    let rows = keys_in(&tx, keys::standing_orders()).await?;
+    Ok(!rows.is_empty())
+}
+
+/// The nodes to which an order to leave is in the store.
+///
+/// # Errors
+/// The store cannot be read.
+pub async fn ordered_out<S: Store>(store: &S) -> Result<BTreeSet<NodeId>, StoreError> {
+    let tx = store.begin(TxOptions::default());
+    let rows = keys_in(&tx, keys::nodes()).await?;
+    let nodes = rows.iter().filter_map(|key| keys::node_of_drain_order(key));
+    Ok(nodes.collect())
 }
 
 async fn keys_in<T: Tx>(tx: &T, range: KeyRange) -> Result<Vec<Vec<u8>>, StoreError> {
@@ -178,6 +210,14 @@ pub fn is_memory(key: &[u8]) -> bool {
     const MESSAGE: u8 = LookupKind::Message as u8;
     let kind = keys::account_of(key).and_then(|_| key.get(1 + ACCOUNT_ID_BYTES..));
     matches!(kind, Some([b'i', ..] | [b'k', MESSAGE, ..]))
+}
+
+/// Whether `key` is that of a row by which nodes learn what operators have ordered elsewhere.
+#[must_use]
+pub fn is_order(key: &[u8]) -> bool {
+    key == keys::standing_orders_changed()
+        || keys::shard_of_once(key).is_some()
+        || keys::node_of_drain_order(key).is_some()
 }
 
 /// The row of a unit's ownership record under its key: for stores that watch who owns what.

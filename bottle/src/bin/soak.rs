@@ -61,6 +61,8 @@ enum Wrong {
     OwnersForget,
     /// Commits do not depend on what they read of nodes and owners.
     BlindReads,
+    /// Nodes do not find what operators have ordered elsewhere.
+    OrdersUnread,
 }
 
 impl From<Wrong> for Sabotage {
@@ -73,6 +75,7 @@ impl From<Wrong> for Sabotage {
             Wrong::PeersForget => Self::PeersForget,
             Wrong::OwnersForget => Self::OwnersForget,
             Wrong::BlindReads => Self::BlindReads,
+            Wrong::OrdersUnread => Self::OrdersUnread,
         }
     }
 }

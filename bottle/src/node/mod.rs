@@ -7,8 +7,10 @@
 //! | `slots` | partitions at work: requests, batches |
 //! | `intakes` | what others left for their accounts |
 //! | `shards` | the queues to other services, and who is told what on other nodes |
+//! | `orders` | what operators order at it |
 
 mod intakes;
+mod orders;
 mod shards;
 mod slots;
 mod time;
@@ -305,11 +307,14 @@ impl Node {
         self.spawn(async move {
             let look = node.0.pieces.look(begun, known.as_ref()).await;
             let confirmed = node.0.time.look_ends();
-            let Some((tables, changes)) = look else {
+            let Some(look) = look else {
                 return node.tell(Event::LookFailed);
             };
-            node.lock().changes = changes;
-            node.tell(Event::Looked(tables));
+            node.lock().changes = look.changes;
+            node.tell(Event::Looked(look.tables));
+            if look.is_ordered_out && !node.is_draining() {
+                node.drain();
+            }
             // What the look showed to be others' has ended: what is left is ours.
             if node.0.time.looked(confirmed) {
                 node.go_on_everywhere();

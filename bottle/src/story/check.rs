@@ -21,6 +21,7 @@ use crate::peers::Delivery;
 pub(super) fn check(cluster: &Cluster, cast: &Cast) -> Vec<String> {
     let mut wrong = cluster.sky.trespasses();
     wrong.extend(cluster.peers.shared_claims());
+    wrong.extend(cluster.peers.unheld());
     wrong.extend(waiting(cluster));
     let expected = Expected::of(cast);
     for (address, ledger) in &cast.clients {

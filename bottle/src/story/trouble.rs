@@ -34,13 +34,17 @@ pub enum Blow {
     Drain,
     /// Requests and answers are lost, doubled and late.
     Roads,
+    /// An operator has the messages for another service held for a while.
+    Hold,
+    /// An operator has everything for another service tried now.
+    Retry,
     /// Another service does not answer.
     Peer,
     /// Nothing more than usual.
     Lull,
 }
 
-const BLOWS: [Blow; 15] = [
+const BLOWS: [Blow; 17] = [
     Blow::Kill,
     Blow::Kill,
     Blow::Pause,
@@ -55,6 +59,8 @@ const BLOWS: [Blow; 15] = [
     Blow::Drain,
     Blow::Roads,
     Blow::Peer,
+    Blow::Hold,
+    Blow::Retry,
     Blow::Lull,
 ];
 
@@ -112,7 +118,12 @@ fn strike(cluster: &mut Cluster, blow: Blow) {
             });
         }
         (Blow::Drain, Some(node)) => {
-            node.drain();
+            // Told itself, or by an order that is given at another node.
+            let asked = nodes.iter().find(|other| other.id() != node.id());
+            match asked.filter(|_| world.chance(500)) {
+                Some(other) => other.order_out(node.id()),
+                None => node.drain(),
+            }
             cluster.start_node();
         }
         (Blow::Join, _) if nodes.len() < NODES_MAX => cluster.start_node(),
@@ -124,6 +135,20 @@ fn strike(cluster: &mut Cluster, blow: Blow) {
                 delay_max: Duration::from_millis(800),
             });
         }
+        (Blow::Hold, Some(node)) => {
+            let (node, domain, time) = (
+                node.clone(),
+                cluster.peers.any_domain(),
+                seconds(2_000, 12_000),
+            );
+            node.hold(domain, true);
+            let clock = world.clone();
+            world.spawn(None, async move {
+                clock.sleep(time).await;
+                node.hold(domain, false);
+            });
+        }
+        (Blow::Retry, Some(node)) => node.retry(cluster.peers.any_domain()),
         (Blow::Peer, _) => cluster.peers.leave(seconds(500, 8_000)),
         (Blow::Lull, _) => lull(cluster),
         (Blow::Doubt | Blow::Away | Blow::ReadOnly | Blow::Slow, _) => {
