@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
@@ -255,7 +256,7 @@ impl Place {
                 ca: std::fs::read_to_string(self.seen.join("tls/ca.pem")).unwrap_or_default(),
                 greeting,
                 child,
-                log,
+                log: File::open(&log).expect("the log can be read"),
                 lines,
             }),
             None => {
@@ -358,7 +359,7 @@ pub struct Process {
     child: Child,
     greeting: Greeting,
     ca: String,
-    log: PathBuf,
+    log: File,
     lines: Receiver<String>,
 }
 
@@ -432,7 +433,17 @@ impl Process {
     /// If the log cannot be read.
     #[must_use]
     pub fn logged(&self) -> String {
-        let octets = std::fs::read(&self.log).expect("the log can be read");
+        // Also when its place is gone already.
+        let length = self
+            .log
+            .metadata()
+            .expect("an open file has a length")
+            .len();
+        let length = usize::try_from(length).expect("a log fits into memory");
+        let mut octets = vec![0; length];
+        self.log
+            .read_exact_at(&mut octets, 0)
+            .expect("a log only grows");
         String::from_utf8_lossy(&octets).into_owned()
     }
 
