@@ -141,6 +141,13 @@ impl BackendConfig {
         self.domains.get(domain).unwrap_or(&self.policy)
     }
 
+    /// Whether any domain has limits of which parts are granted to partitions.
+    #[must_use]
+    pub fn grants_to_partitions(&self) -> bool {
+        let mut policies = self.domains.values().chain([&self.policy]);
+        policies.any(|policy| policy.domain.grants())
+    }
+
     /// How long one commit may take.
     #[must_use]
     pub const fn commit_timeout(&self) -> Duration {

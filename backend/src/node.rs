@@ -219,6 +219,7 @@ impl<S: Store> Parts<S> {
             Some(_) => (Shards::one_by_one(), QueueBell::of_none()),
         };
         let chains = VersionChains::new(self.config.version_chain);
+        let are_granted = self.config.grants_to_partitions();
         let mut entropy = self.entropy.clone();
         let escrow = membership.as_ref().map(|_| Escrow::new(&mut entropy));
         Ok(Shared {
@@ -247,7 +248,7 @@ impl<S: Store> Parts<S> {
             depths,
             escrow,
             doubts: Doubts::default(),
-            usages: Usages::default(),
+            usages: Usages::new(are_granted),
             chains,
             heard: Bell::default(),
             orders,

@@ -17,7 +17,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use mesh_common::account::{
-    Decision, Lookups, Standing, Tip, Transition, UsageChange, decide, needs,
+    Decision, DomainRoom, Lookups, Standing, Tip, Transition, UsageChange, decide, needs,
 };
 use mesh_common::address::AccountAddress;
 use mesh_common::cluster::{CallFailure, Fence, PartitionId};
@@ -36,16 +36,16 @@ use crate::commits::Place;
 use crate::escrow::{self, Unspent};
 use crate::store::keys::{self, AccountKeys};
 use crate::store::{
-    self, CommitError, Landing, Plan, PlanError, ProbeError, Read, Store, StoreError, Tx,
-    TxOptions, commit_with_probe,
+    self, Landing, Plan, PlanError, ProbeError, Read, Store, StoreError, Tx, TxOptions,
+    commit_with_probe,
 };
-use crate::usage::UsageDraft;
+use crate::usage::{Met, UsageDraft};
 
 mod failing;
 mod spending;
 
 use self::failing::is_about_the_batch;
-pub(crate) use self::failing::{is_too_large, refusal_of};
+pub(crate) use self::failing::{is_conflict, is_too_large, refusal_of};
 
 /// An account while a batch is planned.
 struct Working {
@@ -78,8 +78,8 @@ enum Added {
     Done,
     /// These limits are met: it is decided again, knowing that.
     Full(Operation, BTreeSet<QueueScope>),
-    /// The domain has as many accounts as it may have: it is decided again, knowing that.
-    NoAccounts(Operation),
+    /// A limit of the domain is met: it is decided again, knowing that.
+    Met(Operation, Met),
 }
 
 /// What became of a batch.
@@ -183,8 +183,8 @@ impl Draft {
         };
         let mut lookups = lookups;
         let mut operation = operation;
-        // Once more where a limit is met that only the store knew of: then it is refused.
-        for _ in 0..2 {
+        // Once more for each kind of limit that is met and that only the store knew of: then it is refused.
+        for _ in 0..4 {
             match self.decide(shared, operation, &lookups).await {
                 Added::Done => return,
                 Added::Full(refused, scopes) => {
@@ -192,8 +192,11 @@ impl Draft {
                     lookups.waiting.extend(met);
                     operation = refused;
                 }
-                Added::NoAccounts(refused) => {
-                    lookups.is_domain_full = true;
+                Added::Met(refused, met) => {
+                    match met {
+                        Met::Accounts => lookups.is_domain_full = true,
+                        Met::Room(room) => lookups.room = room,
+                    }
                     operation = refused;
                 }
             }
@@ -233,7 +236,8 @@ impl Draft {
             }
             Some(Decision::Stale) => self.hold(shared, operation, Err(CallFailure::Stale)),
             Some(Decision::Commit(transition)) => {
-                return self.add(shared, operation, *transition).await;
+                let is_told = lookups.room != DomainRoom::default();
+                return self.add(shared, operation, *transition, is_told).await;
             }
             Some(Decision::Read(_)) => operation.refuse(ServiceError::internal(
                 "a request that reads frames came to the queue of writes",
@@ -248,6 +252,7 @@ impl Draft {
         shared: &Shared<S>,
         operation: Operation,
         mut transition: Transition,
+        is_told: bool,
     ) -> Added {
         let bytes = transition.bytes();
         if !self.rows.is_empty() && self.bytes + bytes > BATCH_BYTES_MAX {
@@ -273,9 +278,10 @@ impl Draft {
             return Added::Done;
         };
         let change = UsageChange::of(&working.standing, &next, &transition);
-        match self.weigh(shared, operation.account(), change).await {
-            Ok(true) => {}
-            Ok(false) => return Added::NoAccounts(operation),
+        let domain = operation.account().domain();
+        match self.usage.weigh(shared, domain, change, is_told).await {
+            Ok(None) => {}
+            Ok(Some(met)) => return Added::Met(operation, met),
             Err(error) => {
                 operation.refuse(error.to_refusal());
                 return Added::Done;
@@ -298,7 +304,7 @@ impl Draft {
             let (tip, notes) = (AccountKeys::of(tip).tip(), more.queued().to_vec());
             shared.doubts.begin(partition, id, tip, notes);
         }
-        self.usage.add(shared, operation.account().domain(), change);
+        self.usage.add(operation.account().domain(), change);
         self.rows.extend(more);
         self.bytes += bytes;
         let answer = transition.answer.clone();
@@ -371,11 +377,7 @@ impl Draft {
             let landing = commit(shared, &plan).await;
             spending::tell_queues(shared, partition, self.id, &self.rows, &landing);
             self.usage.settle(shared, landing.is_ok());
-            let is_conflict = matches!(
-                landing,
-                Err(ProbeError::NotCommitted(CommitError::Conflict))
-            );
-            if is_conflict && self.usage.takes_turns() {
+            if is_conflict(&landing) && self.usage.may_be_overtaken() {
                 // Others were faster: it is decided again, by what they made of the domain.
                 let held = self.held.into_iter().map(|(one, _)| one);
                 return Finished {
@@ -543,7 +545,8 @@ impl<S: Store> Plan<S> for BatchPlan<'_, S> {
 
     async fn fill(&self, tx: &mut S::Tx) -> Result<(), PlanError<Fenced>> {
         let (claimant, now) = (&self.shared.claimant, self.shared.now());
-        match self.shared.chains.take(self.partition, self.fence, now) {
+        let link = self.shared.chains.take(self.partition, self.fence, now);
+        match link {
             // The commit depends on the record, like every plan on its fence.
             Some(version) => tx.set_read_version(version),
             None => check_fence(tx, self.partition, self.fence, claimant.node).await?,
@@ -558,7 +561,7 @@ impl<S: Store> Plan<S> for BatchPlan<'_, S> {
             return Err(PlanError::Outdated);
         }
         self.rows.fill(tx, self.shared.intakes());
-        self.usage.fill(tx).await
+        self.usage.fill(self.shared, tx, link.is_some()).await
     }
 
     fn answered(&self, committed: &store::Committed) {

@@ -27,7 +27,7 @@ use mesh_common::dare::Envelope;
 use mesh_common::limits::INTAKE_BYTES_MAX;
 use mesh_common::spool::MessageState;
 
-use super::batch::{BatchPlan, Mark, commit};
+use super::batch::{BatchPlan, Mark, commit, is_conflict};
 use super::commands::contained;
 use super::conduct;
 use super::contacts;
@@ -37,7 +37,7 @@ use super::records::{self, BatchId, Rows};
 use super::shared::Shared;
 use crate::store::keys;
 use crate::store::{Limit, Order, ProbeError, Read, Store, Tx, TxOptions};
-use crate::usage::UsageDraft;
+use crate::usage::{Met, UsageDraft};
 
 /// One row of the intake.
 #[derive(Debug)]
@@ -317,7 +317,7 @@ impl Draft {
         let Some(working) = self.working.get(&entry.account) else {
             return Ok(());
         };
-        let lookups = match lookups(tx, working, entry).await {
+        let mut lookups = match lookups(tx, working, entry).await {
             Ok(lookups) => lookups,
             Err(ReadError::Row(error)) => {
                 tracing::error!(account = %entry.account, %error, "a row does not read");
@@ -326,7 +326,17 @@ impl Draft {
             }
             Err(error) => return Err(error),
         };
-        let decided = contained(|| self.decide(shared, prepared, working, entry, &lookups));
+        let domain = entry.account.domain();
+        let mut decided = contained(|| self.decide(shared, prepared, working, entry, &lookups));
+        if let Some(Ok((next, ..))) = &decided {
+            let change = UsageChange::between(&working.standing, next);
+            let met = self.usage.weigh(shared, domain, change, false).await?;
+            // Of an account of a domain that is full it is decided again, knowing that.
+            if let Some(Met::Room(room)) = met {
+                lookups.room = room;
+                decided = contained(|| self.decide(shared, prepared, working, entry, &lookups));
+            }
+        }
         match decided {
             None => {
                 shared.metrics.panics.with_label_values(&["intake"]).inc();
@@ -336,9 +346,7 @@ impl Draft {
             Some(Err(unfit)) => self.set_aside(shared, item, unfit.reason),
             Some(Ok((next, rows, reception))) => {
                 let change = UsageChange::between(&working.standing, &next);
-                let domain = entry.account.domain();
-                self.usage.look_at(shared, domain).await?;
-                self.usage.add(shared, domain, change);
+                self.usage.add(domain, change);
                 self.rows.extend(rows);
                 self.clear(item);
                 let line = (
@@ -447,6 +455,15 @@ impl Draft {
         };
         let landing = commit(shared, &plan).await;
         self.usage.settle(shared, landing.is_ok());
+        if is_conflict(&landing) && self.usage.may_be_overtaken() {
+            // Others were faster: it is decided again, by what they made of the domain.
+            return Ok(Drained {
+                standings: Vec::new(),
+                entries: 0,
+                more: true,
+                tainted: self.tainted,
+            });
+        }
         landing.map_err(DrainError::Commit)?;
         self.rows.left_for().for_each(|one| shared.bell.ring(one));
         for (account, result, incidents) in &self.receptions {

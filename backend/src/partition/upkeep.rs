@@ -14,7 +14,7 @@ use mesh_common::limits::{
 };
 use mesh_common::time::Timestamp;
 
-use super::batch::{BatchPlan, commit_in};
+use super::batch::{BatchPlan, commit_in, is_conflict};
 use super::ownership::Fenced;
 use super::reading::ReadError;
 use super::records::{self, Rows};
@@ -79,8 +79,10 @@ pub(crate) async fn tend<S: Store>(
     }
     let mut usage = UsageDraft::new(partition, fence);
     for (domain, octets) in work.freed() {
-        usage.look_at(shared, domain).await?;
-        usage.add(shared, domain, UsageChange::octets_gone(octets));
+        let change = UsageChange::octets_gone(octets);
+        // Nobody may refuse what redaction takes for a moment.
+        usage.weigh(shared, domain, change, true).await?;
+        usage.add(domain, change);
     }
     let plan = BatchPlan {
         fence_key: keys::part(partition),
@@ -94,6 +96,14 @@ pub(crate) async fn tend<S: Store>(
     };
     let landing = commit_in(shared, &plan, place).await;
     usage.settle(shared, landing.is_ok());
+    if is_conflict(&landing) && shared.usages.are_granted() {
+        // Others took back what a domain was granted here, or were faster with it.
+        let tended = Tended {
+            done: 0,
+            more: true,
+        };
+        return Ok((tended, Vec::new()));
+    }
     landing.map_err(UpkeepError::Commit)?;
     for kind in work.kinds {
         shared.metrics.upkeep.with_label_values(&[kind]).inc();

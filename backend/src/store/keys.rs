@@ -14,8 +14,9 @@
 //! | `02` part | `p` | ownership record: the fence |
 //! | `03` route | — | versionstamp of the last change of owner |
 //! | `10` dir | `domain 00 user` | account id, state, since |
-//! | `11` domain | `domain 00 'a'` | who added accounts last to a domain that may have so many: whoever adds some takes turns at it |
-//! | `12` usage | `domain 00 p` | what the accounts of a domain use in a partition |
+//! | `11` domain | `domain 00 'a'` | who added accounts last to a domain that may have so many, or took of what else it may use: they take turns at it |
+//! | `11` domain | `00 'r' p` | versionstamp of when others last took back something that `p` was granted of such a limit |
+//! | `12` usage | `domain 00 p` | what the accounts of a domain use in a partition, and what they may without asking |
 //! | `13` escrow | `'h' holder` | who spends of limits that nodes share, or is closed: the fence of what it spends |
 //! | `13` escrow | `'g' hash16` | one such limit: to whom how much of it is granted |
 //! | `13` escrow | `'w' hash16` | versionstamp of when somebody met it last: others give back what they do not need |
@@ -92,7 +93,7 @@ pub use self::queue::{
 #[cfg(feature = "bottle")]
 pub use self::queue::{bodies, shard_of_body};
 pub use self::tickets::{parse_ticket_secret, ticket_secret, ticket_secrets};
-pub use self::usage::{accounts_turn, all_usage, parse_usage, usage, usage_of_domain};
+pub use self::usage::{all_usage, domain_turn, parse_usage, recalls, usage, usage_of_domain};
 use super::KeyRange;
 
 mod account;

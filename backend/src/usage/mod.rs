@@ -10,6 +10,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `draft` | what one commit makes of it |
+//! | `granting` | what partitions are granted of the limits of a domain |
 //! | `known` | the rows that owners here have in memory |
 //! | `rows` | how table 12 is written |
 //! | [`recount`] | the same counted anew from the accounts, and set right |
@@ -27,10 +28,11 @@
 //! costs one small row more in a commit that happens anyway, and no commit of its own.
 
 mod draft;
+mod granting;
 mod known;
 pub mod recount;
 pub mod report;
 pub(crate) mod rows;
 
-pub(crate) use draft::UsageDraft;
+pub(crate) use draft::{Met, UsageDraft};
 pub(crate) use known::Usages;

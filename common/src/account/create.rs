@@ -168,6 +168,17 @@ fn create(
             tip.bytes_used += first_spool(scene, number, &name, &mut changes);
         }
     }
+    if scene
+        .lookups
+        .room
+        .octets
+        .is_some_and(|left| tip.bytes_used > left)
+    {
+        return Err(ServiceError::new(
+            Code::Refused,
+            "the domain has no room for another account",
+        ));
+    }
     let transition = scene.commit(id, tip, changes, response(scene, status));
     Ok(Decision::Commit(Box::new(transition)))
 }

@@ -59,4 +59,4 @@ pub use retention::{Reason, Retention};
 pub use state::{
     AccountId, AccountRecord, AccountState, AccountStatus, ContainerNumber, Head, Standing, Tip,
 };
-pub use usage::{DomainUsage, UsageChange};
+pub use usage::{DomainRoom, DomainUsage, MessageRoom, UsageChange};

@@ -14,6 +14,7 @@ use super::intake::{
 };
 use super::post::PostingCounts;
 use super::state::ContainerNumber;
+use super::usage::DomainRoom;
 use crate::conduct::{Conduct, Level, Subject};
 use crate::delivery::QueueScope;
 use crate::time::Timestamp;
@@ -96,6 +97,8 @@ pub struct Lookups {
     pub closed: BTreeSet<String>,
     /// Whether the domain is known to have as many accounts as it may have.
     pub is_domain_full: bool,
+    /// What is left to the domain of octets and messages, where it is known that this may be too little.
+    pub room: DomainRoom,
     /// How the service stands that posts the message.
     pub service_level: Level,
     /// What the account's contacts say; `None` where nobody read them.

@@ -200,6 +200,19 @@ impl QueuePolicy {
 pub struct DomainLimits {
     /// Accounts, those on hold included; without a limit if absent. Above: 403/5.
     pub accounts_max: Option<u64>,
+    /// Octets that they store, as the quotas of accounts count them; without a limit if absent. Above: 507/113, and
+    /// no account is made (403/5).
+    pub octets_max: Option<u64>,
+    /// Messages that they send on one day in UTC; without a limit if absent. Above: 429/114.
+    pub messages_per_day_max: Option<u64>,
+}
+
+impl DomainLimits {
+    /// Whether parts of a limit are granted to partitions.
+    #[must_use]
+    pub const fn grants(&self) -> bool {
+        self.octets_max.is_some() || self.messages_per_day_max.is_some()
+    }
 }
 
 /// Who may create accounts.

@@ -19,6 +19,12 @@ pub const fn day_of(now: Timestamp) -> i64 {
     now.as_secs().div_euclid(SECONDS_PER_DAY)
 }
 
+/// The moment at which `day` is over.
+#[must_use]
+pub const fn end_of(day: i64) -> Timestamp {
+    Timestamp::from_secs(day.saturating_add(1).saturating_mul(SECONDS_PER_DAY))
+}
+
 /// What accounts of one domain use: those of one partition, or all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DomainUsage {
@@ -74,6 +80,24 @@ impl DomainUsage {
             ..one
         }
     }
+}
+
+/// What is left of the limits of a domain, where a transaction met one: nothing is said where there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DomainRoom {
+    /// Octets that may be stored beside those that are.
+    pub octets: Option<u64>,
+    /// Messages that may be sent, and until when there are no more.
+    pub messages: Option<MessageRoom>,
+}
+
+/// What is left of the messages that the accounts of a domain may send on one day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessageRoom {
+    /// How many.
+    pub left: u64,
+    /// The moment at which the day is over.
+    pub until: Timestamp,
 }
 
 /// What a transaction makes of what a domain uses.
@@ -187,6 +211,7 @@ mod tests {
         let evening = "2026-02-03T23:59:59Z".parse::<Timestamp>().unwrap();
         let midnight = "2026-02-04T00:00:00Z".parse::<Timestamp>().unwrap();
         assert_eq!(day_of(midnight), day_of(evening) + 1);
+        assert_eq!(end_of(day_of(evening)), midnight);
         let sent = UsageChange {
             messages: 3,
             ..UsageChange::default()

@@ -16,7 +16,7 @@ pub struct Chunks {
 
 impl Chunks {
     /// How much to grant where `remaining` is left and `need` is asked for; `need` is at most `remaining`.
-    fn of(self, remaining: u64, need: u64) -> u64 {
+    pub(super) fn of(self, remaining: u64, need: u64) -> u64 {
         let chunk = (remaining / ESCROW_PARTS).clamp(self.min, self.max);
         chunk.max(need).min(remaining)
     }

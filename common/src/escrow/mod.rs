@@ -31,11 +31,13 @@ use serde::{Deserialize, Serialize};
 
 pub use ledger::{Chunks, Ledger, Short};
 pub use purse::{CountStamp, Purse, Shortage};
+pub use shares::{Share, Taken, Want, take};
 
 use crate::entropy::{self, Entropy};
 
 mod ledger;
 mod purse;
+mod shares;
 #[cfg(test)]
 mod tests;
 

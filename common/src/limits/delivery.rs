@@ -20,6 +20,12 @@ pub const QUEUE_FULL_PAUSE: Duration = Duration::from_secs(60);
 pub const ESCROW_PARTS: u64 = 64;
 /// Messages that wait, of which as many are granted to a node at once: at least, and at most.
 pub const ESCROW_ITEMS: (u64, u64) = (8, 1_024);
+/// Octets that the accounts of a domain store, of which as many are granted to a partition at once (cluster §9): at
+/// least, and at most.
+pub const DOMAIN_OCTETS: (u64, u64) = (1024 * 1024, 64 * 1024 * 1024);
+/// Messages that the accounts of a domain send on a day, of which as many are granted to a partition at once: at
+/// least, and at most.
+pub const DOMAIN_MESSAGES: (u64, u64) = (8, 1_024);
 /// How long a node keeps what it does not spend of a limit that nodes share (cluster §9).
 pub const ESCROW_IDLE: Duration = Duration::from_secs(60);
 /// How long after somebody met such a limit the others give back at once what they do not need.

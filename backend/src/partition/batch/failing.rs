@@ -5,7 +5,7 @@ use mesh_common::protocol::Code;
 
 use super::super::ownership::Fenced;
 use super::super::shared::chain;
-use crate::store::{CommitError, ProbeError};
+use crate::store::{CommitError, Landing, ProbeError};
 
 /// Whether the failure says something of this batch alone, and nothing of the store.
 pub(super) fn is_about_the_batch(error: &ProbeError<Fenced>) -> bool {
@@ -14,6 +14,14 @@ pub(super) fn is_about_the_batch(error: &ProbeError<Fenced>) -> bool {
         ProbeError::NotCommitted(
             CommitError::TooLarge { .. } | CommitError::Conflict | CommitError::TooOld
         )
+    )
+}
+
+/// Whether nothing landed because others wrote what the commit depends on.
+pub(crate) const fn is_conflict(landing: &Result<Landing, ProbeError<Fenced>>) -> bool {
+    matches!(
+        landing,
+        Err(ProbeError::NotCommitted(CommitError::Conflict))
     )
 }
 

@@ -1,14 +1,12 @@
 //! What a batch queues for other services, against the bounds of the queue (cluster §9, §14): counted before
 //! the commit, and given back where nothing lands.
 
-use mesh_common::account::{Change, Transition, UsageChange, needs};
-use mesh_common::address::AccountAddress;
+use mesh_common::account::{Change, Transition, needs};
 use mesh_common::cluster::PartitionId;
 use mesh_common::escrow::HolderId;
 
 use super::super::commands::Operation;
 use super::super::ownership::Fenced;
-use super::super::reading::ReadError;
 use super::super::records::{BatchId, Rows};
 use super::super::shared::Shared;
 use super::Draft;
@@ -37,26 +35,6 @@ impl Draft {
         if let Some(policy) = policy {
             let bounds = (&policy.queue, policy.domains_served.len());
             escrow.prepare(shared, &wants, bounds).await;
-        }
-    }
-
-    /// Looks at what the domain of `account` uses, of which `change` is to be made. Whether it may have the accounts
-    /// that this adds (cluster §9).
-    ///
-    /// # Errors
-    /// The rows cannot be read.
-    pub(super) async fn weigh<S: Store>(
-        &mut self,
-        shared: &Shared<S>,
-        account: &AccountAddress,
-        change: UsageChange,
-    ) -> Result<bool, ReadError> {
-        let (domain, limits) = (account.domain(), shared.config.policy_of(account).domain);
-        self.usage.look_at(shared, domain).await?;
-        let more = u64::try_from(change.accounts).unwrap_or(0);
-        match limits.accounts_max.filter(|_| more > 0) {
-            Some(max) => Ok(self.usage.has_room(shared, domain, (more, max)).await?),
-            None => Ok(true),
         }
     }
 

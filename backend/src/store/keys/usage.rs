@@ -10,10 +10,17 @@ use crate::store::KeyRange;
 const DOMAIN: u8 = 0x11;
 const USAGE: u8 = 0x12;
 
-/// Written by whoever adds accounts to a canonical domain that may have so many and no more.
+/// Written by whoever adds accounts to a canonical domain that may have so many and no more, or takes of what else
+/// it may use.
 #[must_use]
-pub fn accounts_turn(domain: &str) -> Vec<u8> {
+pub fn domain_turn(domain: &str) -> Vec<u8> {
     concat(&[&[DOMAIN], domain.as_bytes(), &[0], b"a"])
+}
+
+/// Written by whoever takes back something that was granted to a partition of the limits of a domain.
+#[must_use]
+pub fn recalls(partition: PartitionId) -> Vec<u8> {
+    concat(&[&[DOMAIN], &[0], b"r", &partition.0.to_be_bytes()])
 }
 
 /// What the accounts of a canonical domain use in a partition.
@@ -61,7 +68,8 @@ mod tests {
             assert!(usage_of_domain("b.example").contains(&key));
             assert!(all_usage().contains(&key));
         }
-        assert_eq!(accounts_turn("b.example"), b"\x11b.example\0a");
+        assert_eq!(domain_turn("b.example"), b"\x11b.example\0a");
+        assert_eq!(recalls(PartitionId(0x0102)), b"\x11\0r\x01\x02");
         let key = usage("b.example", PartitionId(1));
         assert!(!usage_of_domain("b.exampl").contains(&key));
         assert!(!usage_of_domain("b.example.net").contains(&key));

@@ -157,7 +157,7 @@ fn append(
         state,
         ContainerKind::Inbound,
         envelope,
-        scene.policy,
+        (scene.policy, scene.lookups.room),
         scene.now,
     );
     appended.map_err(|error| match error {

@@ -9,6 +9,7 @@ use crate::account::frame;
 use crate::account::policy::AccountPolicy;
 use crate::account::state::{AccountState, ContainerNumber, Import, Tip};
 use crate::account::upload::Prepared;
+use crate::account::usage::DomainRoom;
 use crate::dare::{ContainerKind, Envelope};
 use crate::limits::{ACCOUNT_RESERVE_BYTES, ACCOUNT_RESERVE_SHARE};
 use crate::time::Timestamp;
@@ -22,7 +23,7 @@ pub(in crate::account) enum AppendError {
     /// The account has no such spool.
     #[error("the account has no such spool")]
     NoSpool,
-    /// The account's quota of octets or of frames is used up.
+    /// The account's quota of octets or of frames, or its domain's of octets, is used up.
     #[error("the recipient's quota is used up")]
     Quota,
 }
@@ -40,18 +41,21 @@ pub(in crate::account) struct Appended {
     pub(in crate::account) changes: Vec<Change>,
 }
 
-/// Appends a message of somebody else, within the account's quota.
+/// Appends a message of somebody else, within the account's quota and what is left to its domain.
 pub(in crate::account) fn message(
     state: &AccountState,
     kind: ContainerKind,
     envelope: &Envelope,
-    policy: &AccountPolicy,
+    (policy, left): (&AccountPolicy, DomainRoom),
     now: Timestamp,
 ) -> Result<Appended, AppendError> {
     let max = state.record.bytes_max.unwrap_or(policy.account_bytes_max);
     let reserve = ACCOUNT_RESERVE_BYTES.min(max / ACCOUNT_RESERVE_SHARE);
+    let of_domain = left
+        .octets
+        .map_or(u64::MAX, |left| state.tip.bytes_used.saturating_add(left));
     let room = Room {
-        bytes_max: max - reserve,
+        bytes_max: (max - reserve).min(of_domain),
         frames_max: policy.frames_per_container_max,
     };
     append(state, kind, envelope, policy, &room, now)

@@ -286,7 +286,7 @@ impl Check<'_> {
             self.state,
             spool,
             &self.message.envelope,
-            self.setting.policy,
+            (self.setting.policy, self.lookups.room),
             now,
         );
         let Appended {

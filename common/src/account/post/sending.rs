@@ -18,6 +18,7 @@ use crate::account::intake::{
 };
 use crate::account::state::Import;
 use crate::account::upload::{Ledger, Upload, Verdict};
+use crate::account::usage::MessageRoom;
 use crate::address::AccountAddress;
 use crate::conduct::Level;
 use crate::crypto::digest::sha512;
@@ -200,7 +201,21 @@ impl<'a> Sending<'a> {
         IntakeId(id)
     }
 
-    /// Counts what is sent against the account's rates, what waits against its bounds, and adds the
+    /// What is left to the account's domain for today (cluster §9).
+    fn check_domain(&self) -> Result<(), ServiceError> {
+        let scene = self.upload.scene;
+        let Some(MessageRoom { left, until }) = scene.lookups.room.messages else {
+            return Ok(());
+        };
+        if self.rows.len() as u64 <= left {
+            return Ok(());
+        }
+        let max = scene.policy.domain.messages_per_day_max.unwrap_or(0);
+        let sentence = format!("the accounts of the domain may send {max} messages per day");
+        Err(ServiceError::new(Code::RateLimited, sentence).retry_after(until.since(scene.now)))
+    }
+
+    /// Counts what is sent against the rates of the account and of its domain, what waits against its bounds, and adds the
     /// rows that remember it.
     ///
     /// # Errors
@@ -225,6 +240,7 @@ impl<'a> Sending<'a> {
             counts.check(&rates, self.upload.state.record.created_at, scene.now)?;
         }
         let policy = scene.policy;
+        self.check_domain()?;
         let tenants = policy.domains_served.len();
         let waiting = &scene.lookups.waiting;
         self.load.check(waiting, &policy.queue, tenants)?;

@@ -332,7 +332,8 @@ impl Upload<'_> {
         Ok(index)
     }
 
-    /// The account's quota; the last part of it is for what gives space back (containers §12.6).
+    /// The account's quota; the last part of it is for what gives space back (containers §12.6). And what is left to the
+    /// account's domain (cluster §9), whatever does not give space back.
     fn check_quota(&self, bytes_used: u64, one: &Prepared<'_>) -> Result<(), Verdict> {
         let max = self
             .state
@@ -343,12 +344,22 @@ impl Upload<'_> {
             || one.meta.message_type.as_deref() == Some("MessageComplete");
         let reserve = ACCOUNT_RESERVE_BYTES.min(max / ACCOUNT_RESERVE_SHARE);
         let allowed = if gives_back { max } else { max - reserve };
-        if bytes_used <= allowed {
+        if bytes_used > allowed {
+            return Err(Verdict::beyond(
+                Code::QuotaExceeded,
+                format!("the account's quota of {max} octets is used up"),
+                max,
+            ));
+        }
+        let left = self.scene.lookups.room.octets.filter(|_| !gives_back);
+        let more = bytes_used.saturating_sub(self.state.tip.bytes_used);
+        if left.is_none_or(|left| more <= left) {
             return Ok(());
         }
+        let max = self.scene.policy.domain.octets_max.unwrap_or(0);
         Err(Verdict::beyond(
             Code::QuotaExceeded,
-            format!("the account's quota of {max} octets is used up"),
+            format!("the quota of {max} octets of the account's domain is used up"),
             max,
         ))
     }
