@@ -26,8 +26,14 @@ pub struct DomainView {
     pub accounts_max: Option<u64>,
     /// Octets that they store, and those that were deleted and are not purged yet.
     pub octets: u64,
+    /// Octets that there may be; nothing where that has no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub octets_max: Option<u64>,
     /// Messages that they sent today, by the day in UTC.
     pub messages_today: u64,
+    /// Messages that they may send on a day; nothing where that has no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages_per_day_max: Option<u64>,
 }
 
 /// What all domains use, those that store most in front.
@@ -47,7 +53,9 @@ impl DomainView {
             accounts: used.accounts,
             accounts_max: limits.accounts_max,
             octets: used.octets,
+            octets_max: limits.octets_max,
             messages_today: used.messages,
+            messages_per_day_max: limits.messages_per_day_max,
         }
     }
 }

@@ -62,6 +62,8 @@ mod tests {
             domain: format!("d{number}.example"),
             accounts: 1,
             accounts_max: None,
+            octets_max: None,
+            messages_per_day_max: None,
             octets: 1_000 - number,
             messages_today: 0,
         };

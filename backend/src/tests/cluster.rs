@@ -10,6 +10,7 @@ mod failures;
 mod levels;
 mod memory;
 mod passing;
+mod quotas;
 mod usage;
 
 use std::collections::{BTreeMap, HashMap};

@@ -14,6 +14,7 @@ mod moving;
 mod outbound;
 mod pins;
 mod posting;
+mod quotas;
 mod retention;
 mod sending;
 mod upkeep;
@@ -347,6 +348,28 @@ impl Person {
             index: Some(base),
             digest: None,
             envelopes,
+        };
+        let upload = UploadRequest {
+            updates: vec![update],
+            ..UploadRequest::default()
+        };
+        self.request(now, Via::Ticket, Request::Upload(upload))
+    }
+}
+
+impl Person {
+    /// An Upload of the deletion, at index `base`, of the bookmark with `payload`.
+    fn remove(&self, now: Timestamp, base: u64, payload: &[u8]) -> AccountRequest {
+        let mut envelope = entry(base, payload);
+        let mut meta = envelope.header.content_meta().unwrap();
+        meta.event = Some("Delete".into());
+        envelope.header = envelope.header.with_content_meta(&meta);
+        envelope.payload = Vec::new().into();
+        let update = ContainerUpdate {
+            container: Some(BOOKMARKS.into()),
+            index: Some(base),
+            digest: None,
+            envelopes: vec![envelope],
         };
         let upload = UploadRequest {
             updates: vec![update],

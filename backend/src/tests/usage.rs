@@ -218,7 +218,7 @@ async fn sums_are_told_apart_by_domain() {
                 day: 3,
                 messages: 2,
             };
-            let row = UsageRow { change: 1, used };
+            let row = UsageRow::default().next(used);
             tx.set(&keys::usage(domain, PartitionId(partition)), row.encode());
         }
     }

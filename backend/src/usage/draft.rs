@@ -83,10 +83,18 @@ impl Planned {
                 && used.messages > before.grants.messages_on(used.day, *max)
         });
         let (octets_forced, messages_forced) = self.forced;
-        let want = |used, forced| Want { used, forced };
+        let want = |before, used, forced| Want {
+            before,
+            used,
+            forced,
+        };
+        let sent_before = before.used.on(used.day).messages;
         Wanted {
-            octets: octets.map(|max| (want(used.octets, octets_forced), max)),
-            messages: messages.map(|max| (used.day, want(used.messages, messages_forced), max)),
+            octets: octets.map(|max| (want(before.used.octets, used.octets, octets_forced), max)),
+            messages: messages.map(|max| {
+                let want = want(sent_before, used.messages, messages_forced);
+                (used.day, want, max)
+            }),
         }
     }
 

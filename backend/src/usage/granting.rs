@@ -112,9 +112,8 @@ impl Others {
                 amount: taken.granted,
                 max,
             };
-            for one in taken.recalled {
-                let row = self.row_of(one, &mut recalled);
-                row.grants.octets.amount = row.used.octets;
+            for (one, amount) in taken.recalled {
+                self.row_of(one, &mut recalled).grants.octets.amount = amount;
             }
         }
         if let Some((day, want, max)) = wanted.messages {
@@ -128,9 +127,8 @@ impl Others {
                 amount: taken.granted,
                 max,
             };
-            for one in taken.recalled {
-                let row = self.row_of(one, &mut recalled);
-                row.grants.messages.amount = row.used.on(day).messages;
+            for (one, amount) in taken.recalled {
+                self.row_of(one, &mut recalled).grants.messages.amount = amount;
             }
         }
         Ok(Took { grants, recalled })
@@ -191,7 +189,11 @@ mod tests {
     }
 
     const fn wants(used: u64) -> Want {
-        Want { used, forced: 0 }
+        Want {
+            before: 0,
+            used,
+            forced: 0,
+        }
     }
 
     #[test]

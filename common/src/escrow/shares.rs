@@ -6,7 +6,8 @@
 //! in the same transaction. So nothing is stranded, whoever died, and the last of a limit can be used.
 //!
 //! What the shares hold is never more than the limit, unless more is used than that: because the limit was lowered, or
-//! because of what nobody may refuse. Then nothing is granted, and nothing is taken from anybody that he uses.
+//! because of what nobody may refuse. Then nothing is granted to anybody, so that whoever grows asks, and nothing is taken
+//! from anybody that he uses.
 
 use std::collections::BTreeMap;
 
@@ -38,6 +39,8 @@ impl Share {
 /// What somebody wants to use of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Want {
+    /// What it uses already, be it above the limit.
+    pub before: u64,
     /// All that it will use, with what it uses already.
     pub used: u64,
     /// How much of that nobody may refuse, be it above the limit.
@@ -47,10 +50,10 @@ pub struct Want {
 /// What somebody was granted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken<K> {
-    /// Up to which it may go now: what it uses, at least.
+    /// Up to which it may go now: what it uses, at least; nothing where more is used than the limit.
     pub granted: u64,
-    /// From whom the rest of his grant was taken back: each is granted what he uses, and no more.
-    pub recalled: Vec<K>,
+    /// From whom something was taken back, and what he is granted still.
+    pub recalled: BTreeMap<K, u64>,
 }
 
 /// Grants what is wanted of a limit of `cap`, of which the others have these shares.
@@ -67,11 +70,20 @@ pub fn take<K: Copy + Ord>(
         let shares = others.values().copied();
         shares.fold(0_u64, |sum, share| sum.saturating_add(of(share)))
     };
-    let left = cap.saturating_sub(total(|share| share.used));
+    let used = total(|share| share.used);
+    let left = cap.saturating_sub(used);
     let needed = want.used.saturating_sub(want.forced);
-    if needed > left {
+    // What is used already is not asked for, though it may be more than there is.
+    if needed > left.max(want.before) {
         let remaining = left;
         return Err(Short { needed, remaining });
+    }
+    if used.saturating_add(want.used) > cap {
+        let granted = others.iter().filter(|(_, share)| share.granted > 0);
+        return Ok(Taken {
+            granted: 0,
+            recalled: granted.map(|(one, _)| (*one, 0)).collect(),
+        });
     }
     let mut held = total(Share::held);
     let mut idle: Vec<(u64, K)> = others
@@ -80,13 +92,13 @@ pub fn take<K: Copy + Ord>(
         .filter(|(slack, _)| *slack > 0)
         .collect();
     idle.sort_unstable();
-    let mut recalled = Vec::new();
+    let mut recalled = BTreeMap::new();
     // From those first who have most of what they do not use: so that few are asked again.
     while held.saturating_add(want.used) > cap
         && let Some((slack, one)) = idle.pop()
     {
         held = held.saturating_sub(slack);
-        recalled.push(one);
+        recalled.extend(others.get(&one).map(|share| (one, share.used)));
     }
     let rest = cap.saturating_sub(held).saturating_sub(want.used);
     let granted = want.used.saturating_add(chunks.of(rest, 0));
@@ -101,7 +113,11 @@ mod tests {
     const CHUNKS: Chunks = Chunks { min: 8, max: 64 };
 
     const fn wants(used: u64) -> Want {
-        Want { used, forced: 0 }
+        Want {
+            before: 0,
+            used,
+            forced: 0,
+        }
     }
 
     const fn share(used: u64, granted: u64) -> Share {
@@ -122,9 +138,12 @@ mod tests {
     fn what_others_do_not_use_is_taken_back_from_those_who_have_most_of_it() {
         let others = BTreeMap::from([(1, share(5, 10)), (2, share(0, 50)), (3, share(30, 30))]);
         let taken = take(wants(12), &others, 100, CHUNKS).unwrap();
-        assert_eq!((taken.granted, &*taken.recalled), (20, &[2][..]));
+        assert_eq!((taken.granted, taken.recalled), (20, [(2, 0)].into()));
         let taken = take(wants(65), &others, 100, CHUNKS).unwrap();
-        assert_eq!((taken.granted, &*taken.recalled), (65, &[2, 1][..]));
+        assert_eq!(
+            (taken.granted, taken.recalled),
+            (65, [(1, 5), (2, 0)].into())
+        );
         let short = take(wants(66), &others, 100, CHUNKS).unwrap_err();
         assert_eq!((short.needed, short.remaining), (66, 65));
     }
@@ -133,9 +152,16 @@ mod tests {
     fn a_limit_below_what_is_used_takes_nothing_from_anybody_that_he_uses() {
         let others = BTreeMap::from([(1, share(80, 90)), (2, share(40, 0))]);
         assert!(take(wants(1), &others, 100, CHUNKS).is_err());
-        let forced = Want { used: 7, forced: 7 };
-        let taken = take(forced, &others, 100, CHUNKS).unwrap();
-        assert_eq!((taken.granted, &*taken.recalled), (7, &[1][..]));
+        let forced = |before, forced| Want {
+            before,
+            used: before + 7,
+            forced,
+        };
+        for before in [0, 200] {
+            let taken = take(forced(before, 7), &others, 100, CHUNKS).unwrap();
+            assert_eq!((taken.granted, taken.recalled), (0, [(1, 0)].into()));
+            assert!(take(forced(before, 6), &others, 100, CHUNKS).is_err());
+        }
     }
 
     struct Story {
@@ -155,26 +181,33 @@ mod tests {
             self.shares.values().map(|share| share.used).sum()
         }
 
-        /// One wants to use `more`: says whether it may.
-        fn grow(&mut self, one: u8, more: u64) -> bool {
+        /// One wants to use `more`, which nobody may refuse if `is_forced`: says whether it may.
+        fn grow(&mut self, one: u8, more: u64, is_forced: bool) -> bool {
             let mut others = self.shares.clone();
             let own = others.remove(&one).unwrap_or_default();
-            let used = own.used + more;
-            let fits = self.used() + more <= self.cap;
+            let (before, used) = (own.used, own.used + more);
+            let above = (self.used() + more).saturating_sub(self.cap).min(more);
+            let fits = above == 0 || is_forced;
             if used <= own.granted {
-                assert!(fits, "what is granted is there");
+                assert_eq!(above, 0, "what is granted is there");
                 self.shares.insert(one, Share { used, ..own });
                 return true;
             }
-            let taken = take(wants(used), &others, self.cap, CHUNKS);
+            let forced = if is_forced { above } else { 0 };
+            let want = Want {
+                before,
+                used,
+                forced,
+            };
+            let taken = take(want, &others, self.cap, CHUNKS);
             assert_eq!(taken.is_ok(), fits, "what there is can be had");
             let Ok(taken) = taken else { return false };
             let granted = taken.granted;
             self.shares.insert(one, Share { used, granted });
-            for other in taken.recalled {
+            for (other, granted) in taken.recalled {
                 let share = self.shares.get_mut(&other).unwrap();
-                assert!(share.slack() > 0, "nobody is asked for nothing");
-                share.granted = share.used;
+                assert!(granted < share.granted, "nobody is asked for nothing");
+                share.granted = granted;
             }
             true
         }
@@ -198,16 +231,19 @@ mod tests {
                         share.used = share.used.saturating_sub(less);
                     }
                 } else {
-                    let more = story.below(200);
-                    refused += u32::from(!story.grow(one, more));
+                    let more = 1 + story.below(200);
+                    let is_forced = seed % 2 == 0 && story.below(20) == 0;
+                    refused += u32::from(!story.grow(one, more, is_forced));
                 }
                 let held: u64 = story.shares.values().map(|share| share.held()).sum();
-                assert!(held <= story.cap, "seed {seed}: {held} of {}", story.cap);
+                let is_granted = story.shares.values().any(|share| share.granted > 0);
+                assert!(held <= story.cap || !is_granted, "seed {seed}: {held}");
             }
-            assert!(refused > 0 || story.cap > 1_000, "seed {seed}");
-            let (left, last) = (story.cap - story.used(), story.cap);
-            assert!(story.grow(7, left), "seed {seed}: all of it");
-            assert!(!story.grow(8, 1), "seed {seed}: and no more of {last}");
+            assert!(refused > 0, "seed {seed}");
+            let left = story.cap.saturating_sub(story.used());
+            assert!(left == 0 || story.grow(7, left, false), "seed {seed}: all");
+            assert!(!story.grow(8, 1, false), "seed {seed}: and no more");
+            assert!(story.grow(8, 1, true), "seed {seed}: but that");
         }
     }
 }

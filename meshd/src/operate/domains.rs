@@ -1,5 +1,7 @@
 //! `meshd domain`: what each domain uses of the service (cluster §9).
 
+use std::fmt::Display;
+
 use mesh_backend::desk::{DomainView, DomainsView};
 
 use super::args::{DomainCommand, Usage};
@@ -25,8 +27,15 @@ fn one(domain: &str, link: &dyn Ask) -> Result<Done, Failure> {
     let view: DomainView = read(&answer)?;
     let known = [
         ("accounts", accounts(&view)),
-        ("stored", size(view.octets)),
-        ("sent today", counted(view.messages_today, "message")),
+        ("stored", stored(&view)),
+        (
+            "sent today",
+            format!(
+                "{}{}",
+                counted(view.messages_today, "message"),
+                of(view.messages_per_day_max)
+            ),
+        ),
     ];
     let text = format!("{}\n{}", plain(&view.domain), facts(&known));
     Ok(Done::new("domain usage", text, answer))
@@ -41,8 +50,8 @@ fn all(asked: &Usage, link: &dyn Ask) -> Result<Done, Failure> {
         vec![
             plain(&one.domain),
             accounts(one),
-            size(one.octets),
-            one.messages_today.to_string(),
+            stored(one),
+            format!("{}{}", one.messages_today, of(one.messages_per_day_max)),
         ]
     }));
     let mut text = columns(&rows);
@@ -59,8 +68,16 @@ fn all(asked: &Usage, link: &dyn Ask) -> Result<Done, Failure> {
 
 /// How many accounts there are, and may be.
 fn accounts(view: &DomainView) -> String {
-    match view.accounts_max {
-        Some(max) => format!("{} of {max}", view.accounts),
-        None => view.accounts.to_string(),
-    }
+    format!("{}{}", view.accounts, of(view.accounts_max))
+}
+
+/// How much is stored, and may be.
+fn stored(view: &DomainView) -> String {
+    let max = view.octets_max.map(size);
+    format!("{}{}", size(view.octets), of(max))
+}
+
+/// Of how much, where there is a limit.
+fn of(max: Option<impl Display>) -> String {
+    max.map_or_else(String::new, |max| format!(" of {max}"))
 }

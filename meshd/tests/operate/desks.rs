@@ -508,7 +508,9 @@ fn domains() -> Vec<DomainView> {
         accounts,
         accounts_max: (domain != "empty.example").then_some(2_000),
         octets,
+        octets_max: (domain == "example.com").then_some(100 << 30),
         messages_today,
+        messages_per_day_max: (domain == "example.com").then_some(10_000),
     };
     vec![
         view("example.com", 1_204, 77 << 30, 3_117),

@@ -55,10 +55,10 @@ async fn what_a_domain_uses_is_right_after_its_owner_died_slept_or_let_go() {
 const ACCOUNTS_MAX: u64 = 7;
 
 /// A stream of numbers that is the same each time.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn below(&mut self, end: usize) -> usize {
+    pub(super) fn below(&mut self, end: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005);
         self.0 = self.0.wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % end
@@ -67,7 +67,7 @@ impl Dice {
 
 impl<S: Store> City<S> {
     /// Somebody nobody knows, whose home is one of the partitions of these stories.
-    fn newcomer(&self) -> Person {
+    pub(super) fn newcomer(&self) -> Person {
         loop {
             let name = self.people.fetch_add(1, Ordering::SeqCst);
             let person = Person::new(&format!("p{name}"));
@@ -78,7 +78,7 @@ impl<S: Store> City<S> {
     }
 
     /// What the owner of the person's home answers; none if there is none at this moment.
-    async fn asked(&self, person: &Person, request: AccountRequest) -> Option<Code> {
+    pub(super) async fn asked(&self, person: &Person, request: AccountRequest) -> Option<Code> {
         let owner = *self.owners(home(person)).first()?;
         let answer = self.scene(owner).perform(request).await.ok()?;
         answer.response.outcome().code()
