@@ -17,6 +17,7 @@ use mesh_tests::client::Circumstances;
 use mesh_tests::connecting::{acknowledged, answer, complete, connect, request, service_keys};
 use mesh_tests::{Client, Device, Form, Person, TestService, alice, bob, frames, mallet, stored};
 
+use crate::domains::{fill_up, octets_at_most};
 use crate::{alices_service, sealed};
 
 const CONNECT: Transaction = Transaction::Connect;
@@ -521,4 +522,17 @@ fn an_account_without_room_takes_no_requests() {
         "no-room-in-inbound",
         &asked("two"),
     );
+}
+
+//
+#[test]
+fn an_account_of_a_domain_without_room_takes_no_requests() {
+    let service = octets_at_most(64 * 1024);
+    let mut client = Client::of_new_account_with_device(&service, &alice());
+    fill_up(&mut client);
+    let phone = phone();
+    let asked = request(&phone, &alice().address, "one");
+    let answer = unbound(&service, &phone).exchange(&connect(asked));
+    let slug = "no-room-in-the-domain";
+    sealed(CONNECT, Code::QuotaExceeded, slug, &answer);
 }

@@ -16,6 +16,7 @@ use mesh_tests::{
 };
 use meshd::config::MeshdConfig;
 
+use crate::domains::fill_up;
 use crate::{bare, sealed};
 
 const POST: Transaction = Transaction::Post;
@@ -334,6 +335,19 @@ fn a_recipient_without_room_says_so_and_holds_up_nobody_else() {
     let second = scene.introduction("from-carol-2");
     scene.comes_to(Code::QuotaExceeded, "forwarded-beyond-the-quota", second);
     assert_eq!(scene.inbound(), 1);
+}
+
+//
+#[test]
+fn a_recipient_of_a_domain_without_room_says_so() {
+    let mut scene = Scene::with(|config| {
+        config.backend.policy.domain.octets_max = Some(64 * 1024);
+    });
+    fill_up(&mut scene.alice);
+    let message = scene.introduction("from-carol-1");
+    let slug = "forwarded-beyond-the-quota-of-the-domain";
+    scene.comes_to(Code::QuotaExceeded, slug, message);
+    assert_eq!(scene.inbound(), 0);
 }
 
 fn rates(config: &mut MeshdConfig) {

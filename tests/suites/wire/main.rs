@@ -17,6 +17,7 @@
 //! | `posting` | Post of a device, and messages that stay within the account |
 //! | `sending` | Post to other services, and what contacts and complaints leave of it |
 //! | `load` | rates, shedding, quotas, time |
+//! | `domains` | what the accounts of one domain may use together |
 //! | `coverage` | whether every code of every transaction has its transcript |
 
 #![expect(
@@ -27,6 +28,7 @@
 mod accounts;
 mod connecting;
 mod coverage;
+mod domains;
 mod forms;
 mod forwarded;
 mod http;

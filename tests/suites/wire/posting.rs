@@ -574,6 +574,44 @@ fn a_sent_message_counts_against_the_quota() {
     );
 }
 
+//
+#[test]
+fn a_sent_message_counts_against_the_quota_of_the_domain() {
+    let octets_max = 48 * 1024;
+    let mut scene =
+        Scene::with(|config| config.backend.policy.domain.octets_max = Some(octets_max));
+    let large = of_octets("RequestTask", "large", 64 * 1024);
+    let large = scene.phone.signed(large);
+    scene.refused(
+        Code::QuotaExceeded,
+        "octets-above-the-quota-of-the-domain",
+        large,
+    );
+    let task = scene.task("task-1");
+    scene.comes_to(Code::Ok, task);
+}
+
+//
+#[test]
+fn the_accounts_of_a_domain_send_so_much_on_a_day_and_not_more() {
+    // None at all: midnight may come between one message and the next.
+    let mut scene = Scene::with(|config| {
+        config.backend.policy.domain.messages_per_day_max = Some(0);
+    });
+    let task = scene.task("task-1");
+    let answer = scene.client.ask(&frames::post(&[BOB], vec![task]));
+    let slug = "messages-above-those-of-the-domain";
+    sealed(POST, Code::RateLimited, slug, &answer);
+    let wait = answer.http.header("retry-after").unwrap();
+    let wait: u64 = wait.parse().unwrap();
+    assert!((0..=24 * 3_600).contains(&wait), "until midnight: {wait}");
+    // What stays within the account is no message to others.
+    let notice = frames::message("MessageNotice", "notice-1", "{}");
+    let notice = scene.phone.signed(notice);
+    let own = frames::post(&[], vec![notice]);
+    scene.client.ask(&own).must_be(Code::Ok);
+}
+
 // P-9.1.2.1-a, X-60
 #[test]
 fn a_post_is_shed_before_reading() {
