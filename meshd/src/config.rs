@@ -411,6 +411,29 @@ mod tests {
     }
 
     #[test]
+    fn what_a_domain_may_use_is_set_for_all_and_for_each() {
+        let text = "[backend.policy.domain]\noctets_max = 1000\nmessages_per_day_max = 0\n\
+                    [backend.domains.\"small.example\"]\ndomain.octets_max = 10\n";
+        let backend = load(text).unwrap().effective_backend();
+        let of = |domain| backend.policy_of_domain(domain).domain;
+        let all = of("example.com");
+        assert_eq!(
+            (all.octets_max, all.messages_per_day_max),
+            (Some(1000), Some(0))
+        );
+        assert_eq!(all.accounts_max, None);
+        let small = of("small.example");
+        assert_eq!(
+            (small.octets_max, small.messages_per_day_max),
+            (Some(10), None)
+        );
+        assert!(backend.grants_to_partitions());
+        assert!(!load("").unwrap().effective_backend().grants_to_partitions());
+        let said = sentence("[backend.policy.domain]\noctet_max = 1");
+        assert!(said.contains("did you mean octets_max?"), "{said}");
+    }
+
+    #[test]
     fn a_misspelt_setting_is_named_with_the_nearest_known_one() {
         assert_eq!(
             sentence("data_dri = \"x\""),

@@ -23,6 +23,9 @@
 //! How many accounts a domain may have is held by whoever adds one: it takes turns with others at one row, and adds the
 //! domain's rows up in the commit itself (docs/0011). Accounts are made so seldom that nothing has to be granted.
 //!
+//! How much they may store, and send on a day, is granted to partitions in these rows: within what it was granted an
+//! owner asks nobody, beyond it its commit takes more, of what nobody holds or others do not use.
+//!
 //! Draft: cluster §9 has the owner write the row at most every 5 s. Then an owner that dies leaves a row that is
 //! 5 s old, and who takes over would have to read all accounts of the partition to know what is missing. Here it
 //! costs one small row more in a commit that happens anyway, and no commit of its own.

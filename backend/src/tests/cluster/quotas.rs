@@ -222,6 +222,7 @@ async fn octets_hold(seed: u64, is_chained: bool, is_faulty: bool) {
     used(&story.city.store, story.city.clock.now()).await;
 }
 
+//
 #[actix::test]
 async fn nodes_never_store_more_octets_than_a_domain_may_have_and_all_of_them_can_be_used() {
     octets_hold(1, false, false).await;
@@ -316,6 +317,7 @@ async fn messages_hold(seed: u64, is_chained: bool, is_faulty: bool) {
     );
 }
 
+//
 #[actix::test]
 async fn nodes_never_send_more_messages_on_a_day_than_a_domain_may_and_all_of_them_can_be_sent() {
     messages_hold(1, false, false).await;
