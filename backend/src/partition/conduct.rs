@@ -4,6 +4,7 @@
 use mesh_common::conduct::{ConductPolicy, Level, Subject};
 use mesh_common::limits::{CONDUCT_BELIEVED, INCIDENTS_KEPT, RATE_KEYS_MAX, UPKEEP_ROWS_MAX};
 use mesh_common::time::Timestamp;
+use tokio::time::Instant;
 
 use super::reading::{self, ReadError};
 use super::records;
@@ -11,14 +12,19 @@ use super::shared::Shared;
 use crate::store::{Limit, Order, Read, Store, Tx, TxOptions, keys};
 
 /// The scores of services, by their domains.
-pub(crate) type ConductCache = moka::sync::Cache<String, f64>;
+pub(crate) type ConductCache = moka::sync::Cache<String, Known>;
 
-/// A cache that forgets within [`CONDUCT_BELIEVED`].
+/// A score, for as long as it is believed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known {
+    score: f64,
+    /// By the pace of the node, which in a simulated world is not that of the process.
+    until: Instant,
+}
+
+/// A cache of as many services as are remembered.
 pub(crate) fn cache() -> ConductCache {
-    moka::sync::Cache::builder()
-        .max_capacity(RATE_KEYS_MAX)
-        .time_to_live(CONDUCT_BELIEVED)
-        .build()
+    moka::sync::Cache::new(RATE_KEYS_MAX)
 }
 
 /// What follows from complaints about the service of `domain` (canonical), by the settings of the
@@ -32,13 +38,16 @@ pub(crate) async fn of_service<S: Store>(
     policy: &ConductPolicy,
 ) -> Result<Level, ReadError> {
     let now = shared.now();
-    if let Some(score) = shared.conduct.get(domain) {
-        return Ok(policy.level(score));
+    let known = shared.conduct.get(domain);
+    if let Some(known) = known.filter(|known| shared.pace.moment() < known.until) {
+        return Ok(policy.level(known.score));
     }
     let tx = shared.store.begin(TxOptions::default());
     let subject = Subject::Service(domain.to_owned());
     let score = reading::conduct(&tx, &subject, now).await?.score(now);
-    shared.conduct.insert(domain.to_owned(), score);
+    let until = shared.pace.moment() + CONDUCT_BELIEVED;
+    let known = Known { score, until };
+    shared.conduct.insert(domain.to_owned(), known);
     Ok(policy.level(score))
 }
 
