@@ -1,10 +1,8 @@
 //! Natural batching: what accumulates while a commit is in flight, in which order it is decided, and
 //! when it is answered (cluster §7.1).
 
-use std::pin::pin;
-
 use futures_util::FutureExt as _;
-use futures_util::future::{join, join_all};
+use futures_util::future::{LocalBoxFuture, join, join_all};
 use mesh_common::limits::{
     ACCOUNT_WAITING_MAX, BUSY_TIME, COMMITS_MAX, PARTITION_MAILBOX_MAX, PARTITION_OVERLOADED_AFTER,
 };
@@ -14,6 +12,37 @@ use super::*;
 
 async fn gated(config: BackendConfig) -> Scene<GatedStore> {
     Scene::over(GatedStore::new(), config).await
+}
+
+/// A partition with so many places, and people of it who have an account each.
+async fn with_places(places: usize, people: usize) -> (Scene<GatedStore>, Vec<Person>) {
+    let config = BackendConfig {
+        partition_mailbox_max: places,
+        ..BackendConfig::default()
+    };
+    let (scene, people) = (gated(config).await, Person::neighbours(people));
+    for person in &people {
+        scene.settle(person).await;
+    }
+    (scene, people)
+}
+
+/// `work`, begun and not done yet.
+fn begun<'a, T>(work: impl Future<Output = T> + 'a) -> LocalBoxFuture<'a, T> {
+    let mut work = work.boxed_local();
+    assert!((&mut work).now_or_never().is_none());
+    work
+}
+
+/// An upload of `person` whose commit is in flight: the gate is closed, and it stands there.
+async fn in_flight<'a>(
+    scene: &'a Scene<GatedStore>,
+    person: &Person,
+) -> LocalBoxFuture<'a, Result<Answer, CallFailure>> {
+    scene.store.close();
+    let flying = begun(scene.perform(person.upload(scene.now(), 1, &[b"flying"])));
+    scene.store.arrived().await;
+    flying
 }
 
 #[actix::test]
@@ -47,14 +76,10 @@ async fn five_hundred_interleaved_uploads_are_batched_and_in_order() {
 
 #[actix::test]
 async fn what_accumulates_behind_a_commit_is_the_next_batch() {
-    let (scene, people) = (gated(BackendConfig::default()).await, Person::neighbours(3));
-    for person in &people {
-        scene.settle(person).await;
-    }
+    let (scene, people) = with_places(PARTITION_MAILBOX_MAX, 3).await;
     let before = scene.batches();
     scene.store.close();
-    let mut first = pin!(scene.ask(people[0].upload(scene.now(), 1, &[b"first"])));
-    assert!(first.as_mut().now_or_never().is_none());
+    let first = begun(scene.ask(people[0].upload(scene.now(), 1, &[b"first"])));
     scene.store.arrived().await;
     // Ten uploads of each, sent without waiting: their order of arrival is their order of index.
     let rest = join_all((2..=11).flat_map(|index| {
@@ -69,8 +94,7 @@ async fn what_accumulates_behind_a_commit_is_the_next_batch() {
             scene.ask(person.upload(scene.now(), base, &[payload.as_bytes()]))
         })
     }));
-    let mut rest = pin!(rest);
-    assert!(rest.as_mut().now_or_never().is_none());
+    let rest = begun(rest);
     scene.commands_taken(&people[0]).await;
     scene.store.pass();
     scene.store.pass();
@@ -91,10 +115,7 @@ async fn what_accumulates_behind_a_commit_is_the_next_batch() {
 
 #[actix::test]
 async fn a_conflict_does_not_abort_the_write_of_another() {
-    let (scene, people) = (gated(BackendConfig::default()).await, Person::neighbours(3));
-    for person in &people {
-        scene.settle(person).await;
-    }
+    let (scene, people) = with_places(PARTITION_MAILBOX_MAX, 3).await;
     scene.store.close();
     let requests = [
         people[0].upload(scene.now(), 1, &[b"in flight"]),
@@ -102,8 +123,7 @@ async fn a_conflict_does_not_abort_the_write_of_another() {
         people[2].upload(scene.now(), 9, &[b"conflict"]),
         people[0].upload(scene.now(), 2, &[b"good too"]),
     ];
-    let mut all = pin!(join_all(requests.into_iter().map(|one| scene.ask(one))));
-    assert!(all.as_mut().now_or_never().is_none());
+    let all = begun(join_all(requests.into_iter().map(|one| scene.ask(one))));
     scene.commands_taken(&people[0]).await;
     scene.store.open();
     let codes: Vec<Code> = all.await.into_iter().map(|(code, _)| code).collect();
@@ -124,11 +144,9 @@ async fn winner_and_loser(
         alice.upload(scene.now(), 2, &[b"loser"]),
     ];
     let [busy, winner, loser] = requests.map(|request| scene.perform(request));
-    let (mut busy, mut winner, mut loser) = (pin!(busy), pin!(winner), pin!(loser));
-    assert!(busy.as_mut().now_or_never().is_none());
+    let busy = begun(busy);
     scene.store.arrived().await;
-    assert!(winner.as_mut().now_or_never().is_none());
-    assert!(loser.as_mut().now_or_never().is_none());
+    let (winner, mut loser) = (begun(winner), begun(loser));
     scene.commands_taken(alice).await; // Commands are taken in order: both wait now.
     scene.store.pass();
     let first = code_of(&busy.await);
@@ -163,23 +181,12 @@ async fn a_refusal_that_rests_on_a_write_that_failed_is_not_given() {
 
 #[actix::test]
 async fn a_full_mailbox_is_an_overload_with_a_time_to_come_back() {
-    let config = BackendConfig {
-        partition_mailbox_max: 4,
-        ..BackendConfig::default()
-    };
-    let (scene, people) = (gated(config).await, Person::neighbours(6));
-    for person in &people {
-        scene.settle(person).await;
-    }
-    scene.store.close();
-    let mut flying = pin!(scene.perform(people[0].upload(scene.now(), 1, &[b"flying"])));
-    assert!(flying.as_mut().now_or_never().is_none());
-    scene.store.arrived().await;
+    let (scene, people) = with_places(4, 6).await;
+    let flying = in_flight(&scene, &people[0]).await;
     let waiting = people[1..5]
         .iter()
         .map(|one| scene.perform(one.upload(scene.now(), 1, &[b"w"])));
-    let mut waiting = pin!(join_all(waiting));
-    assert!(waiting.as_mut().now_or_never().is_none());
+    let waiting = begun(join_all(waiting));
     let refused = scene
         .perform(people[5].upload(scene.now(), 1, &[b"r"]))
         .await;
@@ -197,23 +204,15 @@ async fn a_full_mailbox_is_an_overload_with_a_time_to_come_back() {
 
 #[actix::test]
 async fn a_hot_account_meets_its_bound_before_its_neighbours_do() {
-    let (scene, people) = (gated(BackendConfig::default()).await, Person::neighbours(2));
-    for person in &people {
-        scene.settle(person).await;
-    }
+    let (scene, people) = with_places(PARTITION_MAILBOX_MAX, 2).await;
     let (hot, calm) = (&people[0], &people[1]);
-    scene.store.close();
-    let mut flying = pin!(scene.perform(hot.upload(scene.now(), 1, &[b"flying"])));
-    assert!(flying.as_mut().now_or_never().is_none());
-    scene.store.arrived().await;
+    let flying = in_flight(&scene, hot).await;
     const { assert!(ACCOUNT_WAITING_MAX < PARTITION_MAILBOX_MAX) };
     let storm =
         (0..=ACCOUNT_WAITING_MAX).map(|_| scene.perform(hot.upload(scene.now(), 2, &[b"s"])));
-    let mut storm = pin!(join_all(storm));
-    assert!(storm.as_mut().now_or_never().is_none());
+    let storm = begun(join_all(storm));
     scene.commands_taken(hot).await;
-    let mut neighbour = pin!(scene.perform(calm.upload(scene.now(), 1, &[b"calm"])));
-    assert!(neighbour.as_mut().now_or_never().is_none());
+    let neighbour = begun(scene.perform(calm.upload(scene.now(), 1, &[b"calm"])));
     scene.store.open();
     assert!(flying.await.is_ok());
     let overloads = |outcomes: &[Result<Answer, CallFailure>]| {
@@ -228,16 +227,12 @@ async fn a_hot_account_meets_its_bound_before_its_neighbours_do() {
 
 #[actix::test]
 async fn a_batch_that_is_too_large_is_split_until_it_fits() {
-    let (scene, people) = (gated(BackendConfig::default()).await, Person::neighbours(9));
-    for person in &people {
-        scene.settle(person).await;
-    }
+    let (scene, people) = with_places(PARTITION_MAILBOX_MAX, 9).await;
     scene.store.close();
     let requests = people
         .iter()
         .map(|one| scene.perform(one.upload(scene.now(), 1, &[b"x"])));
-    let mut all = pin!(join_all(requests));
-    assert!(all.as_mut().now_or_never().is_none());
+    let all = begun(join_all(requests));
     scene.commands_taken(&people[0]).await;
     // One upload of one frame writes head, frame, chunk, unique id, tip, replay, due, and what
     // the domain uses.
@@ -260,12 +255,8 @@ async fn a_batch_that_is_too_large_is_split_until_it_fits() {
 async fn an_operation_that_waited_past_its_deadline_is_not_carried_out() {
     let (scene, alice) = (gated(BackendConfig::default()).await, Person::new("alice"));
     scene.settle(&alice).await;
-    scene.store.close();
-    let mut flying = pin!(scene.perform(alice.upload(scene.now(), 1, &[b"flying"])));
-    assert!(flying.as_mut().now_or_never().is_none());
-    scene.store.arrived().await;
-    let mut late = pin!(scene.perform(alice.upload(scene.now(), 2, &[b"late"])));
-    assert!(late.as_mut().now_or_never().is_none());
+    let flying = in_flight(&scene, &alice).await;
+    let late = begun(scene.perform(alice.upload(scene.now(), 2, &[b"late"])));
     scene.clock.advance(Duration::from_secs(60));
     scene.store.open();
     assert!(flying.await.is_ok());
@@ -275,28 +266,19 @@ async fn an_operation_that_waited_past_its_deadline_is_not_carried_out() {
 
 #[actix::test]
 async fn what_is_late_makes_room_before_anybody_is_sent_away() {
-    let config = BackendConfig {
-        partition_mailbox_max: 2,
-        ..BackendConfig::default()
-    };
-    let (scene, people) = (gated(config).await, Person::neighbours(4));
-    for person in &people {
-        scene.settle(person).await;
-    }
-    scene.store.close();
-    let mut flying = pin!(scene.perform(people[0].upload(scene.now(), 1, &[b"flying"])));
-    assert!(flying.as_mut().now_or_never().is_none());
-    scene.store.arrived().await;
+    let (scene, people) = with_places(2, 4).await;
+    let flying = in_flight(&scene, &people[0]).await;
     let mut late = Vec::new();
     for person in &people[1..3] {
-        let mut one = Box::pin(scene.perform(person.upload(scene.now(), 1, &[b"late"])));
-        assert!((&mut one).now_or_never().is_none());
+        late.push(begun(scene.perform(person.upload(
+            scene.now(),
+            1,
+            &[b"late"],
+        ))));
         scene.commands_taken(&people[0]).await;
-        late.push(one);
     }
     scene.clock.advance(Duration::from_secs(60));
-    let mut fresh = pin!(scene.perform(people[3].upload(scene.now(), 1, &[b"fresh"])));
-    assert!(fresh.as_mut().now_or_never().is_none());
+    let fresh = begun(scene.perform(people[3].upload(scene.now(), 1, &[b"fresh"])));
     // They are told while the commit is still in flight: nothing is done for them.
     for one in late {
         assert_eq!(code_of(&one.await), Code::Timeout);
@@ -308,29 +290,16 @@ async fn what_is_late_makes_room_before_anybody_is_sent_away() {
 
 #[actix::test]
 async fn under_overload_the_newest_finds_a_place_and_the_oldest_is_sent_away() {
-    let config = BackendConfig {
-        partition_mailbox_max: 2,
-        ..BackendConfig::default()
-    };
-    let (scene, people) = (gated(config).await, Person::neighbours(4));
-    for person in &people {
-        scene.settle(person).await;
-    }
-    scene.store.close();
-    let mut flying = pin!(scene.perform(people[0].upload(scene.now(), 1, &[b"flying"])));
-    assert!(flying.as_mut().now_or_never().is_none());
-    scene.store.arrived().await;
-    let mut oldest = pin!(scene.perform(people[1].upload(scene.now(), 1, &[b"oldest"])));
-    assert!(oldest.as_mut().now_or_never().is_none());
+    let (scene, people) = with_places(2, 4).await;
+    let flying = in_flight(&scene, &people[0]).await;
+    let oldest = begun(scene.perform(people[1].upload(scene.now(), 1, &[b"oldest"])));
     scene.commands_taken(&people[0]).await;
-    let mut older = pin!(scene.perform(people[2].upload(scene.now(), 1, &[b"older"])));
-    assert!(older.as_mut().now_or_never().is_none());
+    let older = begun(scene.perform(people[2].upload(scene.now(), 1, &[b"older"])));
     scene.commands_taken(&people[0]).await;
     scene
         .clock
         .advance(PARTITION_OVERLOADED_AFTER + Duration::from_millis(1));
-    let mut newest = pin!(scene.perform(people[3].upload(scene.now(), 1, &[b"newest"])));
-    assert!(newest.as_mut().now_or_never().is_none());
+    let newest = begun(scene.perform(people[3].upload(scene.now(), 1, &[b"newest"])));
     assert_eq!(oldest.await, Err(CallFailure::Busy(BUSY_TIME)));
     scene.store.open();
     assert!(flying.await.is_ok());
@@ -353,8 +322,7 @@ async fn a_batch_waits_for_a_place_among_the_commits_of_the_process() {
         others.push(commits.place().await);
     }
     let before = scene.bookmarks(&alice).await.0;
-    let mut waiting = pin!(scene.perform(alice.upload(scene.now(), 1, &[b"waits"])));
-    assert!(waiting.as_mut().now_or_never().is_none());
+    let waiting = begun(scene.perform(alice.upload(scene.now(), 1, &[b"waits"])));
     scene.commands_taken(&alice).await;
     assert_eq!(scene.bookmarks(&alice).await.0, before, "it is not written");
     others.pop();
@@ -365,14 +333,9 @@ async fn a_batch_waits_for_a_place_among_the_commits_of_the_process() {
 async fn stopping_finishes_what_is_in_flight_and_refuses_the_rest() {
     let (scene, alice) = (gated(BackendConfig::default()).await, Person::new("alice"));
     scene.settle(&alice).await;
-    scene.store.close();
-    let mut flying = pin!(scene.perform(alice.upload(scene.now(), 1, &[b"flying"])));
-    assert!(flying.as_mut().now_or_never().is_none());
-    scene.store.arrived().await;
-    let mut waiting = pin!(scene.perform(alice.upload(scene.now(), 2, &[b"waiting"])));
-    assert!(waiting.as_mut().now_or_never().is_none());
-    let mut stop = pin!(scene.backend.stop());
-    assert!(stop.as_mut().now_or_never().is_none());
+    let flying = in_flight(&scene, &alice).await;
+    let waiting = begun(scene.perform(alice.upload(scene.now(), 2, &[b"waiting"])));
+    let stop = begun(scene.backend.stop());
     assert_eq!(code_of(&waiting.await), Code::Overload);
     assert_eq!(
         scene.backend.ready().await,

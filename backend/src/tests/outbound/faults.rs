@@ -4,23 +4,25 @@
 use super::*;
 use crate::store::Faults;
 
-async fn nothing_is_lost_or_told_twice(faults: Faults) {
-    let (mut scene, alice) = (Scene::new().await, Person::new("alice"));
+/// Alice, and so many messages of hers to so many services, which nobody has been told of.
+async fn with_a_queue(
+    messages: u64,
+    services: u64,
+) -> (Scene<MemoryStore>, Person, Vec<QueueItem>) {
+    let (scene, alice) = (Scene::new().await, Person::new("alice"));
     scene.create(&alice).await;
-    let messages = 200;
     let items: Vec<_> = (0..messages)
         .map(|number| {
-            let recipient = format!("bob@d{}.example", number % 7);
+            let recipient = format!("bob@d{}.example", number % services);
             queued(&alice, &recipient, &format!("M{number}"), scene.now())
         })
         .collect();
     scene.enqueue_silently(&items).await;
-    let played = Played::new(&scene.clock, |_, before| match before {
-        0 => answer(507, Some(113)),
-        _ => answer(201, None),
-    });
-    let outbound = scene.deliver(&played).await;
-    scene.store.set_faults(faults);
+    (scene, alice, items)
+}
+
+/// Lets time pass until the queue is empty.
+async fn emptied(scene: &Scene<MemoryStore>, outbound: &Outbound<MemoryStore>) {
     let mut rounds = 0;
     while !scene.is_empty().await {
         rounds += 1;
@@ -28,6 +30,17 @@ async fn nothing_is_lost_or_told_twice(faults: Faults) {
         scene.clock.advance(Duration::from_millis(500));
         outbound.idle().await.unwrap();
     }
+}
+
+async fn nothing_is_lost_or_told_twice(faults: Faults) {
+    let (mut scene, alice, items) = with_a_queue(200, 7).await;
+    let played = Played::new(&scene.clock, |_, before| match before {
+        0 => answer(507, Some(113)),
+        _ => answer(201, None),
+    });
+    let outbound = scene.deliver(&played).await;
+    scene.store.set_faults(faults);
+    emptied(&scene, &outbound).await;
     scene.store.set_faults(Faults::default());
     scene.crash().await;
     for item in &items {
@@ -35,7 +48,7 @@ async fn nothing_is_lost_or_told_twice(faults: Faults) {
         let told = scene.state_told(&alice, &item.unique_id, recipient).await;
         assert_eq!(told, Some(MessageState::Received), "{}", item.unique_id);
     }
-    assert_eq!(scene.completions(&alice).await, messages);
+    assert_eq!(scene.completions(&alice).await, items.len() as u64);
 }
 
 #[actix::test]
@@ -72,16 +85,8 @@ async fn commits_that_land_late_lose_and_double_nothing() {
 /// meanwhile, and everything is told once there is room.
 #[actix::test]
 async fn without_room_nothing_is_lost_sent_again_or_told_twice() {
-    let (mut scene, alice) = (Scene::new().await, Person::new("alice"));
-    scene.create(&alice).await;
     let messages = 40;
-    let items: Vec<_> = (0..messages)
-        .map(|number| {
-            let recipient = format!("bob@d{}.example", number % 4);
-            queued(&alice, &recipient, &format!("M{number}"), scene.now())
-        })
-        .collect();
-    scene.enqueue_silently(&items).await;
+    let (mut scene, alice, items) = with_a_queue(messages, 4).await;
     let played = Played::shut(&scene.clock, received);
     let outbound = scene.deliver(&played).await;
     played.came(4).await;
@@ -99,14 +104,8 @@ async fn without_room_nothing_is_lost_sent_again_or_told_twice() {
     assert_eq!(scene.in_queue().await.len() as u64, messages);
     assert_eq!(scene.completions(&alice).await, 0);
     scene.store.set_faults(Faults::default());
-    let mut rounds = 0;
-    while !scene.is_empty().await {
-        rounds += 1;
-        assert!(rounds < 2_000, "the queue empties");
-        scene.clock.advance(Duration::from_millis(500));
-        outbound.idle().await.unwrap();
-    }
-    let most = (0..messages).map(|number| played.times(&format!("M{number}")));
+    emptied(&scene, &outbound).await;
+    let most = items.iter().map(|item| played.times(&item.unique_id));
     assert_eq!(most.max(), Some(1), "nothing is sent again");
     scene.crash().await;
     assert_eq!(scene.completions(&alice).await, messages);
