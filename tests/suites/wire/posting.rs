@@ -604,7 +604,11 @@ fn the_accounts_of_a_domain_send_so_much_on_a_day_and_not_more() {
     sealed(POST, Code::RateLimited, slug, &answer);
     let wait = answer.http.header("retry-after").unwrap();
     let wait: u64 = wait.parse().unwrap();
-    assert!((0..=24 * 3_600).contains(&wait), "until midnight: {wait}");
+    // By chance up to half a minute more.
+    assert!(
+        (0..=24 * 3_600 + 30).contains(&wait),
+        "until midnight: {wait}"
+    );
     // What stays within the account is no message to others.
     let notice = frames::message("MessageNotice", "notice-1", "{}");
     let notice = scene.phone.signed(notice);
