@@ -7,8 +7,8 @@ use super::HolderId;
 use crate::limits::ESCROW_IDLE;
 use crate::time::Timestamp;
 
-/// A moment between two counts of what is charged. What leaves is taken off what is used only if no count
-/// has begun since the moment before it left: that count may have missed it already.
+/// A moment within a count of what is charged, or between two. What leaves is taken off what is used only if no
+/// count has begun or ended since the moment before it left: that count may have missed it already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CountStamp(u64);
 
@@ -45,7 +45,7 @@ impl Held {
 pub struct Purse<S> {
     holder: HolderId,
     held: BTreeMap<S, Held>,
-    /// How often a count began.
+    /// How often a count began or ended.
     counts: u64,
     /// While one is under way: what was in flight when it began, and what was spent since.
     meanwhile: Option<BTreeMap<S, u64>>,
@@ -154,8 +154,8 @@ impl<S: Ord + Clone> Purse<S> {
         CountStamp(self.counts)
     }
 
-    /// One that is charged to `holder` has left, not before `stamp`. If a count has begun since, the next one
-    /// tells.
+    /// One that is charged to `holder` has left, not before `stamp`. If a count has begun or ended since, the next
+    /// one tells.
     pub fn left<'a>(
         &mut self,
         holder: HolderId,
@@ -188,6 +188,7 @@ impl<S: Ord + Clone> Purse<S> {
         if stamp != self.stamp() {
             return;
         }
+        self.counts += 1;
         let meanwhile = self.meanwhile.take().unwrap_or_default();
         for scope in found.keys() {
             self.held.entry(scope.clone()).or_default();

@@ -386,6 +386,14 @@ proptest! {
     }
 }
 
+/// Items left between the beginning of a count and its reading, and were noted after its end.
+#[test]
+fn what_a_count_missed_is_not_taken_off_again() {
+    let mut world = World::new(10_213_151_038_688_122_299, 1, 4);
+    (0..600).for_each(|_| world.step());
+    world.end();
+}
+
 #[test]
 fn stories_do_spend_what_is_granted() {
     let spent = (0..20).map(|seed| {
@@ -449,6 +457,29 @@ fn what_leaves_while_it_is_counted_is_taken_off_by_the_next_count() {
     assert_eq!(purse.used(&LIMIT), 1);
     purse.left(HolderId([2; 16]), [&LIMIT], purse.stamp());
     assert_eq!(purse.used(&LIMIT), 1, "it is charged to somebody else");
+}
+
+#[test]
+fn what_left_while_it_was_counted_is_not_taken_off_by_whoever_hears_of_it_later() {
+    let holder = HolderId([1; 16]);
+    let mut purse = Purse::new(holder);
+    let now = Timestamp::from_secs(1);
+    purse.granted(LIMIT, 10, now);
+    for _ in 0..3 {
+        purse.spend(&one(), now).unwrap();
+        purse.landed(holder, &one());
+    }
+    let count = purse.begin_count();
+    let [early, late] = [purse.stamp(), purse.stamp()];
+    // Two leave. Of one it is heard at once; both have gone when it is counted.
+    purse.left(holder, [&LIMIT], early);
+    assert_eq!(purse.used(&LIMIT), 2);
+    purse.end_count(count, &BTreeMap::from([(LIMIT, 1)]));
+    purse.left(holder, [&LIMIT], late);
+    assert_eq!(purse.used(&LIMIT), 1);
+    // A count that ended is not ended again.
+    purse.end_count(count, &BTreeMap::new());
+    assert_eq!(purse.used(&LIMIT), 1);
 }
 
 #[test]
