@@ -437,8 +437,8 @@ fn what_is_granted_in_all_is_what_others_do_not_have() {
     assert_eq!(ledger.granted(), 10);
 }
 
-#[test]
-fn what_leaves_while_it_is_counted_is_taken_off_by_the_next_count() {
+/// A purse to which ten are granted, of which three are there.
+fn three_of_ten() -> (HolderId, Purse<&'static str>) {
     let holder = HolderId([1; 16]);
     let mut purse = Purse::new(holder);
     let now = Timestamp::from_secs(1);
@@ -447,6 +447,12 @@ fn what_leaves_while_it_is_counted_is_taken_off_by_the_next_count() {
         purse.spend(&one(), now).unwrap();
         purse.landed(holder, &one());
     }
+    (holder, purse)
+}
+
+#[test]
+fn what_leaves_while_it_is_counted_is_taken_off_by_the_next_count() {
+    let (holder, mut purse) = three_of_ten();
     let before = purse.stamp();
     let count = purse.begin_count();
     // It had gone already when it was counted: it must not be taken off twice.
@@ -461,14 +467,7 @@ fn what_leaves_while_it_is_counted_is_taken_off_by_the_next_count() {
 
 #[test]
 fn what_left_while_it_was_counted_is_not_taken_off_by_whoever_hears_of_it_later() {
-    let holder = HolderId([1; 16]);
-    let mut purse = Purse::new(holder);
-    let now = Timestamp::from_secs(1);
-    purse.granted(LIMIT, 10, now);
-    for _ in 0..3 {
-        purse.spend(&one(), now).unwrap();
-        purse.landed(holder, &one());
-    }
+    let (holder, mut purse) = three_of_ten();
     let count = purse.begin_count();
     let [early, late] = [purse.stamp(), purse.stamp()];
     // Two leave. Of one it is heard at once; both have gone when it is counted.
